@@ -1,0 +1,292 @@
+"""Layer graphs: what a network computes, in which order, on how many bytes.
+
+A trace is a layer graph without weights; it knows no hardware. Order of ``layers`` is the order of
+execution in the TFLite file, and every tensor is produced before it is consumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from hwmodels.errors import InputError
+
+if TYPE_CHECKING:
+    import networkx
+
+__all__ = ["MAC_OPS", "Layer", "LayerGraph", "Tensor", "from_json", "graph_hash", "to_json"]
+
+SCHEMA = 1
+
+DTYPE_BYTES = {
+    "float64": 8, "int64": 8, "uint64": 8, "complex64": 8, "complex128": 16,
+    "float32": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
+    "int8": 1, "uint8": 1, "bool": 1, "int4": 1, "string": 1, "resource": 0, "variant": 0,
+}  # fmt: skip
+
+#: Ops whose arithmetic is multiply-accumulate.
+MAC_OPS = frozenset(
+    ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "UNIDIRECTIONAL_SEQUENCE_LSTM"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor: its number in the graph, dtype and shape (batch first, channels last; -1 where dynamic)."""
+
+    id: int
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def n_elements(self) -> int:
+        """Number of elements; a dynamic dimension counts as 1."""
+        return prod(max(1, extent) for extent in self.shape)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the tensor without padding."""
+        return self.n_elements * DTYPE_BYTES.get(self.dtype, 1)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether an extent is unknown before the network runs."""
+        return any(extent < 0 for extent in self.shape)
+
+    @property
+    def hwc(self) -> tuple[int, int, int]:
+        """Height, width and channels; missing leading extents are 1."""
+        shape = tuple(max(1, extent) for extent in self.shape[-3:])
+        height, width, channels = (1,) * (3 - len(shape)) + shape
+        return height, width, channels
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One operator of a network.
+
+    ``inputs`` and ``outputs`` are activations, ``weights`` the constant tensors that count as parameters (filter,
+    bias, constant operand), not shapes, axes or paddings. ``kernel``, ``stride`` and ``dilation`` are (height, width).
+    """
+
+    index: int
+    op: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    weights: tuple[Tensor, ...] = ()
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: str = ""
+    activation: str = ""
+
+    @property
+    def input(self) -> Tensor:
+        """The first activation input (an empty tensor for a layer that has none)."""
+        return self.inputs[0] if self.inputs else Tensor(-1, "int8", (1,))
+
+    @property
+    def output(self) -> Tensor:
+        """The first output."""
+        return self.outputs[0] if self.outputs else Tensor(-1, "int8", (1,))
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of all parameters, biases included."""
+        return sum(weight.n_bytes for weight in self.weights)
+
+    @property
+    def groups(self) -> int:
+        """Groups of a convolution: input channels over filter depth (1 for everything else)."""
+        if self.op != "CONV_2D" or not self.weights:
+            return 1
+        return max(1, self.input.hwc[2] // max(1, self.weights[0].hwc[2]))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference, by the filter's shape (so grouped convolutions count right)."""
+        return _MACS[self.op](self) if self.op in _MACS else 0
+
+
+def _conv_macs(layer: Layer) -> int:
+    return layer.output.n_elements * prod(layer.weights[0].shape[1:]) if layer.weights else 0
+
+
+def _depthwise_macs(layer: Layer) -> int:
+    return layer.output.n_elements * prod(layer.kernel)
+
+
+def _dense_macs(layer: Layer) -> int:
+    return layer.output.n_elements * layer.weights[0].shape[-1] if layer.weights else 0
+
+
+def _transpose_conv_macs(layer: Layer) -> int:
+    if not layer.weights or not layer.inputs:
+        return 0
+    height, width, _ = layer.input.hwc
+    return height * width * prod(layer.weights[0].shape)
+
+
+def _matmul_macs(layer: Layer) -> int:
+    return layer.output.n_elements * layer.input.shape[-1] if layer.inputs else 0
+
+
+def _lstm_macs(layer: Layer) -> int:
+    steps = layer.input.shape[-2] if len(layer.input.shape) > 1 else 1
+    return steps * sum(prod(weight.shape) for weight in layer.weights if len(weight.shape) == 2)
+
+
+_MACS = {
+    "CONV_2D": _conv_macs, "DEPTHWISE_CONV_2D": _depthwise_macs, "FULLY_CONNECTED": _dense_macs,
+    "TRANSPOSE_CONV": _transpose_conv_macs, "BATCH_MATMUL": _matmul_macs, "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm_macs,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LayerGraph:
+    """A network: its layers in execution order, its input and output tensors, and where it came from."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    meta: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of all parameters, biases included."""
+        return sum(layer.parameter_bytes for layer in self.layers)
+
+    @property
+    def digraph(self) -> networkx.DiGraph[int]:
+        """The graph as a ``networkx.DiGraph``: node = layer index with ``layer``; edge with ``n_bytes`` of its tensors."""
+        import networkx
+
+        graph: networkx.DiGraph[int] = networkx.DiGraph(name=self.name)
+        graph.add_nodes_from((layer.index, {"layer": layer}) for layer in self.layers)
+        for producer, consumer, n_bytes in self.edges():
+            before = graph.edges[producer, consumer]["n_bytes"] if graph.has_edge(producer, consumer) else 0
+            graph.add_edge(producer, consumer, n_bytes=before + n_bytes)
+        return graph
+
+    def edges(self) -> Iterator[tuple[int, int, int]]:
+        """Yield (producer index, consumer index, bytes) for every tensor that one layer hands to another."""
+        producer: dict[int, int] = {}
+        for layer in self.layers:
+            for tensor in layer.inputs:
+                if tensor.id in producer:
+                    yield producer[tensor.id], layer.index, tensor.n_bytes
+            producer.update((tensor.id, layer.index) for tensor in layer.outputs)
+
+
+_DEFAULTS: dict[str, Any] = {"kernel": [1, 1], "stride": [1, 1], "dilation": [1, 1], "padding": "", "activation": ""}
+
+
+def to_json(graph: LayerGraph) -> str:
+    """Return the trace as deterministic JSON: tensors once, one line for each layer."""
+    tensors = {tensor.id: tensor for tensor in (*graph.inputs, *graph.outputs)}
+    for layer in graph.layers:
+        tensors.update((tensor.id, tensor) for tensor in (*layer.inputs, *layer.outputs))
+    number = {old: new for new, old in enumerate(sorted(tensors))}
+    head = {
+        "schema": SCHEMA, "name": graph.name, **graph.meta,
+        "inputs": [number[t.id] for t in graph.inputs], "outputs": [number[t.id] for t in graph.outputs],
+    }  # fmt: skip
+    head["hash"] = graph_hash(graph)
+    rows = [_dump(_layer_row(layer, number)) for layer in graph.layers]
+    shapes = _dump([[tensors[old].dtype, *tensors[old].shape] for old in sorted(tensors)])
+    return f'{_dump(head)[:-1]},"tensors":{shapes},"layers":[\n' + ",\n".join(rows) + "\n]}\n"
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+
+
+def _layer_row(layer: Layer, number: dict[int, int]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "op": layer.op,
+        "in": [number[tensor.id] for tensor in layer.inputs],
+        "out": [number[tensor.id] for tensor in layer.outputs],
+    }
+    if layer.weights:
+        row["weights"] = [[weight.dtype, *weight.shape] for weight in layer.weights]
+    values = {key: getattr(layer, key) for key in _DEFAULTS}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return row | {key: value for key, value in plain.items() if value != _DEFAULTS[key]}
+
+
+def graph_hash(graph: LayerGraph) -> str:
+    """Return the first 16 hex digits of a SHA-256 over ops, shapes, dtypes, weights, options and edges."""
+    order: dict[int, int] = {}
+    for layer in graph.layers:
+        for tensor in (*layer.inputs, *layer.outputs):
+            order.setdefault(tensor.id, len(order))
+    rows = [
+        [_layer_row(layer, order), [[t.dtype, *t.shape] for t in (*layer.inputs, *layer.outputs)]]
+        for layer in graph.layers
+    ]
+    return hashlib.sha256(_dump(rows).encode()).hexdigest()[:16]
+
+
+def from_json(text: str, where: str = "trace") -> LayerGraph:
+    """Rebuild a layer graph from :func:`to_json`'s text.
+
+    Raises :class:`InputError` naming ``where`` when the text is not a trace of this schema.
+    """
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            raise InputError(where, "no trace of this schema", f'a JSON object with "schema": {SCHEMA}')
+        return _build(data)
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise InputError(where, f"{type(error).__name__}: {error}", "a trace as written by `edgetpusim zoo add`") from None
+
+
+def _build(data: dict[str, Any]) -> LayerGraph:
+    tensors = [_tensor(number, row) for number, row in enumerate(data["tensors"])]
+    layers = tuple(_layer(index, row, tensors) for index, row in enumerate(data["layers"]))
+    known = {"schema", "name", "inputs", "outputs", "tensors", "layers", "hash"}
+    meta = {key: value for key, value in data.items() if key not in known}
+    inputs, outputs = (tuple(tensors[_natural(i)] for i in data[key]) for key in ("inputs", "outputs"))
+    return LayerGraph(str(data["name"]), layers, inputs, outputs, meta)
+
+
+def _layer(index: int, row: dict[str, Any], tensors: list[Tensor]) -> Layer:
+    options = {key: row.get(key, default) for key, default in _DEFAULTS.items()}
+    pairs = {key: _pair(options[key]) for key in ("kernel", "stride", "dilation")}
+    return Layer(
+        index, str(row["op"]), tuple(tensors[_natural(i)] for i in row["in"]), tuple(tensors[_natural(i)] for i in row["out"]),
+        tuple(_tensor(-1, weight) for weight in row.get("weights", ())),
+        padding=str(options["padding"]), activation=str(options["activation"]), **pairs,
+    )  # fmt: skip
+
+
+def _tensor(number: int, row: list[Any]) -> Tensor:
+    dtype, *shape = row
+    if dtype not in DTYPE_BYTES:
+        raise ValueError(f"unknown dtype {dtype!r}")
+    if not all(type(extent) is int and -1 <= extent < 2**31 for extent in shape):
+        raise ValueError(f"shape {shape} is not of whole numbers")
+    return Tensor(number, dtype, tuple(shape))
+
+
+def _pair(value: list[int]) -> tuple[int, int]:
+    first, second = value
+    return max(1, _natural(first)), max(1, _natural(second))
+
+
+def _natural(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise ValueError(f"{value!r} is not a natural number")
+    return value
