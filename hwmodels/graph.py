@@ -30,7 +30,14 @@ DTYPE_BYTES = {
 
 #: Ops whose arithmetic is multiply-accumulate.
 MAC_OPS = frozenset(
-    ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "UNIDIRECTIONAL_SEQUENCE_LSTM"]
+    [
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "FULLY_CONNECTED",
+        "TRANSPOSE_CONV",
+        "BATCH_MATMUL",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    ]
 )
 
 
@@ -250,7 +257,9 @@ def from_json(text: str, where: str = "trace") -> LayerGraph:
     except InputError:
         raise
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise InputError(where, f"{type(error).__name__}: {error}", "a trace as written by `edgetpusim zoo add`") from None
+        raise InputError(
+            where, f"{type(error).__name__}: {error}", "a trace as written by `edgetpusim zoo add`"
+        ) from None
 
 
 def _build(data: dict[str, Any]) -> LayerGraph:

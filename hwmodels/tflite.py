@@ -26,9 +26,42 @@ MAX_OPERATORS = 1_000_000
 
 # Constant operands of these ops say how to move data; they are no parameters.
 _SHAPE_OPS = frozenset(
-    """RESHAPE PAD PADV2 MIRROR_PAD MEAN SUM REDUCE_MAX REDUCE_MIN REDUCE_PROD REDUCE_ANY RESIZE_BILINEAR
-    RESIZE_NEAREST_NEIGHBOR STRIDED_SLICE SLICE TRANSPOSE SPLIT SPLIT_V EXPAND_DIMS SQUEEZE GATHER ARG_MAX ARG_MIN TILE
-    TOPK_V2 FILL RANGE BROADCAST_TO SPACE_TO_BATCH_ND BATCH_TO_SPACE_ND ONE_HOT REVERSE_V2 CUMSUM SHAPE PACK""".split()
+    [
+        "RESHAPE",
+        "PAD",
+        "PADV2",
+        "MIRROR_PAD",
+        "MEAN",
+        "SUM",
+        "REDUCE_MAX",
+        "REDUCE_MIN",
+        "REDUCE_PROD",
+        "REDUCE_ANY",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "STRIDED_SLICE",
+        "SLICE",
+        "TRANSPOSE",
+        "SPLIT",
+        "SPLIT_V",
+        "EXPAND_DIMS",
+        "SQUEEZE",
+        "GATHER",
+        "ARG_MAX",
+        "ARG_MIN",
+        "TILE",
+        "TOPK_V2",
+        "FILL",
+        "RANGE",
+        "BROADCAST_TO",
+        "SPACE_TO_BATCH_ND",
+        "BATCH_TO_SPACE_ND",
+        "ONE_HOT",
+        "REVERSE_V2",
+        "CUMSUM",
+        "SHAPE",
+        "PACK",
+    ]
 )
 
 _OPTIONS = {
@@ -183,5 +216,9 @@ def _padding(options: Any) -> str:
 
 
 def _activation(options: Any) -> str:
-    name = _names("ActivationFunctionType").get(options.FusedActivationFunction(), "") if hasattr(options, "FusedActivationFunction") else ""
+    name = (
+        _names("ActivationFunctionType").get(options.FusedActivationFunction(), "")
+        if hasattr(options, "FusedActivationFunction")
+        else ""
+    )
     return "" if name == "NONE" else name
