@@ -1,0 +1,185 @@
+"""What one layer costs on the accelerator, in cycles of its core clock.
+
+Every function of :data:`OP_COSTS` takes a layer and an accelerator and returns a :class:`Cost`. Per tile,
+p = positions of the output map that the tile owns. Forms and constants: a study of published single-inference
+latencies (docs/device-model.md); constants live in the part files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, prod
+
+from hwmodels.accelerator import Accelerator, activation_bytes_per_tile
+from hwmodels.graph import Layer
+
+__all__ = ["OP_COSTS", "Cost", "OpCost", "layer_cost", "stream_passes"]
+
+WAYS = 4  # bytes of a narrow-memory word: channels are padded to it
+LANES = 16  # output lanes that drain together
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Cycles on the critical path, multiply-accumulates, and bytes read from wide and moved in narrow memory."""
+
+    cycles: float
+    macs: int
+    wide_bytes: int
+    narrow_bytes: int
+
+
+OpCost = Callable[[Layer, Accelerator], float]
+
+
+def _padded(channels: int, lanes: int) -> int:
+    return ceil(channels / lanes) * lanes
+
+
+def _positions(layer: Layer, accelerator: Accelerator) -> int:
+    height, width, _ = layer.output.hwc
+    return accelerator.positions_per_tile(height, width)
+
+
+def conv_2d(layer: Layer, accelerator: Accelerator) -> float:
+    """Convolution: one step for 64 outputs x 4 inputs of one position and tap, then the outputs drain.
+
+    steps = p kh kw ceil(Cin/4) ceil(Cout/cells); a tile with several lane groups may split positions over them instead.
+    """
+    inputs = layer.input.hwc[2] // layer.groups
+    outputs = layer.output.hwc[2]
+    taps = prod(layer.kernel) * ceil(inputs / accelerator.macs_per_cell)
+    positions = _positions(layer, accelerator)
+    groups = max(1, accelerator.cells_per_tile // 64)
+    wide = positions * ceil(outputs / accelerator.cells_per_tile)
+    split = ceil(positions / groups) * ceil(outputs / 64)
+    steps = taps * min(wide, split)
+    drain = positions * _padded(outputs, LANES) / groups
+    return accelerator.conv_cycles_per_step * steps + accelerator.drain_cycles_per_output * drain
+
+
+def transpose_conv(layer: Layer, accelerator: Accelerator) -> float:
+    """Transposed convolution: as a convolution whose positions are those of the input."""
+    height, width, inputs = layer.input.hwc
+    outputs = layer.output.hwc[2]
+    taps = prod(layer.kernel) * ceil(inputs / accelerator.macs_per_cell)
+    steps = accelerator.positions_per_tile(height, width) * taps * ceil(outputs / accelerator.cells_per_tile)
+    drain = _positions(layer, accelerator) * _padded(outputs, LANES)
+    return accelerator.conv_cycles_per_step * steps + accelerator.drain_cycles_per_output * drain
+
+
+def depthwise_conv_2d(layer: Layer, accelerator: Accelerator) -> float:
+    """Depthwise convolution: about 3 channel-taps in a cycle and tile, twice the time when activations spill."""
+    taps = _positions(layer, accelerator) * prod(layer.kernel) * _padded(layer.output.hwc[2], LANES)
+    groups = max(1, accelerator.cells_per_tile // 64)
+    spills = activation_bytes_per_tile(layer, accelerator) > accelerator.narrow_bytes_per_tile
+    return accelerator.depthwise_cycles_per_tap * taps / groups * (accelerator.spill_factor if spills else 1)
+
+
+def pool_2d(layer: Layer, accelerator: Accelerator) -> float:
+    """Max and average pooling: every channel and tap of a window, a word at a time."""
+    taps = _positions(layer, accelerator) * prod(layer.kernel) * layer.output.hwc[2]
+    if prod(layer.kernel) >= prod(layer.input.hwc[:2]):
+        taps = global_taps(layer, accelerator)
+    return accelerator.pool_cycles_per_tap * taps
+
+
+def global_taps(layer: Layer, accelerator: Accelerator) -> int:
+    """Elements that one tile reads when a whole map is reduced: its input positions times the channels."""
+    height, width, channels = layer.input.hwc
+    return accelerator.positions_per_tile(height, width) * channels
+
+
+def reduction(layer: Layer, accelerator: Accelerator) -> float:
+    """Mean, sum, maximum over a map: as global pooling."""
+    return accelerator.pool_cycles_per_tap * global_taps(layer, accelerator)
+
+
+def fully_connected(layer: Layer, accelerator: Accelerator) -> float:
+    """Fully connected: each tile reads its own weights; ceil(N/lanes) ceil(K/4) cycles."""
+    if not layer.weights:
+        return 0.0
+    outputs, inputs = layer.weights[0].shape[0], layer.weights[0].shape[-1]
+    rows = prod(layer.output.shape[:-1])
+    lanes = accelerator.tiles * accelerator.cells_per_tile
+    return float(rows * ceil(outputs / lanes) * ceil(inputs / accelerator.macs_per_cell))
+
+
+def _elements(layer: Layer, accelerator: Accelerator) -> int:
+    return sum(
+        accelerator.positions_per_tile(height, width) * _padded(channels, WAYS)
+        for height, width, channels in (tensor.hwc for tensor in layer.outputs)
+    )
+
+
+def elementwise(layer: Layer, accelerator: Accelerator) -> float:
+    """Addition, multiplication and their kin: every output element once."""
+    return accelerator.elementwise_cycles_per_element * _elements(layer, accelerator)
+
+
+def activation(layer: Layer, accelerator: Accelerator) -> float:
+    """Logistic, tanh, ReLU and their kin on their own (fused ones cost nothing)."""
+    return accelerator.activation_cycles_per_element * _elements(layer, accelerator)
+
+
+def data_movement(layer: Layer, accelerator: Accelerator) -> float:
+    """Concatenation, padding, slicing, resizing: every output element is written again."""
+    return accelerator.move_cycles_per_element * _elements(layer, accelerator)
+
+
+def softmax(layer: Layer, accelerator: Accelerator) -> float:
+    """Softmax runs on the scalar core, class after class."""
+    return accelerator.softmax_cycles_per_class * layer.output.n_elements
+
+
+def free(_layer: Layer, _accelerator: Accelerator) -> float:
+    """Reshapes and their kin: the same bytes under another shape."""
+    return 0.0
+
+
+def lstm(layer: Layer, accelerator: Accelerator) -> float:
+    """Unrolled LSTM: its matrix products, step after step."""
+    return layer.macs / (accelerator.cells_per_tile * accelerator.macs_per_cell)
+
+
+_FAMILIES: dict[OpCost, str] = {
+    conv_2d: "CONV_2D",
+    transpose_conv: "TRANSPOSE_CONV",
+    depthwise_conv_2d: "DEPTHWISE_CONV_2D",
+    pool_2d: "MAX_POOL_2D AVERAGE_POOL_2D L2_POOL_2D",
+    reduction: "MEAN SUM REDUCE_MAX REDUCE_MIN",
+    fully_connected: "FULLY_CONNECTED",
+    elementwise: "ADD SUB MUL MAXIMUM MINIMUM SQUARED_DIFFERENCE L2_NORMALIZATION RSQRT DIV",
+    activation: "LOGISTIC TANH RELU RELU6 RELU_N1_TO_1 PRELU LEAKY_RELU HARD_SWISH",
+    data_movement: """CONCATENATION PAD PADV2 MIRROR_PAD SLICE STRIDED_SLICE SPLIT SPLIT_V PACK UNPACK TRANSPOSE
+        SPACE_TO_DEPTH DEPTH_TO_SPACE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR QUANTIZE TILE""",
+    softmax: "SOFTMAX",
+    free: "RESHAPE SQUEEZE EXPAND_DIMS",
+    lstm: "UNIDIRECTIONAL_SEQUENCE_LSTM",
+}
+
+#: Cost function of every operator that the accelerator runs; an op that is not here runs on the CPU.
+OP_COSTS: dict[str, OpCost] = {op: cost for cost, ops in _FAMILIES.items() for op in ops.split()}
+
+
+def layer_cost(layer: Layer, accelerator: Accelerator) -> Cost:
+    """Return what a layer costs on an accelerator: cycles, MACs, weight rows read, activation bytes moved."""
+    cost = OP_COSTS.get(layer.op)
+    cycles = cost(layer, accelerator) + accelerator.layer_cycles if cost else 0.0
+    macs = layer.macs
+    wide = macs // max(1, accelerator.macs_per_cell)
+    narrow = sum(tensor.n_bytes for tensor in (*layer.inputs, *layer.outputs))
+    return Cost(cycles, macs, wide, narrow)
+
+
+def stream_passes(layer: Layer, accelerator: Accelerator) -> float:
+    """How often a streamed layer's parameters cross the link in one inference.
+
+    Once while inputs and outputs fit a tile's narrow memory; beyond, once per band of positions that does
+    (device-model.md: regimes of the streamed convolution sweep; the part's table of tile bytes and passes).
+    """
+    tile_bytes = activation_bytes_per_tile(layer, accelerator)
+    if layer.op not in ("CONV_2D", "TRANSPOSE_CONV"):
+        return 1.0
+    return next((passes for limit, passes in accelerator.stream_passes if tile_bytes <= limit), 1.0)

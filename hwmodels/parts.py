@@ -1,0 +1,137 @@
+"""Part files: every number of a piece of hardware, with unit, source, status and uncertainty.
+
+A part file is TOML: ``kind``, ``name``, and one inline table per number,
+``clock_hz = { value = 500e6, status = "measured", source = "...", std_error = ..., range = [low, high] }``.
+The unit is part of the key, so a number in another unit is an unknown key. ``base = "other"`` takes over what a file
+does not say from another part of the same kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hwmodels.errors import InputError, nearest
+
+__all__ = ["Part", "Quantity", "load", "part_names", "perturbed"]
+
+FOLDERS = {"accelerator": "accelerators", "link": "links", "host": "hosts", "compiler": "compilers"}
+
+
+class Quantity(BaseModel):
+    """One number of a part: value in the unit of its key, where it comes from and how sure it is.
+
+    ``std_error`` (one standard error) or ``range`` (lowest and highest plausible value) is given where it is uncertain.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    value: float | list[list[float]]
+    status: Literal["measured", "datasheet", "fitted", "assumed"]
+    source: str
+    std_error: float | None = None
+    range: tuple[float, float] | None = None
+
+    @property
+    def spread(self) -> float:
+        """One standard error; for a range, the standard deviation of a uniform spread over it; else 0."""
+        if self.std_error is not None:
+            return self.std_error
+        return (self.range[1] - self.range[0]) / 12**0.5 if self.range else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What all parts have: a name, the file's hash, and the provenance of every number by key."""
+
+    name: str
+    digest: str = ""
+    quantities: dict[str, Quantity] = field(default_factory=dict, repr=False, compare=False)
+
+
+P = TypeVar("P", bound=Part)
+
+
+def part_names(kind: str) -> list[str]:
+    """Return the names of the shipped parts of a kind (accelerator, link, host)."""
+    return sorted(path.stem for path in (Path(__file__).parent / FOLDERS[kind]).glob("*.toml"))
+
+
+def load(kind: str, cls: type[P], name_or_path: str) -> P:
+    """Load a shipped part by name or a part file by path as ``cls``.
+
+    Raises :class:`InputError` for an unknown name, an unreadable file, an unknown key, a missing number or a bad value.
+    """
+    path = _path(kind, name_or_path)
+    try:
+        return _load(kind, cls, path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or type(error).__name__, f"a readable {kind} file") from None
+
+
+def _path(kind: str, name_or_path: str) -> Path:
+    names = part_names(kind)
+    if name_or_path in names:
+        return Path(__file__).parent / FOLDERS[kind] / f"{name_or_path}.toml"
+    if name_or_path.endswith(".toml") or "/" in name_or_path:
+        return Path(name_or_path)
+    raise InputError(kind, name_or_path, f"{', '.join(names)} or FILE.toml", nearest(name_or_path, names))
+
+
+@cache
+def _load(kind: str, cls: type[P], path: Path, _modified_ns: int) -> P:
+    table = _table(kind, path)
+    quantities = {key: _quantity(path, key, value) for key, value in table.items()}
+    _check_keys(path, cls, quantities)
+    values = {key: _as_value(quantity.value) for key, quantity in quantities.items()}
+    digest = hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:12]
+    return cls(name=path.stem, digest=digest, quantities=quantities, **values)
+
+
+def _as_value(value: float | list[list[float]]) -> float | int | tuple[tuple[float, ...], ...]:
+    if isinstance(value, list):
+        return tuple(tuple(row) for row in value)
+    return int(value) if float(value).is_integer() else value
+
+
+def _table(kind: str, path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(str(path), str(error), "a TOML part file") from None
+    if data.pop("kind", None) != kind:
+        raise InputError(f"{path}: kind", "another kind of part", f'kind = "{kind}"')
+    data.pop("name", None)
+    base = data.pop("base", None)
+    return (_table(kind, _path(kind, str(base))) if base else {}) | data
+
+
+def _quantity(path: Path, key: str, value: object) -> Quantity:
+    try:
+        return Quantity.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in (key, *first["loc"]))
+        got = first.get("input", "")
+        raise InputError(f"{path}: {place}", f"{got!r} ({first['msg']})", "value, status, source") from None
+
+
+def _check_keys(path: Path, cls: type[Part], quantities: dict[str, Quantity]) -> None:
+    own = {f.name: f for f in fields(cls) if f.name not in {f.name for f in fields(Part)}}
+    for key in quantities:
+        if key not in own:
+            raise InputError(f"{path}: {key}", "an unknown key", "the keys of a shipped part", nearest(key, own))
+    for key, spec in own.items():
+        if key not in quantities and spec.default is MISSING:
+            raise InputError(f"{path}: {key}", "no number", "a value with status and source for every key")
+
+
+def perturbed(part: P, key: str, value: float) -> P:
+    """Return the part with one number replaced."""
+    return replace(part, **{key: value})  # type: ignore[arg-type]
