@@ -1,0 +1,204 @@
+"""Networks built on demand from their name: the synthetic families of the measurement files.
+
+Operators are those the TFLite converter emits for the Keras network: int8 activations and filters, int32 biases,
+fused ReLU, PAD for zero padding, RESHAPE for a flatten layer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hwmodels.errors import InputError
+from hwmodels.graph import Layer, LayerGraph, Tensor
+
+__all__ = ["FAMILIES", "Family", "generate"]
+
+LARGEST = {"F": 4096, "N": 16384, "n": 2000, "U": 16384, "C": 4096, "W": 4096, "H": 4096}
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family: pattern of its names, what the network is, and the builder that takes the numbers in the name."""
+
+    pattern: str
+    text: str
+    build: Callable[..., None]
+    example: str
+
+    @property
+    def regex(self) -> re.Pattern[str]:
+        """The pattern as a regular expression whose groups are the numbers of the name."""
+        return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>\\d+)", self.pattern))
+
+
+@dataclass
+class _Network:
+    """A chain of layers under construction; ``last`` is the tensor the next layer reads."""
+
+    last: Tensor
+    layers: list[Layer] = field(default_factory=list)
+
+    def add(
+        self, op: str, shape: tuple[int, ...], weights: tuple[tuple[int, ...], ...] = (), **options: object
+    ) -> None:
+        output = Tensor(self.last.id + 1, "int8", shape)
+        constants = tuple(Tensor(-1, "int8" if i == 0 else "int32", w) for i, w in enumerate(weights))
+        layer = Layer(len(self.layers), op, (self.last,), (output,), constants, **options)  # type: ignore[arg-type]
+        self.layers.append(layer)
+        self.last = output
+
+    def conv(self, filters: int, kernel: int, stride: tuple[int, int] = (1, 1), activation: str = "RELU") -> None:
+        height, width, channels = self.last.hwc
+        shape = (1, -(-height // stride[0]), -(-width // stride[1]), filters)
+        options = {"kernel": (kernel, kernel), "stride": stride, "padding": "SAME", "activation": activation}
+        self.add("CONV_2D", shape, ((filters, kernel, kernel, channels), (filters,)), **options)
+
+    def depthwise(self, kernel: tuple[int, int]) -> None:
+        channels = self.last.hwc[2]
+        options = {"kernel": kernel, "padding": "SAME", "activation": "RELU"}
+        self.add("DEPTHWISE_CONV_2D", self.last.shape, ((1, *kernel, channels), (channels,)), **options)
+
+    def dense(self, units: int, activation: str = "RELU") -> None:
+        inputs = self.last.shape[-1]
+        self.add("FULLY_CONNECTED", (1, units), ((units, inputs), (units,)), activation=activation)
+
+
+def generate(name: str) -> LayerGraph | None:
+    """Return the network of a generated family, or None when the name belongs to none.
+
+    Raises :class:`InputError` for a size of 0 or above the family's limit.
+    """
+    for family in FAMILIES.values():
+        match = family.regex.fullmatch(name)
+        if match:
+            return _graph(name, family, {key: _size(name, key, text) for key, text in match.groupdict().items()})
+    return None
+
+
+def _size(name: str, key: str, text: str) -> int:
+    if len(text) > 6 or not 1 <= int(text) <= LARGEST[key[0]]:
+        raise InputError(f"network {name[:80]}", f"{key} = {text[:20]}", f"{key} from 1 to {LARGEST[key[0]]}")
+    return int(text)
+
+
+def _graph(name: str, family: Family, sizes: dict[str, int]) -> LayerGraph:
+    network = _Network(Tensor(0, "int8", (1,)))
+    family.build(network, **sizes)
+    inputs = network.layers[0].inputs
+    return LayerGraph(name, tuple(network.layers), inputs, (network.last,), {"family": family.pattern})
+
+
+def _start(network: _Network, *shape: int) -> None:
+    network.last = Tensor(0, "int8", (1, *shape))
+
+
+def _conv5x3x3(network: _Network, F: int) -> None:  # noqa: N803
+    _start(network, 64, 64, 3)
+    for _ in range(5):
+        network.conv(F, 3)
+
+
+def _fc5(network: _Network, N: int) -> None:  # noqa: N803
+    _start(network, 64)
+    for _ in range(4):
+        network.dense(N)
+    network.dense(10, activation="")
+
+
+def _stride(network: _Network, W: int, H: int) -> None:  # noqa: N803
+    _start(network, W, H, 3)
+    network.conv(1, 1, stride=(W, H))
+
+
+def _padding(network: _Network, W: int, H: int) -> None:  # noqa: N803
+    _start(network, 2, 2, 3)
+    if W < 2 or H < 2:
+        raise InputError(f"padding to {W}x{H}", f"{W}x{H}", "at least 2x2, the size of the input")
+    network.add("PAD", (1, W, H, 3))
+
+
+def _padding_stride(network: _Network, W: int, H: int) -> None:  # noqa: N803
+    _padding(network, W, H)
+    network.conv(1, 1, stride=(W, H))
+
+
+def _conv7x7(network: _Network, n: int) -> None:
+    _padding(network, 128, 128)
+    for _ in range(n):
+        network.conv(32, 7)
+    network.conv(1, 1, stride=(128, 128))
+
+
+def _dense_chain(network: _Network, U: int, n: int) -> None:  # noqa: N803
+    _start(network, 2, 2, 3)
+    network.add("RESHAPE", (1, 12))
+    for _ in range(n):
+        network.dense(U)
+    network.dense(1)
+
+
+def _dense(network: _Network, N: int, N2: int = 0) -> None:  # noqa: N803
+    if N2 not in (0, N):
+        raise InputError(f"dense_{N}x{N2}", f"{N}x{N2}", "a square layer, N -> N")
+    _start(network, N)
+    network.dense(N, activation="")
+
+
+def _baseline_io(network: _Network, C: int) -> None:  # noqa: N803
+    _start(network, 4, 1668, 1)
+    network.conv(C, 1)
+    network.conv(1, 1)
+
+
+def _depthwise_k5(network: _Network, C: int) -> None:  # noqa: N803
+    _start(network, 4, 1668, 1)
+    network.conv(C, 1)
+    for _ in range(10):
+        network.depthwise((1, 5))
+    network.conv(1, 1)
+
+
+#: The families by pattern, as ``zoo list`` shows them.
+FAMILIES: dict[str, Family] = {
+    family.pattern: family
+    for family in (
+        Family(
+            "conv5x3x3_f<F>_64x64", "input 64x64x3, five 3x3 'same' convolutions of F filters with ReLU",
+            _conv5x3x3, "conv5x3x3_f442_64x64",
+        ),
+        Family("fc5_n<N>_in64_out10", "64 -> N -> N -> N -> N -> 10 dense", _fc5, "fc5_n1000_in64_out10"),
+        Family(
+            "stride_<W>x<H>", "input WxHx3, one 1x1 convolution with 1 filter and stride (W, H): nearly pure input",
+            _stride, "stride_256x256",
+        ),
+        Family(
+            "padding_<W>x<H>", "input 2x2x3 zero-padded to WxHx3, which is the output: nearly pure output",
+            _padding, "padding_256x256",
+        ),
+        Family(
+            "padding_stride_<W>x<H>", "input 2x2x3 padded to WxHx3, then the strided 1x1 convolution: nearly no bytes",
+            _padding_stride, "padding_stride_256x256",
+        ),
+        Family(
+            "conv7x7_f32_128x128_n<n>",
+            "input 2x2x3 padded to 128x128x3, n 7x7 'same' convolutions of 32 filters, a strided 1x1 convolution",
+            _conv7x7, "conv7x7_f32_128x128_n50",
+        ),
+        Family(
+            "dense_u<U>_n<n>", "input 2x2x3 flattened, n dense layers of U units, one of 1 unit",
+            _dense_chain, "dense_u100_n100",
+        ),
+        Family("dense_<N>", "one dense layer N -> N", _dense, "dense_1024"),
+        Family("dense_<N>x<N2>", "one dense layer N -> N", _dense, "dense_2048x2048"),
+        Family(
+            "baseline_io_c<C>", "input 4x1668x1, 1x1 convolution to C channels, 1x1 convolution to 1 channel",
+            _baseline_io, "baseline_io_c256",
+        ),
+        Family(
+            "depthwise_k5_c<C>", "baseline_io_c<C> with ten 1x5 depthwise convolutions of C channels in between",
+            _depthwise_k5, "depthwise_k5_c256",
+        ),
+    )
+}  # fmt: skip
