@@ -1,0 +1,164 @@
+"""Hosts: cores, what a CPU operator, a copy, a Python call and an inference's dispatch cost on them.
+
+Constants live in the part files of ``hosts/``; kernels, thread and word size of every figure are in its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, prod
+
+from hwmodels.errors import InputError
+from hwmodels.graph import Layer, LayerGraph
+from hwmodels.parts import Part, load
+
+__all__ = ["Host", "cpu_op_ns", "frame_ns", "load_host", "postprocess_ns"]
+
+KERNELS = ("xnnpack", "builtin")
+BUSES = ("usb3", "usb2", "pcie")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host(Part):
+    """A host computer: times in ns (of one core), rates in bytes/s, powers in W.
+
+    A bus that the host's file does not name (0) is taken at the link's own numbers.
+    """
+
+    cores: int
+    conv_ns_per_mac: float
+    depthwise_ns_per_mac: float
+    dense_ns_per_mac: float
+    elementwise_ns_per_element: float
+    activation_ns_per_element: float
+    softmax_ns_per_element: float
+    move_ns_per_byte: float
+    resize_ns_per_element: float
+    anchor_ns: float
+    keypoint_ns: float
+    op_ns: float
+    builtin_slowdown: float
+    thread_efficiency: float
+    copy_ns_per_byte: float
+    driver_cpu_ns: float
+    python_call_ns: float
+    frame_ns_per_pixel: float
+    cast_ns_per_byte: float
+    decode_ns_per_element: float
+    gil_share: float
+    switch_ns: float
+    usb3_out_bytes_per_s: float = 0
+    usb3_in_bytes_per_s: float = 0
+    usb3_floor_ns: float = 0
+    usb3_instruction_ns_per_byte: float = 0
+    usb2_out_bytes_per_s: float = 0
+    usb2_in_bytes_per_s: float = 0
+    usb2_floor_ns: float = 0
+    usb2_instruction_ns_per_byte: float = 0
+    pcie_out_bytes_per_s: float = 0
+    pcie_in_bytes_per_s: float = 0
+    pcie_floor_ns: float = 0
+    pcie_instruction_ns_per_byte: float = 0
+    power_board_w: float
+    power_core_busy_w: float
+    power_core_idle_w: float
+
+    def bus(self, name: str) -> tuple[float, float, float, float]:
+        """Return (out bytes/s, in bytes/s, floor ns, extra ns per instruction byte) of a bus; 0 where unknown."""
+        if name not in BUSES:
+            return 0, 0, 0, 0
+        out, inward, floor, per_byte = (
+            getattr(self, f"{name}_{key}")
+            for key in ("out_bytes_per_s", "in_bytes_per_s", "floor_ns", "instruction_ns_per_byte")
+        )
+        return out, inward, floor, per_byte
+
+
+def load_host(name_or_path: str) -> Host:
+    """Load a host by name (``x86-xeon``, ``raspberry-pi-4``, ...) or from a part file."""
+    return load("host", Host, name_or_path)
+
+
+def _per_mac(key: str) -> Callable[[Layer, Host], float]:
+    return lambda layer, host: layer.macs * float(getattr(host, key))
+
+
+def _per_element(key: str) -> Callable[[Layer, Host], float]:
+    return lambda layer, host: sum(t.n_elements for t in layer.outputs) * float(getattr(host, key))
+
+
+def _pool_ns(layer: Layer, host: Host) -> float:
+    return layer.output.n_elements * prod(layer.kernel) * host.depthwise_ns_per_mac
+
+
+def _reduce_ns(layer: Layer, host: Host) -> float:
+    return layer.input.n_elements * host.elementwise_ns_per_element
+
+
+def _move_ns(layer: Layer, host: Host) -> float:
+    return sum(t.n_bytes for t in layer.outputs) * host.move_ns_per_byte
+
+
+def _detection_ns(layer: Layer, host: Host) -> float:
+    """Box decoding and non-max suppression: time goes with boxes times classes."""
+    scores = max((t.n_elements for t in layer.inputs), default=0)
+    return scores * host.anchor_ns
+
+
+def _pose_ns(layer: Layer, host: Host) -> float:
+    return sum(t.n_elements for t in layer.inputs) * host.keypoint_ns
+
+
+_FAMILIES: list[tuple[Callable[[Layer, Host], float], str]] = [
+    (_per_mac("conv_ns_per_mac"), "CONV_2D TRANSPOSE_CONV BATCH_MATMUL CONV_3D"),
+    (_per_mac("depthwise_ns_per_mac"), "DEPTHWISE_CONV_2D"),
+    (_per_mac("dense_ns_per_mac"), "FULLY_CONNECTED UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    (_pool_ns, "MAX_POOL_2D AVERAGE_POOL_2D L2_POOL_2D"),
+    (_reduce_ns, "MEAN SUM REDUCE_MAX REDUCE_MIN ARG_MAX ARG_MIN REDUCE_PROD"),
+    (_per_element("softmax_ns_per_element"), "SOFTMAX LOG_SOFTMAX EXP L2_NORMALIZATION RSQRT SQRT GELU ERF POW"),
+    (_per_element("activation_ns_per_element"), "LOGISTIC TANH RELU RELU6 PRELU LEAKY_RELU HARD_SWISH QUANTIZE DEQUANTIZE"),
+    (_per_element("resize_ns_per_element"), "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR"),
+    (
+        _move_ns,
+        """CONCATENATION PAD PADV2 MIRROR_PAD SLICE STRIDED_SLICE SPLIT SPLIT_V PACK UNPACK TRANSPOSE SPACE_TO_DEPTH
+        DEPTH_TO_SPACE TILE GATHER CAST RESHAPE SQUEEZE EXPAND_DIMS SPACE_TO_BATCH_ND BATCH_TO_SPACE_ND""",
+    ),
+    (_detection_ns, "TFLite_Detection_PostProcess NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5"),
+    (_pose_ns, "PosenetDecoderOp"),
+]
+
+CPU_OP_COSTS = {op: cost for cost, ops in _FAMILIES for op in ops.split()}
+MAC_FAMILIES = frozenset(op for _, ops in _FAMILIES[:4] for op in ops.split())
+
+
+def cpu_op_ns(layer: Layer, host: Host, kernels: str = "xnnpack", num_threads: int = 1) -> int:
+    """Time of one operator on the host's CPU in ns, rounded up; an unknown op costs as an element-wise one.
+
+    ``kernels`` is ``xnnpack`` or ``builtin`` (slower by the host's factor); only multiply-accumulates and pools use
+    more than one of the interpreter's threads. Raises :class:`InputError` for another kernel set.
+    """
+    if kernels not in KERNELS:
+        raise InputError("--cpu-kernels", kernels, ", ".join(KERNELS))
+    work = CPU_OP_COSTS.get(layer.op, _per_element("elementwise_ns_per_element"))(layer, host)
+    if kernels == "builtin":
+        work *= host.builtin_slowdown
+    if layer.op in MAC_FAMILIES:
+        work /= thread_speedup(host, num_threads)
+    return ceil(host.op_ns + work)
+
+
+def thread_speedup(host: Host, num_threads: int) -> float:
+    """Speed-up of an operator by interpreter threads: each further core adds the host's efficiency."""
+    used = max(1, min(num_threads, host.cores))
+    return 1 + (used - 1) * host.thread_efficiency
+
+
+def frame_ns(graph: LayerGraph, host: Host, width: int, height: int) -> int:
+    """Resize a WxH RGB frame in memory to the input and cast it: time goes with frame pixels and input bytes."""
+    return ceil(width * height * host.frame_ns_per_pixel + sum(t.n_bytes for t in graph.inputs) * host.cast_ns_per_byte)
+
+
+def postprocess_ns(graph: LayerGraph, host: Host) -> int:
+    """Dequantise and decode the result (top-k, boxes, argmax): time goes with output elements."""
+    return ceil(host.python_call_ns + sum(t.n_elements for t in graph.outputs) * host.decode_ns_per_element)
