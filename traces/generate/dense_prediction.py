@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 __all__ = [
+    "V1",
     "activate",
     "argmax",
     "backbone_v1",
@@ -140,23 +141,18 @@ def inverted_residual(
 
 
 #: Channels and strides of MobileNet v1's 13 depthwise separable blocks.
-_V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 
 #: Expansion, channels, repeats and first stride of MobileNet v2's stages.
 _V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
 
-def backbone_v1(x: Any, width: float = 1.0, output_stride: int = 32, blocks: int = 13) -> list[Any]:
+def backbone_v1(x: Any, width: float = 1.0, rows: Sequence[tuple[int, int]] = V1) -> list[Any]:
     """Return the outputs of MobileNet v1's first convolution and its depthwise separable blocks."""
     scale = partial(_scaled, width=width)
     outputs = [conv_bn(x, scale(32), 3, 2)]
-    reached, rate = 2, 1
-    for filters, stride in _V1[:blocks]:
-        use_rate = rate
-        if reached * stride > output_stride:
-            stride, rate = 1, rate * stride
-        reached *= stride
-        outputs.append(separable_bn(outputs[-1], scale(filters), 3, stride, rate=use_rate))
+    for filters, stride in rows:
+        outputs.append(separable_bn(outputs[-1], scale(filters), 3, stride))
     return outputs
 
 

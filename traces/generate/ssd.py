@@ -124,11 +124,11 @@ DEFINITIONS = [
         "1 class, 320", _FACE, postprocess=postprocess.detection(classes=1, detections=50),
     ),
     *_pair(
-        "ssdlite_mobilenet_v2_coco_300", partial(_ssdlite_v2, 300), "ssdlite_mobilenet_v2", "300",
+        "ssdlite_mobilenet_v2_300", partial(_ssdlite_v2, 300), "ssdlite_mobilenet_v2", "300",
         "ssdlite_mobilenet_v2_coco_quantize.config",
     )[:1],
     *_pair(
-        "ssdlite_mobiledet_coco_320", partial(_ssdlite, 320, mobiledet_edgetpu), "ssdlite_mobiledet_edgetpu", "320",
+        "ssdlite_mobiledet_320", partial(_ssdlite, 320, mobiledet_edgetpu), "ssdlite_mobiledet_edgetpu", "320",
         "ssdlite_mobiledet_edgetpu_320x320_coco_sync_4x4.config; arXiv 2004.14525",
     ),
     *_pair(
@@ -136,11 +136,11 @@ DEFINITIONS = [
         "320", "ssdlite_mobilenet_edgetpu_320x320_coco_quant.config",
     )[:1],
     *_pair(
-        "ssdlite_mobilenet_v3_small_coco_320", partial(_ssdlite, 320, partial(mobilenet_v3_detection, size="small")),
+        "ssdlite_mobilenet_v3_small_320", partial(_ssdlite, 320, partial(mobilenet_v3_detection, size="small")),
         "ssdlite_mobilenet_v3_small", "320", "ssdlite_mobilenet_v3_small_320x320_coco.config; arXiv 1905.02244",
     )[:1],
     *_pair(
-        "ssdlite_mobilenet_v3_large_coco_320", partial(_ssdlite, 320, partial(mobilenet_v3_detection, size="large")),
+        "ssdlite_mobilenet_v3_large_320", partial(_ssdlite, 320, partial(mobilenet_v3_detection, size="large")),
         "ssdlite_mobilenet_v3_large", "320", "ssdlite_mobilenet_v3_large_320x320_coco.config; arXiv 1905.02244",
     )[:1],
 ]  # fmt: skip
