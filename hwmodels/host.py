@@ -23,7 +23,9 @@ BUSES = ("usb3", "usb2", "pcie")
 class Host(Part):
     """A host computer: times in ns (of one core), rates in bytes/s, powers in W.
 
-    A bus that the host's file does not name (0) is taken at the link's own numbers.
+    A bus that the host's file does not name (0) is taken at the link's own numbers. ``pointwise_ns_per_mac`` and
+    ``pool_ns_per_tap`` at 0 are as a convolution's and a depthwise convolution's MAC. Dense weights of a layer beyond
+    ``cached_weight_bytes`` (0: no limit) come out of main memory at ``stream_ns_per_byte``.
     """
 
     cores: int
@@ -48,6 +50,12 @@ class Host(Part):
     decode_ns_per_element: float
     gil_share: float
     switch_ns: float
+    pointwise_ns_per_mac: float = 0
+    conv_ns_per_output: float = 0
+    pool_ns_per_tap: float = 0
+    builtin_element_slowdown: float = 1
+    stream_ns_per_byte: float = 0
+    cached_weight_bytes: float = 0
     usb3_out_bytes_per_s: float = 0
     usb3_in_bytes_per_s: float = 0
     usb3_floor_ns: float = 0
@@ -80,8 +88,20 @@ def load_host(name_or_path: str) -> Host:
     return load("host", Host, name_or_path)
 
 
-def _per_mac(key: str) -> Callable[[Layer, Host], float]:
-    return lambda layer, host: layer.macs * float(getattr(host, key))
+def _conv_ns(layer: Layer, host: Host) -> float:
+    """Multiply-accumulates, and packing and requantising of every output value."""
+    per_mac = host.conv_ns_per_mac if prod(layer.kernel) > 1 else host.pointwise_ns_per_mac or host.conv_ns_per_mac
+    return layer.macs * per_mac + layer.output.n_elements * host.conv_ns_per_output
+
+
+def _depthwise_ns(layer: Layer, host: Host) -> float:
+    return layer.macs * host.depthwise_ns_per_mac
+
+
+def _dense_ns(layer: Layer, host: Host) -> float:
+    """Multiply-accumulates; weights that outgrow the cache come from main memory every time."""
+    far = host.cached_weight_bytes and layer.parameter_bytes > host.cached_weight_bytes
+    return layer.macs * host.dense_ns_per_mac + (layer.parameter_bytes * host.stream_ns_per_byte if far else 0)
 
 
 def _per_element(key: str) -> Callable[[Layer, Host], float]:
@@ -89,7 +109,8 @@ def _per_element(key: str) -> Callable[[Layer, Host], float]:
 
 
 def _pool_ns(layer: Layer, host: Host) -> float:
-    return layer.output.n_elements * prod(layer.kernel) * host.depthwise_ns_per_mac
+    taps = layer.output.n_elements * prod(layer.kernel)
+    return taps * (host.pool_ns_per_tap or host.depthwise_ns_per_mac)
 
 
 def _reduce_ns(layer: Layer, host: Host) -> float:
@@ -111,13 +132,16 @@ def _pose_ns(layer: Layer, host: Host) -> float:
 
 
 _FAMILIES: list[tuple[Callable[[Layer, Host], float], str]] = [
-    (_per_mac("conv_ns_per_mac"), "CONV_2D TRANSPOSE_CONV BATCH_MATMUL CONV_3D"),
-    (_per_mac("depthwise_ns_per_mac"), "DEPTHWISE_CONV_2D"),
-    (_per_mac("dense_ns_per_mac"), "FULLY_CONNECTED UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    (_conv_ns, "CONV_2D TRANSPOSE_CONV BATCH_MATMUL CONV_3D"),
+    (_depthwise_ns, "DEPTHWISE_CONV_2D"),
+    (_dense_ns, "FULLY_CONNECTED UNIDIRECTIONAL_SEQUENCE_LSTM"),
     (_pool_ns, "MAX_POOL_2D AVERAGE_POOL_2D L2_POOL_2D"),
     (_reduce_ns, "MEAN SUM REDUCE_MAX REDUCE_MIN ARG_MAX ARG_MIN REDUCE_PROD"),
     (_per_element("softmax_ns_per_element"), "SOFTMAX LOG_SOFTMAX EXP L2_NORMALIZATION RSQRT SQRT GELU ERF POW"),
-    (_per_element("activation_ns_per_element"), "LOGISTIC TANH RELU RELU6 PRELU LEAKY_RELU HARD_SWISH QUANTIZE DEQUANTIZE"),
+    (
+        _per_element("activation_ns_per_element"),
+        "LOGISTIC TANH RELU RELU6 PRELU LEAKY_RELU HARD_SWISH QUANTIZE DEQUANTIZE",
+    ),
     (_per_element("resize_ns_per_element"), "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR"),
     (
         _move_ns,
@@ -129,21 +153,23 @@ _FAMILIES: list[tuple[Callable[[Layer, Host], float], str]] = [
 ]
 
 CPU_OP_COSTS = {op: cost for cost, ops in _FAMILIES for op in ops.split()}
-MAC_FAMILIES = frozenset(op for _, ops in _FAMILIES[:4] for op in ops.split())
+MAC_FAMILIES = frozenset(op for _, ops in _FAMILIES[:3] for op in ops.split())
+#: Ops that the interpreter spreads over its threads; dense layers of one image gain nothing (villarrubia, 1-8 threads).
+THREADED = frozenset(op for _, ops in _FAMILIES[:2] for op in ops.split())
 
 
 def cpu_op_ns(layer: Layer, host: Host, kernels: str = "xnnpack", num_threads: int = 1) -> int:
     """Time of one operator on the host's CPU in ns, rounded up; an unknown op costs as an element-wise one.
 
-    ``kernels`` is ``xnnpack`` or ``builtin`` (slower by the host's factor); only multiply-accumulates and pools use
-    more than one of the interpreter's threads. Raises :class:`InputError` for another kernel set.
+    ``kernels`` is ``xnnpack`` or ``builtin`` (slower by the host's factors); only convolutions use more than one of
+    the interpreter's threads. Raises :class:`InputError` for another kernel set.
     """
     if kernels not in KERNELS:
         raise InputError("--cpu-kernels", kernels, ", ".join(KERNELS))
     work = CPU_OP_COSTS.get(layer.op, _per_element("elementwise_ns_per_element"))(layer, host)
     if kernels == "builtin":
-        work *= host.builtin_slowdown
-    if layer.op in MAC_FAMILIES:
+        work *= host.builtin_slowdown if layer.op in MAC_FAMILIES else host.builtin_element_slowdown
+    if layer.op in THREADED:
         work /= thread_speedup(host, num_threads)
     return ceil(host.op_ns + work)
 

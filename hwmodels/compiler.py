@@ -1,0 +1,185 @@
+"""The compiler model: which layers map, which parameters stay on chip, how many bytes cross the link.
+
+Rules as published for the Edge TPU compiler: one accelerator subgraph, parameters allocated layer by layer in order of
+execution, a layer that does not fit streams as a whole (docs/execution.md, docs/compiler.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+
+from hwmodels import memory
+from hwmodels.accelerator import Accelerator
+from hwmodels.errors import InputError
+from hwmodels.executable import Executable, LayerPlan, Segment
+from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
+from hwmodels.opcost import layer_cost, stream_passes
+from hwmodels.placement import place
+
+__all__ = ["COMPILERS", "cocompile", "compile_graph", "cut_by_parameters", "cut_by_time", "split"]
+
+COMPILERS = ("2021", "2020")
+placement = lru_cache(maxsize=512)(lambda graph: place(graph))
+
+
+def compile_graph(
+    graph: LayerGraph, accelerator: Accelerator, compiler: str = "2021", reserved_bytes: int = 0, token: str = ""
+) -> Executable:
+    """Compile a layer graph for an accelerator.
+
+    ``reserved_bytes`` of parameter memory belong to networks compiled together with this one before it. Raises
+    :class:`InputError` for an unknown compiler generation.
+    """
+    if compiler not in COMPILERS:
+        raise InputError("--compiler", compiler, ", ".join(COMPILERS))
+    plans = _plan(graph, accelerator, reserved_bytes)
+    runs = _runs(graph, plans)
+    segments = tuple(_segment(graph, run, compiler) for run in runs)
+    return Executable(
+        graph.name, graph, segments, token or graph_hash(graph), on_chip_limit_bytes=accelerator.parameter_cache_bytes
+    )
+
+
+def _plan(graph: LayerGraph, accelerator: Accelerator, reserved_bytes: int) -> list[LayerPlan]:
+    reasons = placement(graph)
+    mapped = [layer for layer, reason in zip(graph.layers, reasons, strict=True) if not reason]
+    flags = memory.allocate(mapped, accelerator.parameter_cache_bytes - reserved_bytes)
+    cached = {layer.index for layer, flag in zip(mapped, flags, strict=True) if flag}
+    return [
+        LayerPlan(layer, reason) if reason else _tpu_plan(layer, layer.index in cached, accelerator)
+        for layer, reason in zip(graph.layers, reasons, strict=True)
+    ]
+
+
+def _tpu_plan(layer: Layer, cached: bool, accelerator: Accelerator) -> LayerPlan:
+    cost = layer_cost(layer, accelerator)
+    blob = memory.blob_bytes(layer)
+    streamed = 0 if cached else round(blob * stream_passes(layer, accelerator))
+    return LayerPlan(
+        layer, "", cached, cost.cycles, blob, memory.on_chip_bytes(layer), streamed,
+        cost.macs, cost.wide_bytes, cost.narrow_bytes,
+    )  # fmt: skip
+
+
+def _runs(graph: LayerGraph, plans: list[LayerPlan]) -> list[list[LayerPlan]]:
+    """CPU layers that feed the accelerator, the accelerator's one subgraph, and the CPU layers after it."""
+    tpu = [plan for plan in plans if not plan.reason]
+    needed = _ancestors(graph, {plan.layer.index for plan in tpu})
+    before = [plan for plan in plans if plan.reason and plan.layer.index in needed]
+    after = [plan for plan in plans if plan.reason and plan.layer.index not in needed]
+    return [run for run in (before, tpu, after) if run]
+
+
+def _ancestors(graph: LayerGraph, targets: set[int]) -> set[int]:
+    needed = set(targets)
+    for producer, consumer, _ in reversed(sorted(graph.edges(), key=lambda edge: edge[1])):
+        if consumer in needed:
+            needed.add(producer)
+    return needed - targets
+
+
+def boundary(graph: LayerGraph, layers: Sequence[Layer]) -> tuple[list[Tensor], list[Tensor]]:
+    """Tensors that a set of layers reads from outside, and those that it hands to the outside."""
+    inside = {layer.index for layer in layers}
+    made = {tensor.id: tensor for layer in layers for tensor in layer.outputs}
+    read = {tensor.id: tensor for layer in layers for tensor in layer.inputs}
+    used = {t.id for layer in graph.layers if layer.index not in inside for t in layer.inputs}
+    used |= {tensor.id for tensor in graph.outputs}
+    return [t for i, t in read.items() if i not in made], [t for i, t in made.items() if i in used]
+
+
+def _segment(graph: LayerGraph, plans: list[LayerPlan], compiler: str) -> Segment:
+    if plans[0].reason:
+        return Segment("cpu", tuple(plans))
+    layers = [plan.layer for plan in plans]
+    inputs, outputs = boundary(graph, layers)
+    cached = sum(plan.blob_bytes for plan in plans if plan.cached)
+    main, caching = memory.instruction_bytes(layers, compiler), memory.caching_instruction_bytes(layers, compiler)
+    return Segment(
+        "tpu", tuple(plans),
+        instruction_bytes=main, caching_instruction_bytes=caching if cached else 0, cached_bytes=cached,
+        input_bytes=sum(memory.input_wire_bytes(tensor) for tensor in inputs),
+        output_bytes=sum(memory.output_wire_bytes(tensor) for tensor in outputs),
+        tensor_output_bytes=sum(tensor.n_bytes for tensor in outputs),
+    )  # fmt: skip
+
+
+def cocompile(graphs: Sequence[LayerGraph], accelerator: Accelerator, compiler: str = "2021") -> list[Executable]:
+    """Compile networks together: one token, and parameter memory goes to the first network first."""
+    token = "+".join(graph_hash(graph) for graph in graphs)
+    executables: list[Executable] = []
+    reserved = 0
+    for graph in graphs:
+        executables.append(compile_graph(graph, accelerator, compiler, reserved, token))
+        reserved += on_chip_bytes(executables[-1])
+    return executables
+
+
+def on_chip_bytes(executable: Executable) -> int:
+    """Parameter memory that the cached layers take, in padded rows."""
+    return sum(plan.on_chip_bytes for plan in executable.plans if plan.cached)
+
+
+def split(graph: LayerGraph, cuts: Iterable[int]) -> list[LayerGraph]:
+    """Split a network before the layers with the given indices, for a pipeline.
+
+    Raises :class:`InputError` for cuts that are not increasing or not inside the network.
+    """
+    edges = [0, *cuts, len(graph.layers)]
+    if any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+        raise InputError("cuts", edges[1:-1], f"increasing layer numbers between 1 and {len(graph.layers) - 1}")
+    parts = [graph.layers[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [_part(graph, layers, f"{graph.name}_segment_{i}_of_{len(parts)}") for i, layers in enumerate(parts)]
+
+
+def _part(graph: LayerGraph, layers: tuple[Layer, ...], name: str) -> LayerGraph:
+    inputs, outputs = boundary(graph, layers)
+    renumbered = tuple(replace(layer, index=index) for index, layer in enumerate(layers))
+    return LayerGraph(name, renumbered, tuple(inputs), tuple(outputs))
+
+
+def _cut_evenly(weights: Sequence[float], parts: int, what: str) -> list[int]:
+    if not 1 <= parts <= len(weights):
+        raise InputError("--num-segments", parts, f"1 to {len(weights)} for this network")
+    total, sums = sum(weights), list(accumulate(weights))
+    cuts: list[int] = []
+    for k in range(1, parts):
+        least = (cuts[-1] if cuts else 0) + 1
+        most = len(weights) - (parts - k)
+        near = min(range(least, most + 1), key=lambda cut: abs(sums[cut - 1] - total * k / parts))
+        cuts.append(near)
+    return cuts
+
+
+def cut_by_parameters(graph: LayerGraph, num_segments: int) -> list[int]:
+    """Cut into segments of about equal parameter bytes, as ``edgetpu_compiler --num_segments`` does."""
+    return _cut_evenly([layer.parameter_bytes + 1e-6 for layer in graph.layers], num_segments, "parameters")
+
+
+def cut_by_time(weights_ns: Sequence[float], num_segments: int) -> list[int]:
+    """Cut into segments whose slowest is as fast as possible (minimax over contiguous runs of layers)."""
+    low, high = max(weights_ns), sum(weights_ns)
+    while high - low > 1:
+        middle = (low + high) / 2
+        low, high = (low, middle) if len(_greedy_cuts(weights_ns, middle)) < num_segments else (middle, high)
+    cuts = _greedy_cuts(weights_ns, high)
+    return cuts if len(cuts) == num_segments - 1 else _cut_evenly(weights_ns, num_segments, "time")
+
+
+def _greedy_cuts(weights_ns: Sequence[float], limit: float) -> list[int]:
+    cuts, filled = [], 0.0
+    for index, weight in enumerate(weights_ns):
+        if filled + weight > limit and index:
+            cuts.append(index)
+            filled = 0.0
+        filled += weight
+    return cuts
+
+
+def network_path(name_or_path: str) -> Path | None:
+    """Return the path when the text names a .tflite file rather than a network."""
+    return Path(name_or_path) if name_or_path.endswith(".tflite") or "/" in name_or_path else None

@@ -1,0 +1,113 @@
+"""What a compiler hands to the runtime: the only thing the simulator knows about a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+from hwmodels.graph import Layer, LayerGraph
+
+__all__ = ["Executable", "LayerPlan", "Segment", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One layer's place and cost: on the accelerator (``reason`` empty) or on the CPU, and why.
+
+    ``blob_bytes`` as sent over the link once, ``on_chip_bytes`` in padded memory rows, ``streamed_bytes`` what crosses
+    the link in every inference (0 when cached), ``cycles`` of the accelerator's core clock.
+    """
+
+    layer: Layer
+    reason: str = ""
+    cached: bool = False
+    cycles: float = 0.0
+    blob_bytes: int = 0
+    on_chip_bytes: int = 0
+    streamed_bytes: int = 0
+    macs: int = 0
+    wide_bytes: int = 0
+    narrow_bytes: int = 0
+
+
+class Step(NamedTuple):
+    """Part of the accelerator's program: cycles, and parameter bytes streamed under them."""
+
+    cycles: float
+    streamed_bytes: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of layers on one kind of device, with the bytes that cross the link for it (0 on the CPU)."""
+
+    device: Literal["tpu", "cpu"]
+    plans: tuple[LayerPlan, ...]
+    instruction_bytes: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+    tensor_output_bytes: int = 0
+    cached_bytes: int = 0
+    caching_instruction_bytes: int = 0
+    scratch_out_bytes: int = 0
+    scratch_in_bytes: int = 0
+    file_steps: tuple[Step, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The program in order: cached layers in a row are one step, every streamed layer is its own."""
+        return self.file_steps or tuple(_merged_steps(self.plans))
+
+    @property
+    def streamed_bytes(self) -> int:
+        """Parameter bytes that cross the link in every inference, repeated passes included."""
+        return sum(step.streamed_bytes for step in self.steps)
+
+
+def _merged_steps(plans: tuple[LayerPlan, ...]) -> Iterator[Step]:
+    for streamed, run in groupby(plans, key=lambda plan: plan.streamed_bytes > 0):
+        if streamed:
+            yield from (Step(plan.cycles, plan.streamed_bytes) for plan in run)
+        else:
+            yield Step(sum(plan.cycles for plan in run), 0)
+
+
+@dataclass(frozen=True)
+class Executable:
+    """A network compiled for one accelerator: its segments in order and its parameter-caching token.
+
+    ``source`` is ``modelled`` or ``file``; ``compute_source`` says where the cycles come from, ``spread`` the relative
+    standard deviation of the latency that goes with it.
+    """
+
+    name: str
+    graph: LayerGraph
+    segments: tuple[Segment, ...]
+    token: str
+    source: Literal["modelled", "file"] = "modelled"
+    compute_source: str = "layer graph"
+    spread: float = 0.0
+    on_chip_limit_bytes: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def tpu_segments(self) -> tuple[Segment, ...]:
+        """The segments that run on the accelerator (usually one)."""
+        return tuple(segment for segment in self.segments if segment.device == "tpu")
+
+    @property
+    def plans(self) -> tuple[LayerPlan, ...]:
+        """Every layer's plan, by layer index."""
+        plans = (plan for segment in self.segments for plan in segment.plans)
+        return tuple(sorted(plans, key=lambda plan: plan.layer.index))
+
+    def total(self, key: str) -> int:
+        """Sum of one byte count over the accelerator's segments."""
+        return sum(int(getattr(segment, key)) for segment in self.tpu_segments)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates on the accelerator in one inference."""
+        return sum(plan.macs for segment in self.tpu_segments for plan in segment.plans)

@@ -1,0 +1,74 @@
+"""Links: how long a transfer between host and accelerator takes.
+
+The bus's own limits and protocol are in the link's part file; what a host's controller and driver make of it is in the
+host's part file. The slower of the two counts. Protocol facts: libedgetpu ``driver/usb`` (docs/execution.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+from hwmodels.host import Host
+from hwmodels.parts import Part, load
+
+__all__ = ["Channel", "Link", "channel", "load_link", "transfer_ns"]
+
+Direction = Literal["out", "in"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link(Part):
+    """A bus: its rates in bytes/s (out = to the accelerator), its largest transfer, the energy of a byte in pJ."""
+
+    out_bytes_per_s: float
+    in_bytes_per_s: float
+    floor_ns: float
+    chunk_bytes: int
+    header_bytes: int
+    exclusive_process: int
+    energy_pj_per_byte: float
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A link as one host drives it: rates in bytes/s, fixed time of an inference and of an instruction byte in ns."""
+
+    name: str
+    out_bytes_per_s: float
+    in_bytes_per_s: float
+    floor_ns: float
+    instruction_ns_per_byte: float
+    chunk_bytes: int
+    header_bytes: int
+    energy_pj_per_byte: float
+
+
+def load_link(name_or_path: str) -> Link:
+    """Load a link by name (``usb3``, ``usb2``, ``pcie``) or from a part file."""
+    return load("link", Link, name_or_path)
+
+
+def channel(link: Link, host: Host) -> Channel:
+    """Return the link as this host drives it: the slower of bus and host, the host's own fixed costs.
+
+    A host that says nothing of a bus (0) takes the bus's own numbers.
+    """
+    out, inward, floor, per_byte = host.bus(link.root)
+    return Channel(
+        link.name,
+        min(link.out_bytes_per_s, out or link.out_bytes_per_s),
+        min(link.in_bytes_per_s, inward or link.in_bytes_per_s),
+        floor or link.floor_ns,
+        per_byte,
+        link.chunk_bytes,
+        link.header_bytes,
+        link.energy_pj_per_byte,
+    )
+
+
+def transfer_ns(n_bytes: float, channel: Channel, direction: Direction) -> int:
+    """Time of a transfer that has the link for itself, in ns, rounded up; 0 bytes take no time."""
+    rate = channel.out_bytes_per_s if direction == "out" else channel.in_bytes_per_s
+    return ceil(n_bytes * 1e9 / rate)

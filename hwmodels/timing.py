@@ -1,0 +1,183 @@
+"""How long every stage of an inference takes on one host, link and accelerator that nobody else uses.
+
+The stages are the driver's (docs/execution.md): dispatch, instructions, input, program with streamed parameters,
+output, copies, CPU operators. The simulator replays the same numbers, so one inference alone takes exactly
+:attr:`StageTimes.invoke_ns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from hwmodels.accelerator import cycles_to_ns
+from hwmodels.executable import Executable, Segment
+from hwmodels.host import Host, cpu_op_ns
+from hwmodels.link import Channel, transfer_ns
+
+__all__ = ["CpuStage", "StageTimes", "StepTime", "TpuStage", "stage_times"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """Part of the program: time of its cycles, and time and bytes of the parameters that stream under them."""
+
+    compute_ns: int
+    parameters_ns: int
+    streamed_bytes: int
+
+    @property
+    def ns(self) -> int:
+        """The longer of the two: parameters stream while their consumer computes."""
+        return max(self.compute_ns, self.parameters_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class TpuStage:
+    """One pass through the accelerator: integer ns and bytes of each stage."""
+
+    driver_ns: int
+    latency_ns: int
+    load_bytes: int
+    load_ns: int
+    instruction_bytes: int
+    instructions_ns: int
+    input_bytes: int
+    input_ns: int
+    steps: tuple[StepTime, ...]
+    output_bytes: int
+    output_ns: int
+    copy_ns: int
+    macs: int = 0
+    wide_bytes: int = 0
+    narrow_bytes: int = 0
+
+    @property
+    def program_ns(self) -> int:
+        """The program with its streamed parameters."""
+        return sum(step.ns for step in self.steps)
+
+    @property
+    def compute_ns(self) -> int:
+        """The program's cycles alone."""
+        return sum(step.compute_ns for step in self.steps)
+
+    @property
+    def held_ns(self) -> int:
+        """Time for which the accelerator is held, parameters being cached."""
+        sent = self.instructions_ns + self.input_ns + self.program_ns + self.output_ns
+        return self.driver_ns + self.latency_ns + sent
+
+    @property
+    def invoke_ns(self) -> int:
+        """Held time and the copy into the caller's tensors."""
+        return self.held_ns + self.copy_ns
+
+
+@dataclass(frozen=True, slots=True)
+class CpuStage:
+    """Operators that the interpreter runs on the CPU, inside the same invoke and outside the accelerator's lock."""
+
+    ops_ns: int
+
+    @property
+    def invoke_ns(self) -> int:
+        """Their time on a free core."""
+        return self.ops_ns
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """A network's stages in order, its caching token, and its host work around invoke (ns)."""
+
+    name: str
+    token: str
+    stages: tuple[TpuStage | CpuStage, ...]
+    python_ns: int = 0
+    preprocess_ns: int = 0
+    postprocess_ns: int = 0
+
+    @property
+    def invoke_ns(self) -> int:
+        """One inference alone, parameters cached: what benchmark scripts time."""
+        return self.python_ns + sum(stage.invoke_ns for stage in self.stages)
+
+    @property
+    def load_ns(self) -> int:
+        """Sending all cached parameters."""
+        return sum(stage.load_ns for stage in self.stages if isinstance(stage, TpuStage))
+
+    @property
+    def first_invoke_ns(self) -> int:
+        """One inference alone that finds the accelerator's parameter memory empty or foreign."""
+        return self.load_ns + self.invoke_ns
+
+    @property
+    def latency_ns(self) -> int:
+        """One request alone, pre- and postprocessing included."""
+        return self.preprocess_ns + self.invoke_ns + self.postprocess_ns
+
+
+def stage_times(
+    executable: Executable,
+    channel: Channel,
+    host: Host,
+    clock_hz: float,
+    kernels: str = "xnnpack",
+    num_threads: int = 1,
+) -> StageTimes:
+    """Return the stage times of an executable; pre- and postprocessing are left at 0 (see ``sim.scenario``)."""
+    stages = tuple(
+        tpu_stage(segment, channel, host, clock_hz)
+        if segment.device == "tpu"
+        else cpu_stage(segment, host, kernels, num_threads)
+        for segment in executable.segments
+    )
+    return StageTimes(executable.name, executable.token, stages, python_ns=ceil(host.python_call_ns))
+
+
+def cpu_stage(segment: Segment, host: Host, kernels: str, num_threads: int) -> CpuStage:
+    """Time of a CPU segment."""
+    return CpuStage(sum(cpu_op_ns(plan.layer, host, kernels, num_threads) for plan in segment.plans))
+
+
+def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -> TpuStage:
+    """Time of an accelerator segment: the driver's CPU time is part of the link's fixed time of an inference."""
+    driver_ns = ceil(min(host.driver_cpu_ns, channel.floor_ns))
+    loaded = segment.cached_bytes + segment.caching_instruction_bytes if segment.cached_bytes else 0
+    extra = ceil(segment.instruction_bytes * channel.instruction_ns_per_byte)
+    steps = _steps(segment, channel, clock_hz)
+    return TpuStage(
+        driver_ns=driver_ns,
+        latency_ns=ceil(channel.floor_ns) - driver_ns,
+        load_bytes=loaded,
+        load_ns=transfer_ns(loaded, channel, "out"),
+        instruction_bytes=segment.instruction_bytes,
+        instructions_ns=transfer_ns(segment.instruction_bytes, channel, "out") + extra,
+        input_bytes=segment.input_bytes + segment.scratch_in_bytes,
+        input_ns=transfer_ns(segment.input_bytes + segment.scratch_in_bytes, channel, "out"),
+        steps=steps,
+        output_bytes=segment.output_bytes + segment.scratch_out_bytes,
+        output_ns=transfer_ns(segment.output_bytes + segment.scratch_out_bytes, channel, "in"),
+        copy_ns=ceil(segment.tensor_output_bytes * host.copy_ns_per_byte),
+        macs=sum(plan.macs for plan in segment.plans),
+        wide_bytes=sum(plan.wide_bytes for plan in segment.plans),
+        narrow_bytes=sum(plan.narrow_bytes for plan in segment.plans),
+    )
+
+
+def _steps(segment: Segment, channel: Channel, clock_hz: float) -> tuple[StepTime, ...]:
+    return tuple(
+        StepTime(cycles_to_ns(step.cycles, clock_hz), transfer_ns(step.streamed_bytes, channel, "out"), step.streamed_bytes)
+        for step in segment.steps
+    )
+
+
+def layer_ns(executable: Executable, channel: Channel, clock_hz: float) -> Sequence[tuple[int, int]]:
+    """Return (layer index, ns) of every layer on the accelerator, for timelines and profiled segmentation."""
+    return [
+        (plan.layer.index, max(cycles_to_ns(plan.cycles, clock_hz), transfer_ns(plan.streamed_bytes, channel, "out")))
+        for segment in executable.tpu_segments
+        for plan in segment.plans
+    ]

@@ -1,0 +1,77 @@
+"""The accelerator at run time: its lock and waiting line, and whose parameters its memory holds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import simpy
+
+from sim.link import SharedLink
+
+__all__ = ["Lock", "SimAccelerator"]
+
+#: (waiting tickets) -> position of the one who is next.
+Discipline = Callable[[deque[Any], Any], int]
+
+
+class Lock:
+    """A mutex with a waiting line: whoever finds it free pays no event.
+
+    ``discipline`` picks from the tickets that wait (first come, first served if None); it is given the ticket that held
+    the lock last.
+    """
+
+    def __init__(self, env: simpy.Environment, discipline: Discipline | None = None) -> None:
+        self.env, self.discipline = env, discipline
+        self.held = False
+        self.holder: Any = None
+        self.tickets: deque[Any] = deque()
+        self.events: deque[simpy.Event] = deque()
+
+    def acquire(self, ticket: Any) -> simpy.Event | None:
+        """Take the lock (None) or queue for it (the event that fires when it is ours)."""
+        if not self.held:
+            self.held, self.holder = True, ticket
+            return None
+        event = simpy.Event(self.env)
+        self.tickets.append(ticket)
+        self.events.append(event)
+        return event
+
+    def release(self) -> None:
+        """Give the lock to the next in line, or free it."""
+        if not self.events:
+            self.held = False
+            return
+        position = self.discipline(self.tickets, self.holder) if self.discipline and len(self.tickets) > 1 else 0
+        self.holder = self.tickets[position]
+        event = self.events[position]
+        del self.tickets[position], self.events[position]
+        event.succeed()
+
+
+class SimAccelerator:
+    """One accelerator: TFLite's lock (one inference at a time) and the parameter-caching token of its memory.
+
+    The driver forgets the whole cached set when the token changes, and sends a network's parameters once for every
+    interpreter that registered it (docs/execution.md, parameter caching).
+    """
+
+    def __init__(self, component: int, lock: Lock, link: SharedLink, link_component: int) -> None:
+        self.component, self.lock = component, lock
+        self.link, self.link_component = link, link_component
+        self.token = ""
+        self.loaded: set[Any] = set()
+        self.in_use = 0
+
+    def must_load(self, token: str, reference: Any) -> bool:
+        """Note that an interpreter's network runs next; tell whether its parameters have to be sent first."""
+        if token != self.token:
+            self.token = token
+            self.loaded.clear()
+        if reference in self.loaded:
+            return False
+        self.loaded.add(reference)
+        return True

@@ -1,0 +1,274 @@
+"""Wire a machine, start its workload, run until steady, collect: ``simulate(scenario) -> Results``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+import simpy
+
+from hwmodels.errors import InputError
+from sim.accelerator import Lock, SimAccelerator
+from sim.host import Cores, Gil
+from sim.link import SharedLink
+from sim.policies import DISCIPLINES, DISPATCHES, policy
+from sim.records import Recorder, Span, SpanSink
+from sim.request import Machine, Thread
+from sim.results import Results, Window, summarise
+from sim.scenario import Scenario, Setup, build
+from sim.steady import LatencyCounts, batch_means_interval, period
+from sim.timeline import TimelineWriter
+from sim.workloads import closed_loop, mixed_loop, open_loop, poisson_gaps_ns
+
+__all__ = ["Run", "one_thread", "run", "simulate", "wire"]
+
+SLICE_NS = 4_000_000  # a scheduler's time slice when runnable threads outnumber cores
+FIRST_CHECK = 64
+MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
+MAX_RANDOM = 200_000
+MAX_ENDS = 4096
+WARM_UP = 0.25  # most of a run that may be left out as warm-up
+SETTLED = 0.005  # relative width of the interval at which a run without a period stops
+
+
+def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = True) -> Results:
+    """Simulate a scenario until it is steady (or for its ``inferences`` or ``duration_s``) and summarise it.
+
+    ``sink`` receives every span; ``compare`` adds the gains over the same scenario with one thread and one accelerator.
+    Raises :class:`InputError` for a scenario that cannot be built.
+    """
+    started = time.perf_counter()
+    setup = build(scenario)
+    window = run(setup, sink)
+    alone = run(one_thread(setup)) if compare and not _is_one_thread(setup) else window
+    results = summarise(setup, window, alone, one_thread(setup))
+    results.summary["wall_s"] = time.perf_counter() - started
+    return results
+
+
+def one_thread(setup: Setup) -> Setup:
+    """Return the set-up with one thread and its first accelerator; a mix of models runs in turn on it."""
+    models = tuple(range(len(setup.models)))
+    return replace(
+        setup,
+        accelerators=setup.accelerators[:1], channels=setup.channels[:1], clocks_hz=setup.clocks_hz[:1],
+        networks=tuple(row[:1] for row in setup.networks), executables=tuple(row[:1] for row in setup.executables),
+        thread_models=models[:1], turns=models,
+    )  # fmt: skip
+
+
+def _is_one_thread(setup: Setup) -> bool:
+    return len(setup.thread_models) == len(setup.accelerators) == len(setup.models) == 1
+
+
+def run(setup: Setup, sink: SpanSink | None = None) -> Window:
+    """Run a set-up's machine and return what was measured in its steady window."""
+    run = Run(setup, sink)
+    return run.until_steady()
+
+
+def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
+    """Build the machine and its threads for a set-up."""
+    env, scenario = simpy.Environment(), setup.scenario
+    count, threads = len(setup.accelerators), len(setup.thread_models)
+    crowded = threads > setup.cores
+    cores = Cores(setup.cores, SLICE_NS if crowded else 1 << 62, round(setup.host.switch_ns))
+    buses = _links(setup)
+    discipline = policy("--discipline", scenario.discipline, DISCIPLINES)
+    accelerators = [
+        SimAccelerator(threads + i, Lock(env, None if scenario.discipline == "fifo" else discipline), bus, threads + count + i)
+        for i, bus in enumerate(buses)
+    ]
+    dispatch = policy("--dispatch", scenario.dispatch, DISPATCHES)
+    machine = Machine(env, recorder, cores, accelerators, dispatch, scenario.num_threads)
+    gil = _gil(env, scenario, threads)
+    machine.gil, machine.gil_share = gil, setup.host.gil_share
+    return machine, [_thread(setup, i, model, gil) for i, model in enumerate(setup.thread_models)]
+
+
+def _thread(setup: Setup, number: int, model: int, gil: Gil | None) -> Thread:
+    return Thread(number, model, list(setup.networks[model]), gil, number, (number, model), priority=model)
+
+
+def _gil(env: simpy.Environment, scenario: Scenario, threads: int) -> Gil | None:
+    alone = scenario.mode == "processes" or (threads == 1 and not scenario.busy_python_threads)
+    return None if alone else Gil(env, max(1, round(scenario.switch_interval_ms * 1e6)), scenario.busy_python_threads)
+
+
+def _links(setup: Setup) -> list[SharedLink]:
+    """USB accelerators of one speed share the host's controller; PCIe ones have a lane each."""
+    names = [bus.name for bus in setup.channels]
+    shared: dict[str, SharedLink] = {}
+    links = []
+    for bus in setup.channels:
+        own = names.count(bus.name) == 1 or bus.header_bytes == 0
+        link = SharedLink(not own, bus.chunk_bytes)
+        links.append(link if own else shared.setdefault(bus.name, link))
+    return links
+
+
+@dataclass
+class Run:
+    """One run of a set-up: completions as they come, and the window over which results are measured."""
+
+    setup: Setup
+    sink: SpanSink | None = None
+    history: list[tuple[int, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Wire the machine and start its workload."""
+        setup = self.setup
+        count = len(setup.accelerators)
+        names = [f"thread {i}" for i in range(len(setup.thread_models))]
+        names += [f"{a.name} {i}" for i, a in enumerate(setup.accelerators)]
+        names += [f"{c.name} {i}" for i, c in enumerate(setup.channels[:count])]
+        self.recorder = Recorder(names, list(setup.models), self.sink)
+        self.machine, self.threads = wire(setup, self.recorder)
+        self.env = self.machine.env
+        self.last_ns = [0] * len(self.threads)
+        self.completions = 0
+        self.limit = setup.scenario.inferences or MAX_RANDOM
+        self.check_at = min(max(FIRST_CHECK, 4 * len(self.threads)), self.limit)
+        self.stop: simpy.Event = self.env.event()
+        self.opened = _Mark(0, self.recorder, self.machine, len(setup.models))
+        self.is_warm = False
+        self.is_periodic = False
+        self._start()
+
+    def _start(self) -> None:
+        scenario = self.setup.scenario
+        kind, _, rate = scenario.arrivals.partition(":")
+        if kind == "poisson":
+            gaps = poisson_gaps_ns(_rate(scenario.arrivals, rate), scenario.seed)
+            self.env.process(open_loop(self.machine, self.threads, gaps, self.completed))
+        elif kind != "closed":
+            raise InputError("--arrivals", scenario.arrivals, "closed, poisson:RATE")
+        elif self.setup.turns:
+            turns = [_thread(self.setup, 0, model, self.threads[0].gil) for model in self.setup.turns]
+            self.env.process(mixed_loop(self.machine, 0, turns, self.completed))
+        else:
+            for number, thread in enumerate(self.threads):
+                self.env.process(closed_loop(self.machine, number, thread, self.completed))
+
+    def until_steady(self) -> Window:
+        """Run to the end of the measured window."""
+        duration_ns = round(self.setup.scenario.duration_s * 1e9)
+        if duration_ns:
+            self.env.run(until=self.env.any_of([self.stop, self.env.timeout(duration_ns)]))
+        else:
+            self.env.run(until=self.stop)
+        return self._close()
+
+    def completed(self, number: int, model: int, start_ns: int, invoked_ns: int) -> None:
+        """Note one finished inference; open, close or go on measuring."""
+        now = int(self.env.now)
+        self.completions += 1
+        self.opened.add(now, model, now - start_ns, invoked_ns)
+        if len(self.history) < MAX_PERIODIC and not self.is_periodic:
+            self.history.append((number, model, now - start_ns, now - self.last_ns[number]))
+            self.last_ns[number] = now
+        if self.completions >= self.check_at:
+            self._check(now)
+
+    def _check(self, now: int) -> None:
+        if self.is_periodic or self.completions >= self.limit or self._is_settled():
+            if not self.stop.triggered:
+                self.stop.succeed()
+            return
+        length = period(self.history, len(self.threads)) if self._may_repeat() else 0
+        if length:
+            self.is_periodic = True
+            self._open(now)
+        elif not self.is_warm and self.completions <= WARM_UP * self.limit:
+            self._open(now)
+        self.check_at = self.completions + length if length else min(2 * self.completions, self.limit)
+
+    def _may_repeat(self) -> bool:
+        return self.setup.scenario.arrivals == "closed" and self.completions <= MAX_PERIODIC
+
+    def _is_settled(self) -> bool:
+        """Whether a closed loop without a short period has been measured well enough."""
+        if self.setup.scenario.arrivals != "closed" or self.completions < MAX_PERIODIC:
+            return False
+        low, high = batch_means_interval(self.opened.ends_ns)
+        return bool(high - low <= SETTLED * low) and not self.setup.scenario.inferences
+
+    def _open(self, now: int) -> None:
+        self.is_warm = True
+        self.opened = _Mark(now, self.recorder, self.machine, len(self.setup.models))
+
+    def _close(self) -> Window:
+        return self.opened.window(int(self.env.now), self.recorder, self.machine, self)
+
+
+def _rate(arrivals: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError("--arrivals", arrivals, "poisson:RATE with RATE in requests/s") from None
+
+
+class _Mark:
+    """The opening of a measured window: totals so far, to take differences of."""
+
+    def __init__(self, now: int, recorder: Recorder, machine: Machine, models: int) -> None:
+        self.start_ns = now
+        self.time_ns, self.n_bytes = _copy(recorder.time_ns), _copy(recorder.n_bytes)
+        self.core_ns, self.gil_ns = machine.cores.busy_ns, _gil_busy(machine)
+        self.latency = [LatencyCounts() for _ in range(models)]
+        self.invoke = LatencyCounts()
+        self.ends_ns, self.every, self.count = [now], 1, 0
+
+    def add(self, now: int, model: int, latency_ns: int, invoked_ns: int) -> None:
+        """Count a completion; its time is kept thinned out, so that memory stays flat."""
+        self.latency[model].add(latency_ns)
+        self.invoke.add(invoked_ns)
+        self.count += 1
+        if self.count % self.every == 0:
+            self.ends_ns.append(now)
+            if len(self.ends_ns) > MAX_ENDS:
+                self.ends_ns, self.every = self.ends_ns[::2], 2 * self.every
+
+    def window(self, now: int, recorder: Recorder, machine: Machine, run: Run) -> Window:
+        """Close the window."""
+        low, high = batch_means_interval(self.ends_ns)
+        return Window(
+            start_ns=self.start_ns,
+            end_ns=now,
+            time_ns=_difference(recorder.time_ns, self.time_ns),
+            n_bytes=_difference(recorder.n_bytes, self.n_bytes),
+            core_ns=machine.cores.busy_ns - self.core_ns,
+            gil_ns=_gil_busy(machine) - self.gil_ns,
+            latency=self.latency,
+            invoke=self.invoke,
+            interval_ips=(low * self.every, high * self.every),
+            periodic=run.is_periodic,
+            completions=run.completions,
+        )
+
+
+def _copy(rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    return [list(row) for row in rows]
+
+
+def _gil_busy(machine: Machine) -> int:
+    return machine.gil.busy_ns if machine.gil else 0
+
+
+def _difference(after: Sequence[Sequence[int]], before: Sequence[Sequence[int]]) -> list[list[int]]:
+    return [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(after, before, strict=True)]
+
+
+def write_timeline(scenario: Scenario, path: Path) -> int:
+    """Write a Perfetto trace of a scenario from a cold start; return how many spans it holds."""
+    count = 0
+    with TimelineWriter(path) as write:
+
+        def sink(span: Span) -> None:
+            nonlocal count
+            count += 1
+            write(span)
+
+        run(build(scenario), sink)
+    return count

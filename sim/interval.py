@@ -1,0 +1,117 @@
+"""90 % intervals: parameter uncertainty carried through the closed form, and the spread of the calibration's residuals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from hwmodels.host import Host
+from hwmodels.link import Channel
+from hwmodels.timing import StageTimes, TpuStage
+from sim.bounds import throughput_bound
+from sim.scenario import Setup
+
+__all__ = ["intervals", "relative_sd"]
+
+Z90 = 1.645
+# Energy also carries the power states' own uncertainty (USB stick idle power 0.90 to 1.00 W, host boards assumed).
+ENERGY_SD = 0.12
+
+
+def intervals(setup: Setup, summary: dict[str, Any]) -> dict[str, list[float]]:
+    """Return [low, high] at 90 % for throughput, mean latency, mean invoke and energy of an inference."""
+    sd = relative_sd(setup)
+    energy_sd = math.hypot(sd, ENERGY_SD)
+    return {
+        "throughput_ips": _around(summary["throughput_ips"], sd),
+        "latency_mean_ms": _around(summary["latency_ms"]["mean"], sd),
+        "invoke_mean_ms": _around(summary["invoke_ms"]["mean"], sd),
+        "energy_mj_per_inference": _around(summary["energy_mj_per_inference"], energy_sd),
+    }
+
+
+def _around(value: float, sd: float) -> list[float]:
+    return [value * math.exp(-Z90 * sd), value * math.exp(Z90 * sd)]
+
+
+def relative_sd(setup: Setup) -> float:
+    """Relative standard deviation of a prediction: uncertain numbers one by one, and the residual spread."""
+    part = setup.accelerators[0]
+    spread = max(part.latency_spread, *(row[0].spread for row in setup.executables))
+    return math.sqrt(spread**2 + sum(d * d for d in _shifts(setup)))
+
+
+def _shifts(setup: Setup) -> Iterator[float]:
+    """Relative change of the throughput's closed form for one standard error of each number."""
+    yield from _link_shifts(setup)
+    yield from _cycle_shifts(setup)
+
+
+def _base(setup: Setup) -> float:
+    return throughput_bound(setup, [row[0] for row in setup.networks])
+
+
+def _link_shifts(setup: Setup) -> Iterator[float]:
+    host, bus, base = setup.host, setup.channels[0], _base(setup)
+    for key, scale in _link_scales(host, bus):
+        yield throughput_bound(setup, [_scaled(row[0], key, scale) for row in setup.networks]) / base - 1
+
+
+def _link_scales(host: Host, bus: Channel) -> Iterator[tuple[str, float]]:
+    for key in ("out_bytes_per_s", "in_bytes_per_s", "floor_ns"):
+        quantity = host.quantities.get(f"{bus.name}_{key}")
+        value = quantity.value if quantity else 0
+        if quantity and isinstance(value, float) and value:
+            yield key, 1 + quantity.spread / value
+
+
+def _scaled(times: StageTimes, key: str, scale: float) -> StageTimes:
+    """The network with one kind of link time scaled."""
+    from dataclasses import replace
+
+    def stage(s: Any) -> Any:
+        if not isinstance(s, TpuStage):
+            return s
+        if key == "floor_ns":
+            return replace(s, latency_ns=round(s.latency_ns * scale))
+        if key == "in_bytes_per_s":
+            return replace(s, output_ns=round(s.output_ns / scale))
+        steps = tuple(replace(step, parameters_ns=round(step.parameters_ns / scale)) for step in s.steps)
+        sent = {"instructions_ns": round(s.instructions_ns / scale), "input_ns": round(s.input_ns / scale)}
+        return replace(s, steps=steps, **sent)
+
+    return replace(times, stages=tuple(stage(s) for s in times.stages))
+
+
+def _cycle_shifts(setup: Setup) -> Iterator[float]:
+    """Uncertain cycle costs: each changes every layer of its kind."""
+    from hwmodels.accelerator import cycles_to_ns
+    from hwmodels.opcost import layer_cost
+    from hwmodels.parts import perturbed
+
+    part, clock = setup.accelerators[0], setup.clocks_hz[0]
+    layers = [[p.layer for p in row[0].plans if not p.reason and row[0].source == "modelled"] for row in setup.executables]
+    before = [sum(layer_cost(layer, part).cycles for layer in row) for row in layers]
+    base = _base(setup)
+    for key, quantity in part.quantities.items():
+        if "cycles" not in key or not quantity.spread or not isinstance(quantity.value, float):
+            continue
+        other = perturbed(part, key, quantity.value + quantity.spread)
+        shifted = []
+        for model, row in enumerate(layers):
+            more = sum(layer_cost(layer, other).cycles for layer in row) - before[model]
+            shifted.append(_slower(setup.networks[model][0], cycles_to_ns(max(0.0, more), clock)))
+        yield throughput_bound(setup, shifted) / base - 1
+
+
+def _slower(times: StageTimes, more_ns: int) -> StageTimes:
+    """The network with time added to its program."""
+    from dataclasses import replace
+
+    stages = list(times.stages)
+    for i, stage in enumerate(stages):
+        if isinstance(stage, TpuStage):
+            stages[i] = replace(stage, latency_ns=stage.latency_ns + more_ns)
+            break
+    return replace(times, stages=tuple(stages))

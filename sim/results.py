@@ -1,0 +1,199 @@
+"""What a run found: the summary of the JSON contract, computed from a window's totals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from sim.bottleneck import bottleneck
+from sim.energy import Power, mean_power
+from sim.interval import intervals
+from sim.records import BREAKDOWN, State
+from sim.scenario import Setup
+from sim.steady import LatencyCounts
+
+__all__ = ["Results", "Window", "summarise"]
+
+HELD = (State.LOAD_PARAMETERS, State.INSTRUCTIONS, State.INPUT, State.PARAMETERS, State.COMPUTE, State.OUTPUT)
+
+
+@dataclass
+class Window:
+    """Totals over the measured window: times and bytes by component and state, latencies by model."""
+
+    start_ns: int
+    end_ns: int
+    time_ns: list[list[int]]
+    n_bytes: list[list[int]]
+    core_ns: int
+    gil_ns: int
+    latency: list[LatencyCounts]
+    invoke: LatencyCounts
+    interval_ips: tuple[float, float]
+    periodic: bool
+    completions: int
+
+    @property
+    def elapsed_ns(self) -> int:
+        """Length of the window."""
+        return max(1, self.end_ns - self.start_ns)
+
+    @property
+    def count(self) -> int:
+        """Inferences completed in it."""
+        return sum(counts.n for counts in self.latency)
+
+    @property
+    def throughput_ips(self) -> float:
+        """Inferences per second."""
+        return self.count * 1e9 / self.elapsed_ns
+
+    def state_ns(self, state: State) -> int:
+        """Time in a state, over all components."""
+        return sum(row[state] for row in self.time_ns)
+
+
+@dataclass
+class Results:
+    """A simulated scenario: ``summary`` is the JSON answer of ``edgetpusim run``."""
+
+    summary: dict[str, Any]
+    setup: Setup = field(repr=False)
+    window: Window = field(repr=False)
+
+    def to_json(self) -> str:
+        """The summary as one JSON object."""
+        return json.dumps(self.summary, indent=1)
+
+
+def summarise(setup: Setup, window: Window, alone: Window, alone_setup: Setup) -> Results:
+    """Build the summary of a run, with its gains over ``alone`` (one thread, one accelerator)."""
+    latency = merged(window.latency)
+    power, alone_power = power_of(setup, window), power_of(alone_setup, alone)
+    ips = window.throughput_ips
+    used = utilisation(setup, window)
+    kind, text = bottleneck(setup, window, used)
+    energy, accelerator_mj = energy_mj(power, ips)
+    alone_energy, alone_accelerator_mj = energy_mj(alone_power, alone.throughput_ips)
+    summary = {
+        "scenario": setup.scenario.options() | {"cores": setup.cores, "threads": len(setup.thread_models)},
+        "throughput_ips": ips,
+        "throughput_ci95_ips": interval_of(window),
+        "latency_ms": latency.summary_ms(),
+        "invoke_ms": window.invoke.summary_ms(),
+        "energy_mj_per_inference": energy,
+        "energy_accelerator_mj_per_inference": accelerator_mj,
+        "power_w": {
+            "total": power.total_w, "accelerators": power.accelerators_w, "links": power.links_w, "host": power.host_w,
+        },
+        "utilisation": used,
+        "time_breakdown_ms": breakdown_ms(window),
+        "speedup_vs_one_thread": ratio(ips, alone.throughput_ips),
+        "energy_gain_vs_one_thread": ratio(alone_energy, energy),
+        "energy_accelerator_gain_vs_one_thread": ratio(alone_accelerator_mj, accelerator_mj),
+        "bottleneck": kind,
+        "bottleneck_text": text,
+        "interval90": {},
+        "steady": window.periodic or is_settled(window),
+        "overloaded": False,
+        "warnings": list(setup.warnings),
+        "simulated_s": window.end_ns / 1e9,
+        "wall_s": 0.0,
+        "inferences": setup.scenario.inferences or window.completions,
+        "models": models(setup, window),
+    }  # fmt: skip
+    summary["interval90"] = intervals(setup, summary)
+    return Results(summary, setup, window)
+
+
+def ratio(a: float, b: float) -> float:
+    """Return a / b, or 0 where b is 0."""
+    return a / b if b else 0.0
+
+
+def merged(parts: list[LatencyCounts]) -> LatencyCounts:
+    """All models' latencies together."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = LatencyCounts()
+    for part in parts:
+        for value, count in part.counts.items():
+            whole.add(value, count)
+    whole.sum_ns = sum(part.sum_ns for part in parts)
+    return whole
+
+
+def interval_of(window: Window) -> list[float]:
+    """The 95 % interval of the throughput: the value itself in a periodic run, else from batch means."""
+    ips = window.throughput_ips
+    low, high = window.interval_ips
+    if window.periodic or not 0 < low < high < 1e12:
+        return [ips, ips]
+    return [min(low, ips), max(high, ips)]
+
+
+def is_settled(window: Window) -> bool:
+    """Whether batch means of a run without a period lie close together (5 %)."""
+    low, high = window.interval_ips
+    return 0 < low and high - low <= 0.05 * low
+
+
+def breakdown_ms(window: Window) -> dict[str, float]:
+    """Mean time of a request in each state; time that overlaps is counted once, so the parts add up to the latency.
+
+    A window cuts requests at both ends; over a period both cuts are alike, and else the parts are scaled to the mean.
+    """
+    mean = merged(window.latency)
+    total = sum(window.state_ns(state) for state in BREAKDOWN)
+    scale = ratio(mean.sum_ns, total * max(1, mean.n) * 1e6)
+    return {state.name.lower(): window.state_ns(state) * scale for state in BREAKDOWN}
+
+
+def done(setup: Setup, window: Window) -> list[list[int]]:
+    """Inferences by model and accelerator: by model, shared out by the accelerators' computing time."""
+    threads, count = len(setup.thread_models), len(setup.accelerators)
+    held = [sum(window.time_ns[threads + i][state] for state in HELD) or 1 for i in range(count)]
+    return [[round(counts.n * part / sum(held)) for part in held] for counts in window.latency]
+
+
+def power_of(setup: Setup, window: Window) -> Power:
+    """Mean powers over the window."""
+    return mean_power(setup, window.time_ns, window.n_bytes, window.core_ns, window.elapsed_ns, done(setup, window))
+
+
+def energy_mj(power: Power, ips: float) -> tuple[float, float]:
+    """Energy of an inference in mJ: whole system, accelerators alone."""
+    return ratio(power.total_w * 1e3, ips), ratio(power.accelerators_w * 1e3, ips)
+
+
+def utilisation(setup: Setup, window: Window) -> dict[str, float]:
+    """Shares of time: accelerators held by an inference, links sending and receiving, cores busy, the GIL held."""
+    threads, count = len(setup.thread_models), len(setup.accelerators)
+    elapsed = window.elapsed_ns
+    held = sum(window.time_ns[threads + i][state] for i in range(count) for state in HELD)
+    buses = len(set(bus.name for bus in setup.channels)) if _shared(setup) else count
+    sent, received = (
+        sum(window.time_ns[threads + count + i][state] for i in range(count)) / buses
+        for state in (State.TRANSFER_OUT, State.TRANSFER_IN)
+    )
+    shares = {
+        "accelerator": held / count, "link_out": sent, "link_in": received,
+        "cpu": window.core_ns / setup.cores, "gil": window.gil_ns,
+    }  # fmt: skip
+    return {name: min(1.0, max(0.0, ns / elapsed)) for name, ns in shares.items()}
+
+
+def _shared(setup: Setup) -> bool:
+    return len(setup.channels) > 1 and all(bus.header_bytes for bus in setup.channels)
+
+
+def models(setup: Setup, window: Window) -> dict[str, dict[str, float]]:
+    """Throughput and mean latency of each model."""
+    return {
+        name: {
+            "throughput_ips": counts.n * 1e9 / window.elapsed_ns,
+            "latency_mean_ms": ratio(counts.sum_ns, counts.n) / 1e6,
+        }
+        for name, counts in zip(setup.models, window.latency, strict=True)
+    }

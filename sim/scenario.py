@@ -1,0 +1,251 @@
+"""A scenario: every option of one simulated set-up, and the parts and stage times that it resolves to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from hwmodels.accelerator import Accelerator, load_accelerator
+from hwmodels.compiler import cocompile, compile_graph
+from hwmodels.errors import InputError, nearest
+from hwmodels.executable import Executable
+from hwmodels.host import KERNELS, Host, frame_ns, load_host, postprocess_ns
+from hwmodels.link import Channel, Link, channel, load_link
+from hwmodels.timing import StageTimes, stage_times
+from hwmodels.zoo import load_network
+
+__all__ = ["DEFAULT_FRAME", "Scenario", "Setup", "build", "parse_models"]
+
+DEFAULT_FRAME = (1280, 720)
+MAX_COUNT = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One set-up, in the words of the command line (docs: ``edgetpusim run --help``); units are in the names."""
+
+    models: str
+    size: str = "coral"
+    link: str = "usb3"
+    clock: str = "max"
+    host: str = "x86-xeon"
+    cores: int = 0
+    threads: int = 1
+    accelerators: int = 1
+    mode: str = "threads"
+    dispatch: str = "bind"
+    discipline: str = "fifo"
+    compiler: str = "2021"
+    cocompile: bool = False
+    preprocess: str = "none"
+    cpu_kernels: str = "xnnpack"
+    num_threads: int = 1
+    switch_interval_ms: float = 5.0
+    busy_python_threads: int = 0
+    arrivals: str = "closed"
+    inferences: int = 0
+    duration_s: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every plain value; parts and networks are checked when they are loaded."""
+        for name in ("threads", "accelerators", "num_threads"):
+            _check(name, getattr(self, name), 1, MAX_COUNT)
+        for name, most in (("cores", MAX_COUNT), ("busy_python_threads", 64), ("inferences", 10**9), ("seed", 2**63)):
+            _check(name, getattr(self, name), 0, most)
+        for name in ("switch_interval_ms", "duration_s"):
+            _check(name, getattr(self, name), 0, 1e6)
+        _check_choice("--mode", self.mode, ("threads", "processes"))
+        _check_choice("--cpu-kernels", self.cpu_kernels, KERNELS)
+        _frame(self.preprocess)
+        parse_models(self.models)
+
+    def options(self) -> dict[str, Any]:
+        """Every option by name, for the JSON answer."""
+        return asdict(self)
+
+
+def _check(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise InputError(f"--{name.replace('_', '-')}", value, f"{least} to {most:g}")
+
+
+def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(option, value, ", ".join(choices), nearest(value, choices))
+
+
+def parse_models(text: str) -> list[tuple[str, int]]:
+    """Parse ``a:2,b:1`` into names and thread counts (0 where none is given).
+
+    Raises :class:`InputError` for an empty name or a count that is no whole number of at least 1.
+    """
+    return [_name_and_count("MODEL", part) for part in text.split(",")]
+
+
+def _name_and_count(where: str, part: str) -> tuple[str, int]:
+    name, colon, count = part.strip().rpartition(":")
+    if colon and count.lstrip("-").isdigit():
+        _check(f"{where} {part}: count", int(count), 1, MAX_COUNT)
+        return name, int(count)
+    if not part.strip():
+        raise InputError(where, part, "NAME[:COUNT][,NAME[:COUNT]...]")
+    return part.strip(), 0
+
+
+def _frame(text: str) -> tuple[int, int] | None:
+    """Return the frame's width and height, or None for ``--preprocess none``."""
+    kind, _, size = text.partition(":")
+    if kind == "none" and not size:
+        return None
+    try:
+        width, height = (int(number) for number in size.split("x")) if size else DEFAULT_FRAME
+    except ValueError:
+        width, height = 0, 0
+    if kind != "resize" or not (0 < width <= 16384 and 0 < height <= 16384):
+        raise InputError("--preprocess", text, "none, resize, resize:WxH (up to 16384 each)")
+    return width, height
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A scenario resolved: accelerators with their channels, the host, and networks compiled for each accelerator.
+
+    ``networks[model][accelerator]`` are stage times, ``executables`` likewise; ``thread_models`` holds one model number
+    for each thread; with ``turns`` one thread runs those models in turn.
+    """
+
+    scenario: Scenario
+    host: Host
+    cores: int
+    accelerators: tuple[Accelerator, ...]
+    channels: tuple[Channel, ...]
+    clocks_hz: tuple[float, ...]
+    models: tuple[str, ...]
+    executables: tuple[tuple[Executable, ...], ...]
+    networks: tuple[tuple[StageTimes, ...], ...]
+    thread_models: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
+    turns: tuple[int, ...] = ()
+
+
+def build(scenario: Scenario) -> Setup:
+    """Load every part and network that a scenario names, and compile.
+
+    Raises :class:`InputError` for whatever cannot be loaded or does not fit together.
+    """
+    host = load_host(scenario.host)
+    accelerators = _accelerators(scenario)
+    links = _links(scenario, len(accelerators))
+    names, thread_models = _threads(scenario)
+    return assemble(scenario, host, accelerators, links, names, thread_models)
+
+
+def assemble(
+    scenario: Scenario,
+    host: Host,
+    accelerators: Sequence[Accelerator],
+    links: Sequence[Link],
+    names: Sequence[str],
+    thread_models: Sequence[int],
+) -> Setup:
+    """Put loaded parts and networks together: channels, executables, stage times."""
+    channels = tuple(channel(link, host) for link in links)
+    clocks = tuple(a.at_clock(scenario.clock, link.root) for a, link in zip(accelerators, links, strict=True))
+    graphs = [load_network(name) for name in names]
+    compiled = [_compiled(scenario, graphs, accelerator) for accelerator in accelerators]
+    executables = tuple(tuple(row[model] for row in compiled) for model in range(len(names)))
+    networks = tuple(
+        tuple(
+            _stage_times(scenario, executable, channels[i], host, clocks[i]) for i, executable in enumerate(per_accelerator)
+        )
+        for per_accelerator in executables
+    )
+    return Setup(
+        scenario, host, scenario.cores or host.cores, tuple(accelerators), channels, clocks, tuple(names),
+        executables, networks, tuple(thread_models), _warnings(accelerators, executables),
+    )  # fmt: skip
+
+
+def _compiled(scenario: Scenario, graphs: Sequence[Any], accelerator: Accelerator) -> list[Executable]:
+    if scenario.cocompile:
+        return cocompile(graphs, accelerator, scenario.compiler)
+    return [_compile_once(graph, accelerator, scenario.compiler) for graph in graphs]
+
+
+class _ByIdentity:
+    """A cache key that stands for an object itself, so that large frozen values need no hashing."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByIdentity) and other.value is self.value
+
+
+def _compile_once(graph: Any, accelerator: Accelerator, compiler: str) -> Executable:
+    return _compile_cached(_ByIdentity(graph), _ByIdentity(accelerator), compiler)
+
+
+@lru_cache(maxsize=1024)
+def _compile_cached(graph: _ByIdentity, accelerator: _ByIdentity, compiler: str) -> Executable:
+    return compile_graph(graph.value, accelerator.value, compiler)
+
+
+def _stage_times(
+    scenario: Scenario, executable: Executable, bus: Channel, host: Host, clock_hz: float
+) -> StageTimes:
+    times = stage_times(executable, bus, host, clock_hz, scenario.cpu_kernels, scenario.num_threads)
+    frame = _frame(scenario.preprocess)
+    if frame is None:
+        return times
+    before, after = frame_ns(executable.graph, host, *frame), postprocess_ns(executable.graph, host)
+    return replace(times, preprocess_ns=before, postprocess_ns=after)
+
+
+def _accelerators(scenario: Scenario) -> list[Accelerator]:
+    pairs = [_name_and_count("--size", part) for part in scenario.size.split(",")]
+    if len(pairs) == 1 and not pairs[0][1]:
+        pairs = [(pairs[0][0], scenario.accelerators)]
+    count = sum(max(1, number) for _, number in pairs)
+    if scenario.accelerators not in (1, count):
+        raise InputError("--accelerators", scenario.accelerators, f"{count}, as --size {scenario.size} says")
+    return [part for name, number in pairs for part in [load_accelerator(name)] * max(1, number)]
+
+
+def _links(scenario: Scenario, count: int) -> list[Link]:
+    names = scenario.link.split(",")
+    if len(names) not in (1, count):
+        raise InputError("--link", scenario.link, f"one link, or one for each of {count} accelerators")
+    return [load_link(name.strip()) for name in (names if len(names) == count else names * count)]
+
+
+def _threads(scenario: Scenario) -> tuple[list[str], list[int]]:
+    pairs = parse_models(scenario.models)
+    counts = [count for _, count in pairs]
+    if len(pairs) == 1 and not counts[0]:
+        return [pairs[0][0]], [0] * scenario.threads
+    if any(counts):
+        total = sum(max(1, count) for count in counts)
+        if scenario.threads not in (1, total):
+            raise InputError("--threads", scenario.threads, f"{total}, as MODEL {scenario.models} says")
+        return [n for n, _ in pairs], [m for m, count in enumerate(counts) for _ in range(max(1, count))]
+    threads = max(scenario.threads, len(pairs))
+    return [n for n, _ in pairs], [thread % len(pairs) for thread in range(threads)]
+
+
+def _warnings(accelerators: Sequence[Accelerator], executables: Sequence[Sequence[Executable]]) -> tuple[str, ...]:
+    sizes = {a.name for a in accelerators if a.root == "coral" and a.name != "coral"} | {
+        a.name for a in accelerators if a.name in ("small", "large")
+    }
+    notes = [f"size {name} was never measured: an extrapolation" for name in sorted(sizes)]
+    for row in executables:
+        notes += [f"{row[0].name}: {note}" for note in row[0].notes]
+    return tuple(notes)

@@ -1,0 +1,78 @@
+"""When to stop: the periodic steady state of a deterministic run, or batch means of a random one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from statistics import fmean, stdev
+
+__all__ = ["LatencyCounts", "batch_means_interval", "period"]
+
+EXACT_VALUES = 4096
+
+
+def period(history: list[tuple[int, ...]], least: int) -> int:
+    """Return the shortest period (at least ``least`` long) that the end of the history repeats three times, or 0."""
+    n = len(history)
+    for length in range(max(1, least), n // 3 + 1):
+        if history[-1] != history[-1 - length]:
+            continue
+        last = history[n - length :]
+        if last == history[n - 2 * length : n - length] == history[n - 3 * length : n - 2 * length]:
+            return length
+    return 0
+
+
+class LatencyCounts:
+    """Latencies as counts: exact while few differ, then rounded to four digits, so that memory stays flat."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        self.sum_ns = 0
+        self.n = 0
+        self.rounded = False
+
+    def add(self, latency_ns: int, times: int = 1) -> None:
+        """Count a latency."""
+        self.sum_ns += latency_ns * times
+        self.n += times
+        self.counts[_four_digits(latency_ns) if self.rounded else latency_ns] += times
+        if not self.rounded and len(self.counts) > EXACT_VALUES:
+            self.rounded = True
+            rounded: Counter[int] = Counter()
+            for value, count in self.counts.items():
+                rounded[_four_digits(value)] += count
+            self.counts = rounded
+
+    def summary_ms(self) -> dict[str, float]:
+        """Mean, 50th, 90th, 95th and 99th percentile (nearest rank) and maximum, in ms."""
+        if not self.n:
+            return dict.fromkeys(("mean", "p50", "p90", "p95", "p99", "max"), 0.0)
+        marks = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "max": 1.0}
+        ranks = {name: max(1, math.ceil(mark * self.n)) for name, mark in marks.items()}
+        found: dict[str, float] = {"mean": self.sum_ns / self.n / 1e6}
+        seen = 0
+        for value, count in sorted(self.counts.items()):
+            seen += count
+            for name, rank in ranks.items():
+                if name not in found and seen >= rank:
+                    found[name] = value / 1e6
+        return found
+
+
+def _four_digits(value: int) -> int:
+    scale = 10 ** max(0, len(str(value)) - 4)
+    return (value + scale // 2) // scale * scale
+
+
+def batch_means_interval(ends_ns: list[int], batches: int = 20) -> tuple[float, float]:
+    """Return a 95 % interval of the completion rate (1/s) from the means of equal batches of completions.
+
+    Student's t with ``batches`` - 1 degrees of freedom; with fewer than two completions in a batch, (0, infinity).
+    """
+    size = (len(ends_ns) - 1) // batches
+    if size < 2:
+        return 0.0, math.inf
+    gaps = [(ends_ns[(i + 1) * size] - ends_ns[i * size]) / size for i in range(batches)]
+    mean, half = fmean(gaps), 2.093 * stdev(gaps) / math.sqrt(batches)
+    return 1e9 / (mean + half), (1e9 / (mean - half) if half < mean else math.inf)
