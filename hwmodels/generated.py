@@ -60,9 +60,9 @@ class _Network:
         options = {"kernel": kernel, "padding": "SAME", "activation": "RELU"}
         self.add("DEPTHWISE_CONV_2D", self.last.shape, ((1, *kernel, channels), (channels,)), **options)
 
-    def dense(self, units: int, activation: str = "RELU") -> None:
-        inputs = self.last.shape[-1]
-        self.add("FULLY_CONNECTED", (1, units), ((units, inputs), (units,)), activation=activation)
+    def dense(self, units: int, activation: str = "RELU", bias: bool = True) -> None:
+        weights = ((units, self.last.shape[-1]), (units,))
+        self.add("FULLY_CONNECTED", (1, units), weights if bias else weights[:1], activation=activation)
 
 
 def generate(name: str) -> LayerGraph | None:
@@ -143,7 +143,7 @@ def _dense(network: _Network, N: int, N2: int = 0) -> None:  # noqa: N803
     if N2 not in (0, N):
         raise InputError(f"dense_{N}x{N2}", f"{N}x{N2}", "a square layer, N -> N")
     _start(network, N)
-    network.dense(N, activation="")
+    network.dense(N, activation="", bias=False)  # the measured dense_256 and dense_512 files have none
 
 
 def _baseline_io(network: _Network, C: int) -> None:  # noqa: N803

@@ -7,8 +7,12 @@ and the CPU operators that remain in compiled files (tests/test_twins.py holds b
 from __future__ import annotations
 
 from math import prod
+from typing import TYPE_CHECKING
 
 from hwmodels.graph import Layer, LayerGraph, Tensor
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["MORE_THAN_ONE_SUBGRAPH", "SUPPORTED_OPS", "place", "unsupported"]
 
@@ -21,12 +25,15 @@ LIMITATION = "Operation is otherwise supported, but not mapped due to some unspe
 
 #: Operators that the compiler maps, given integer tensors and the limits below.
 SUPPORTED_OPS = frozenset(
-    """ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE EXPAND_DIMS FULLY_CONNECTED
-    L2_NORMALIZATION LOGISTIC MAXIMUM MAX_POOL_2D MEAN MINIMUM MUL PACK PAD PADV2 PRELU QUANTIZE REDUCE_MAX REDUCE_MIN
-    RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SOFTMAX SPACE_TO_DEPTH SPLIT
-    SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM TANH TRANSPOSE TRANSPOSE_CONV
-    UNIDIRECTIONAL_SEQUENCE_LSTM""".split()
-)
+    [
+        "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "EXPAND_DIMS",
+        "FULLY_CONNECTED", "L2_NORMALIZATION", "LOGISTIC", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM", "MUL",
+        "PACK", "PAD", "PADV2", "PRELU", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RELU_N1_TO_1",
+        "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SOFTMAX", "SPACE_TO_DEPTH",
+        "SPLIT", "SQUARED_DIFFERENCE", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE",
+        "TRANSPOSE_CONV", "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    ]
+)  # fmt: skip
 
 NO_FUSED_ACTIVATION = frozenset(["AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION"])
 #: Largest softmax: documented as 16 000; a file compiled in 2021 maps 16 384.
@@ -41,21 +48,27 @@ def place(graph: LayerGraph) -> tuple[str, ...]:
     There is one Edge TPU subgraph: what descends from an unsupported operator inside the network stays on the CPU.
     Unsupported operators at its start, such as the quantisation of a float input, only precede the subgraph.
     """
-    import networkx
-
     reasons = [unsupported(layer) for layer in graph.layers]
+    if any(reasons):
+        for index in _cut_off(graph, reasons):
+            reasons[index] = reasons[index] or MORE_THAN_ONE_SUBGRAPH
+    return tuple(reasons)
+
+
+def _cut_off(graph: LayerGraph, reasons: list[str]) -> set[int]:
+    """Layers that descend from an unsupported layer which itself descends from a mapped one."""
+    mapped = {layer.index for layer in graph.layers if not reasons[layer.index]}
     digraph = graph.digraph
-    mapped = {index for index, reason in enumerate(reasons) if not reason}
-    later = _descendants(networkx, digraph, mapped) - mapped
-    cut_off = _descendants(networkx, digraph, later) & mapped
-    return tuple(MORE_THAN_ONE_SUBGRAPH if i in cut_off else reason for i, reason in enumerate(reasons))
+    return _descendants(digraph, _descendants(digraph, mapped) - mapped)
 
 
-def _descendants(networkx, digraph, sources: set[int]) -> set[int]:  # type: ignore[no-untyped-def]
+def _descendants(digraph: nx.DiGraph[int], sources: set[int]) -> set[int]:
+    import networkx as nx
+
     found: set[int] = set()
     for source in sorted(sources):
         if source not in found:
-            found |= networkx.descendants(digraph, source)
+            found |= nx.descendants(digraph, source)
     return found
 
 
