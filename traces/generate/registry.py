@@ -11,14 +11,15 @@ __all__ = ["MODULES", "definitions"]
 
 MODULES = (
     "mobilenets",
-    "mobile_nets",
     "efficientnets",
     "inceptions",
     "resnets",
     "regnets",
     "classic",
     "densely_connected",
-    "nasnets",
+    "shuffled",
+    "searched",
+    "reparameterised",
     "small",
     "audio",
     "detection",

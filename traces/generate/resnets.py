@@ -109,7 +109,7 @@ DEFINITIONS = [
     *[_keras(50, version, 299) for version in ("v1", "v2")],
     _keras(152, "v2", 299),
     _of("resnet_50_v1.5_224", partial(_imagenet, 224, 50, _bottleneck), "torchvision resnet50; MLPerf ResNet-50 v1.5", "resnet_50_v1.5"),
-    _of("resnet_101_v2_slim_299", partial(_slim_v2, 299, 101), "TF-slim resnet_v2.py" + _V2_PAPER, "resnet_101_v2"),
+    _of("resnet_101_v2_299", partial(_slim_v2, 299, 101), "TF-slim resnet_v2.py" + _V2_PAPER, "resnet_101_v2"),
     _of(
         "wide_resnet_50_2_224", partial(_imagenet, 224, 50, partial(_bottleneck, wide=2)),
         "torchvision wide_resnet50_2; arXiv 1605.07146", "wide_resnet_50_2",
