@@ -22,7 +22,8 @@ __all__ = ["SUPPORTED_OPS", "model_bytes", "write_model"]
 
 SCALE, FILTER_SCALE = 0.05, 0.01
 #: Operator versions that take int8 tensors (tensorflow/lite/core/kernels/register.cc).
-VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "QUANTIZE": 1, "DEQUANTIZE": 2}
+VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "QUANTIZE": 1, "DEQUANTIZE": 2,
+            "HARD_SWISH": 1}  # fmt: skip
 #: Ops whose result keeps the scale of what they read.
 MOVES = frozenset(["PAD", "RESHAPE", "MAX_POOL_2D", "CONCATENATION", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"])
 FIXED_RANGE = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
@@ -61,6 +62,11 @@ def _fused(layer: Layer) -> tuple[str, int]:
     return "FusedActivationFunction", int(getattr(tflite.ActivationFunctionType, layer.activation or "NONE"))
 
 
+def _joined_axis(layer: Layer) -> int:
+    pairs = zip(layer.input.shape, layer.output.shape, strict=True)
+    return next((axis for axis, (part, whole) in enumerate(pairs) if part != whole), 0)
+
+
 OPTIONS: dict[str, Callable[[Layer], tuple[str, Fields]]] = {
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": lambda layer: _convolution(layer, "DepthwiseConv2DOptions"),
@@ -69,7 +75,7 @@ OPTIONS: dict[str, Callable[[Layer], tuple[str, Fields]]] = {
     "AVERAGE_POOL_2D": _pool,
     "ADD": lambda layer: ("AddOptions", [_fused(layer)]),
     "MUL": lambda layer: ("MulOptions", [_fused(layer)]),
-    "CONCATENATION": lambda layer: ("ConcatenationOptions", [("Axis", 3), _fused(layer)]),
+    "CONCATENATION": lambda layer: ("ConcatenationOptions", [("Axis", _joined_axis(layer)), _fused(layer)]),
     "SOFTMAX": lambda _: ("SoftmaxOptions", [("Beta", 1.0)]),
     "MEAN": lambda _: ("ReducerOptions", [("KeepDims", True)]),
     "RESIZE_BILINEAR": lambda _: ("ResizeBilinearOptions", [("HalfPixelCenters", True)]),
@@ -79,6 +85,7 @@ OPTIONS: dict[str, Callable[[Layer], tuple[str, Fields]]] = {
     "QUANTIZE": lambda _: ("QuantizeOptions", []),
     "DEQUANTIZE": lambda _: ("DequantizeOptions", []),
     "LOGISTIC": lambda _: ("", []),
+    "HARD_SWISH": lambda _: ("HardSwishOptions", []),
     CUSTOM: lambda _: ("", []),
 }
 SUPPORTED_OPS = tuple(OPTIONS)
