@@ -60,6 +60,12 @@ class Accelerator(Part):
         """Multiply-accumulates in a cycle with every cell busy."""
         return self.tiles * self.cells_per_tile * self.macs_per_cell
 
+    @property
+    def is_extrapolated(self) -> bool:
+        """Whether its structure is assumed: nobody measured such a chip."""
+        keys = ("tiles_x", "tiles_y", "cells_per_tile")
+        return any(self.quantities[key].status == "assumed" for key in keys if key in self.quantities)
+
     def positions_per_tile(self, height: int, width: int) -> int:
         """Output positions of a map that one tile owns: ceil(H / tiles_y) * ceil(W / tiles_x)."""
         return ceil(height / self.tiles_y) * ceil(width / self.tiles_x)

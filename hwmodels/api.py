@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hwmodels.accelerator import Accelerator, load_accelerator
 from hwmodels.compiler import compile_graph
@@ -15,7 +17,7 @@ from hwmodels.zoo import load_network
 
 __all__ = ["compile_network", "load_part"]
 
-_LOADERS = {"accelerator": load_accelerator, "link": load_link, "host": load_host}
+_LOADERS: dict[str, Callable[[str], Any]] = {"accelerator": load_accelerator, "link": load_link, "host": load_host}
 
 
 def load_part(kind: str, name_or_path: str | Path) -> Accelerator | Link | Host:
@@ -25,7 +27,8 @@ def load_part(kind: str, name_or_path: str | Path) -> Accelerator | Link | Host:
     """
     if kind not in _LOADERS:
         raise InputError("load_part: kind", kind, ", ".join(_LOADERS))
-    return _LOADERS[kind](str(name_or_path))  # type: ignore[no-any-return,operator]
+    part: Accelerator | Link | Host = _LOADERS[kind](str(name_or_path))
+    return part
 
 
 def compile_network(

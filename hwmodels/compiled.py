@@ -1,7 +1,7 @@
 """Edge-TPU-compiled files: an executable from the file's own bytes.
 
-A compiled file has no layer graph. Its bytes are read out of it; its compute time comes from, in this order: the network
-that its name and byte counts match, the compiler's own cycle estimate with a factor, a regression on its bytes.
+A compiled file has no layer graph. Its bytes are read out of it; its compute time comes from, in this order: the
+network that its name and byte counts match, the compiler's own cycle estimate with a factor, a regression on its bytes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def executable_from_file(graph: LayerGraph, accelerator: Accelerator) -> Executa
 
     Raises :class:`InputError` for an accelerator size other than Coral's: compiled programs fit one chip only.
     """
-    if accelerator.root != "coral" or accelerator.name in ("small", "large"):
+    if accelerator.is_extrapolated:
         raise InputError("--size", accelerator.name, "coral: a compiled file's program fits this chip only")
     ops: Sequence[CompiledOp] = graph.meta["compiled_ops"]
     cycles, source = _cycles(graph, ops, accelerator)

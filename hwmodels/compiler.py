@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from hwmodels import memory
 from hwmodels.accelerator import Accelerator
+from hwmodels.compiled import executable_from_file
 from hwmodels.errors import InputError
 from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
@@ -36,6 +37,8 @@ def compile_graph(
     """
     if compiler not in COMPILERS:
         raise InputError("--compiler", compiler, ", ".join(COMPILERS))
+    if "compiled_ops" in graph.meta:
+        return executable_from_file(graph, accelerator)
     plans = _plan(graph, accelerator, reserved_bytes)
     runs = _runs(graph, plans)
     segments = tuple(_segment(graph, run, compiler) for run in runs)
@@ -76,7 +79,7 @@ def _runs(graph: LayerGraph, plans: list[LayerPlan]) -> list[list[LayerPlan]]:
 
 def _ancestors(graph: LayerGraph, targets: set[int]) -> set[int]:
     needed = set(targets)
-    for producer, consumer, _ in reversed(sorted(graph.edges(), key=lambda edge: edge[1])):
+    for producer, consumer, _ in sorted(graph.edges(), key=lambda edge: -edge[1]):
         if consumer in needed:
             needed.add(producer)
     return needed - targets
@@ -130,9 +133,9 @@ def split(graph: LayerGraph, cuts: Iterable[int]) -> list[LayerGraph]:
     Raises :class:`InputError` for cuts that are not increasing or not inside the network.
     """
     edges = [0, *cuts, len(graph.layers)]
-    if any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(edges)):
         raise InputError("cuts", edges[1:-1], f"increasing layer numbers between 1 and {len(graph.layers) - 1}")
-    parts = [graph.layers[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [graph.layers[a:b] for a, b in pairwise(edges)]
     return [_part(graph, layers, f"{graph.name}_segment_{i}_of_{len(parts)}") for i, layers in enumerate(parts)]
 
 
@@ -142,7 +145,7 @@ def _part(graph: LayerGraph, layers: tuple[Layer, ...], name: str) -> LayerGraph
     return LayerGraph(name, renumbered, tuple(inputs), tuple(outputs))
 
 
-def _cut_evenly(weights: Sequence[float], parts: int, what: str) -> list[int]:
+def _cut_evenly(weights: Sequence[float], parts: int) -> list[int]:
     if not 1 <= parts <= len(weights):
         raise InputError("--num-segments", parts, f"1 to {len(weights)} for this network")
     total, sums = sum(weights), list(accumulate(weights))
@@ -157,7 +160,7 @@ def _cut_evenly(weights: Sequence[float], parts: int, what: str) -> list[int]:
 
 def cut_by_parameters(graph: LayerGraph, num_segments: int) -> list[int]:
     """Cut into segments of about equal parameter bytes, as ``edgetpu_compiler --num_segments`` does."""
-    return _cut_evenly([layer.parameter_bytes + 1e-6 for layer in graph.layers], num_segments, "parameters")
+    return _cut_evenly([layer.parameter_bytes + 1e-6 for layer in graph.layers], num_segments)
 
 
 def cut_by_time(weights_ns: Sequence[float], num_segments: int) -> list[int]:
@@ -167,7 +170,7 @@ def cut_by_time(weights_ns: Sequence[float], num_segments: int) -> list[int]:
         middle = (low + high) / 2
         low, high = (low, middle) if len(_greedy_cuts(weights_ns, middle)) < num_segments else (middle, high)
     cuts = _greedy_cuts(weights_ns, high)
-    return cuts if len(cuts) == num_segments - 1 else _cut_evenly(weights_ns, num_segments, "time")
+    return cuts if len(cuts) == num_segments - 1 else _cut_evenly(weights_ns, num_segments)
 
 
 def _greedy_cuts(weights_ns: Sequence[float], limit: float) -> list[int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hwmodels.errors import InputError
 
 if TYPE_CHECKING:
-    import networkx
+    import networkx as nx
 
 __all__ = ["MAC_OPS", "Layer", "LayerGraph", "Tensor", "from_json", "graph_hash", "to_json"]
 
@@ -174,11 +174,11 @@ class LayerGraph:
         return sum(layer.parameter_bytes for layer in self.layers)
 
     @property
-    def digraph(self) -> networkx.DiGraph[int]:
-        """The graph as a ``networkx.DiGraph``: node = layer index with ``layer``; edge with ``n_bytes`` of its tensors."""
-        import networkx
+    def digraph(self) -> nx.DiGraph[int]:
+        """The graph as ``networkx.DiGraph``: node = layer index, with ``layer``; edge with its tensors' ``n_bytes``."""
+        import networkx as nx
 
-        graph: networkx.DiGraph[int] = networkx.DiGraph(name=self.name)
+        graph: nx.DiGraph[int] = nx.DiGraph(name=self.name)
         graph.add_nodes_from((layer.index, {"layer": layer}) for layer in self.layers)
         for producer, consumer, n_bytes in self.edges():
             before = graph.edges[producer, consumer]["n_bytes"] if graph.has_edge(producer, consumer) else 0
@@ -274,9 +274,9 @@ def _build(data: dict[str, Any]) -> LayerGraph:
 def _layer(index: int, row: dict[str, Any], tensors: list[Tensor]) -> Layer:
     options = {key: row.get(key, default) for key, default in _DEFAULTS.items()}
     pairs = {key: _pair(options[key]) for key in ("kernel", "stride", "dilation")}
+    inputs, outputs = (tuple(tensors[_natural(i)] for i in row[key]) for key in ("in", "out"))
     return Layer(
-        index, str(row["op"]), tuple(tensors[_natural(i)] for i in row["in"]), tuple(tensors[_natural(i)] for i in row["out"]),
-        tuple(_tensor(-1, weight) for weight in row.get("weights", ())),
+        index, str(row["op"]), inputs, outputs, tuple(_tensor(-1, weight) for weight in row.get("weights", ())),
         padding=str(options["padding"]), activation=str(options["activation"]), **pairs,
     )  # fmt: skip
 

@@ -51,7 +51,7 @@ class Host(Part):
     gil_share: float
     switch_ns: float
     pointwise_ns_per_mac: float = 0
-    conv_ns_per_output: float = 0
+    conv_ns_per_element: float = 0
     pool_ns_per_tap: float = 0
     builtin_element_slowdown: float = 1
     stream_ns_per_byte: float = 0
@@ -89,9 +89,9 @@ def load_host(name_or_path: str) -> Host:
 
 
 def _conv_ns(layer: Layer, host: Host) -> float:
-    """Multiply-accumulates, and packing and requantising of every output value."""
+    """Multiply-accumulates, and packing of every input and requantising of every output value."""
     per_mac = host.conv_ns_per_mac if prod(layer.kernel) > 1 else host.pointwise_ns_per_mac or host.conv_ns_per_mac
-    return layer.macs * per_mac + layer.output.n_elements * host.conv_ns_per_output
+    return layer.macs * per_mac + (layer.input.n_elements + layer.output.n_elements) * host.conv_ns_per_element
 
 
 def _depthwise_ns(layer: Layer, host: Host) -> float:

@@ -14,8 +14,8 @@ from hwmodels.instructions import WIDE_SOFTMAX, caching_instruction_bytes, instr
 from hwmodels.tiles import NARROW_BYTES_PER_TILE, banded_layers, ceil_to, working_set_bytes
 
 __all__ = [
-    "allocate", "blob_bytes", "caching_instruction_bytes", "input_bytes", "input_wire_bytes", "instruction_bytes",
-    "on_chip_bytes", "output_wire_bytes", "scratch_bytes",
+    "allocate", "blob_bytes", "caching_instruction_bytes", "footprint_bytes", "input_bytes", "input_wire_bytes",
+    "instruction_bytes", "on_chip_bytes", "output_wire_bytes", "scratch_bytes",
 ]  # fmt: skip
 
 LANES = 64  # outputs side by side in a row of weights
@@ -36,14 +36,25 @@ def blob_bytes(layer: Layer, compiler: str = "2021") -> int:
 
 
 def on_chip_bytes(layer: Layer, compiler: str = "2021") -> int:
-    """Parameter memory that a cached layer takes, in whole rows of 64 lanes x 4 bytes, as the compiler's log counts.
+    """Bytes of a cached layer as the compiler's log counts them: whole rows of 64 lanes x 4 bytes.
 
-    Exact in the logs of the 7x7 stack (918 528 B for 10 layers). Compilers before 2021 spread dense layers over the
-    16 tiles, so their outputs are padded to 1024 (79 layers of 100 units fill the memory: jetson_nano_layers.csv).
+    Exact in the logs of the 7x7 stack (918 528 B for 10 layers) and of the 3x3 sweep, but for their unused biases.
     """
-    lanes = 16 * LANES if layer.op == "FULLY_CONNECTED" and compiler == "2020" else LANES
-    rows = sum(ceil_to(_kept_lanes(layer, outputs, lanes) * each, LANES * WAYS) for outputs, each in _filters(layer))
-    return rows + _other_bytes(layer, compiler)
+    return _rows_bytes(layer, LANES) + _other_bytes(layer, compiler)
+
+
+def footprint_bytes(layer: Layer, compiler: str = "2021") -> int:
+    """Memory that a cached layer occupies.
+
+    As logged; but compilers before 2021 spread dense layers over the 16 tiles, so their outputs take 1024 lanes
+    (8.02 MiB hold 79 layers of 100 units, 40 of 200, 20 of 400: jetson_nano_layers.csv).
+    """
+    spread = layer.op == "FULLY_CONNECTED" and compiler == "2020"
+    return _rows_bytes(layer, 16 * LANES if spread else LANES) + _other_bytes(layer, compiler)
+
+
+def _rows_bytes(layer: Layer, lanes: int) -> int:
+    return sum(ceil_to(_kept_lanes(layer, outputs, lanes) * each, LANES * WAYS) for outputs, each in _filters(layer))
 
 
 def _sent_lanes(layer: Layer, outputs: int) -> int:
@@ -55,9 +66,8 @@ def _sent_lanes(layer: Layer, outputs: int) -> int:
 
 
 def _kept_lanes(layer: Layer, outputs: int, lanes: int) -> int:
-    if outputs == 1 and layer.op != "FULLY_CONNECTED":
-        return WAYS
-    return ceil_to(outputs, 16 if outputs <= 16 and layer.op == "FULLY_CONNECTED" else lanes)
+    single = outputs == 1 and layer.op != "FULLY_CONNECTED"
+    return WAYS if single else ceil_to(outputs, lanes)
 
 
 def _is_depthwise(layer: Layer) -> bool:
@@ -130,7 +140,7 @@ def allocate(layers: Iterable[Layer], capacity_bytes: int, compiler: str = "2021
     """
     cached, free = [], capacity_bytes
     for layer in layers:
-        size = on_chip_bytes(layer, compiler)
+        size = footprint_bytes(layer, compiler)
         cached.append(size <= free)
         free -= size if size <= free else 0
     return tuple(cached)

@@ -49,7 +49,7 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What all parts have: a name, the part it is based on in the end, a hash, and the provenance of every number by key."""
+    """What all parts have: a name, the part they go back to, a hash, and the provenance of every number by key."""
 
     name: str
     root: str = ""
@@ -72,7 +72,8 @@ def load(kind: str, cls: type[P], name_or_path: str) -> P:
     """
     path = _path(kind, name_or_path)
     try:
-        return _load(kind, cls, path, path.stat().st_mtime_ns)
+        part: P = _load(kind, cls, path, path.stat().st_mtime_ns)  # type: ignore[arg-type]
+        return part
     except OSError as error:
         raise InputError(str(path), error.strerror or type(error).__name__, f"a readable {kind} file") from None
 
@@ -93,12 +94,12 @@ def _load(kind: str, cls: type[P], path: Path, _modified_ns: int) -> P:
     _check_keys(path, cls, quantities)
     values = {key: _as_value(quantity.value) for key, quantity in quantities.items()}
     digest = hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:12]
-    return cls(name=path.stem, root=_root(path), digest=digest, quantities=quantities, **values)
+    return cls(name=path.stem, root=_root(kind, path), digest=digest, quantities=quantities, **values)
 
 
-def _root(path: Path) -> str:
-    base = tomllib.loads(path.read_text(encoding="utf-8")).get("base")
-    return _root(path.with_name(f"{base}.toml")) if base and path.with_name(f"{base}.toml").exists() else base or path.stem
+def _root(kind: str, path: Path) -> str:
+    base = _read(path, path.stat().st_mtime_ns).get("base")
+    return _root(kind, _path(kind, str(base))) if base else path.stem
 
 
 def _as_value(value: float | list[list[float]]) -> float | int | tuple[tuple[float, ...], ...]:
@@ -107,11 +108,16 @@ def _as_value(value: float | list[list[float]]) -> float | int | tuple[tuple[flo
     return int(value) if float(value).is_integer() else value
 
 
-def _table(kind: str, path: Path) -> dict[str, Any]:
+@cache
+def _read(path: Path, _modified_ns: int) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(str(path), str(error), "a TOML part file") from None
+
+
+def _table(kind: str, path: Path) -> dict[str, Any]:
+    data = dict(_read(path, path.stat().st_mtime_ns))
     if data.pop("kind", None) != kind:
         raise InputError(f"{path}: kind", "another kind of part", f'kind = "{kind}"')
     data.pop("name", None)

@@ -6,13 +6,15 @@ Chip structure: docs/hardware.md; 192 KiB of narrow memory per tile.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from hwmodels.graph import Layer, Tensor
 
-__all__ = ["NARROW_BYTES_PER_TILE", "banded_layers", "ceil_to", "tile_bytes", "working_set_bytes"]
+__all__ = ["NARROW_BYTES_PER_TILE", "TILES_EACH_WAY", "banded_layers", "ceil_to", "tile_bytes", "working_set_bytes"]
 
 NARROW_BYTES_PER_TILE = 196_608
 TILES_EACH_WAY = 4
+_NO_WORK = frozenset(["QUANTIZE", "PAD", "RESHAPE"])
 
 
 def ceil_to(value: int, multiple: int) -> int:
@@ -31,13 +33,25 @@ def working_set_bytes(layer: Layer) -> int:
     return tile_bytes(layer.input) + tile_bytes(layer.output)
 
 
-def banded_layers(layers: Sequence[Layer], narrow_bytes_per_tile: int = NARROW_BYTES_PER_TILE) -> Sequence[Layer]:
-    """Return the layers that run band by band from the network's input: down to the last one that does not fit.
+def banded_layers(layers: Sequence[Layer], narrow_bytes_per_tile: int = NARROW_BYTES_PER_TILE) -> list[Layer]:
+    """Return the layers that run band by band from the network's input: a chain down to the last one that does not fit.
 
-    None if the first layer with a kernel fits.
+    Empty if the first layer with a kernel fits. Layers after the first upsampling are not looked at.
     """
-    spatial = [layer for layer in layers if layer.op not in ("QUANTIZE", "PAD", "RESHAPE")]
-    if not spatial or working_set_bytes(spatial[0]) <= narrow_bytes_per_tile:
-        return ()
-    last = max(i for i, layer in enumerate(spatial) if working_set_bytes(layer) > narrow_bytes_per_tile)
-    return spatial[: last + 1]
+    encoder = list(takewhile(lambda layer: not _grows(layer), (x for x in layers if x.op not in _NO_WORK)))
+    too_large = [layer for layer in encoder if working_set_bytes(layer) > narrow_bytes_per_tile]
+    if not too_large or too_large[0] is not encoder[0]:
+        return []
+    return _chain_to(too_large[-1], encoder)
+
+
+def _grows(layer: Layer) -> bool:
+    return layer.output.hwc[0] > layer.input.hwc[0]
+
+
+def _chain_to(layer: Layer, layers: Sequence[Layer]) -> list[Layer]:
+    producer = {tensor.id: other for other in layers for tensor in other.outputs}
+    chain = [layer]
+    while chain[-1].input.id in producer and producer[chain[-1].input.id].index < chain[-1].index:
+        chain.append(producer[chain[-1].input.id])
+    return chain[::-1]

@@ -169,7 +169,9 @@ def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -
 
 def _steps(segment: Segment, channel: Channel, clock_hz: float) -> tuple[StepTime, ...]:
     return tuple(
-        StepTime(cycles_to_ns(step.cycles, clock_hz), transfer_ns(step.streamed_bytes, channel, "out"), step.streamed_bytes)
+        StepTime(
+            cycles_to_ns(step.cycles, clock_hz), transfer_ns(step.streamed_bytes, channel, "out"), step.streamed_bytes
+        )
         for step in segment.steps
     )
 

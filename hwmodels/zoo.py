@@ -95,15 +95,17 @@ def _from_file(path: Path) -> LayerGraph:
 def add_network(path: Path, name: str = "", replace: bool = False) -> tuple[LayerGraph, Path]:
     """Read a plain .tflite file and keep its trace in the user's folder.
 
-    Raises :class:`InputError` for a file that cannot be read, a compiled file (it has no layer graph), a name with a path
-    in it, or one that exists and is not to be replaced. The trace is written to a temporary name and renamed.
+    Raises :class:`InputError` for a file that cannot be read, a compiled file (it has no layer graph), a name with a
+    path in it, or one that exists and is not to be replaced. The trace is written to a temporary name and renamed.
     """
     graph = _from_file(path)
     name = name or graph.name
     if not _is_plain(name) or not name:
         raise InputError("zoo add: name", name, "a name without slashes that does not start with a dot")
     if "compiled_ops" in graph.meta:
-        raise InputError(str(path), "an Edge-TPU-compiled file", "the plain .tflite: a compiled file has no layer graph")
+        raise InputError(
+            str(path), "an Edge-TPU-compiled file", "the plain .tflite: a compiled file has no layer graph"
+        )
     if not replace and _trace_path(name):
         raise InputError("zoo add: name", name, "a new name, or --replace")
     target = user_folder() / f"{name}.json"

@@ -30,10 +30,13 @@ def bottleneck(setup: Setup, window: Window, used: dict[str, float]) -> tuple[st
         return "arrivals", f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
     full = {name: used[name] for name in ("accelerator", "cpu", "gil") if used[name] >= SATURATED}
     if not full:
-        return _unsaturated(setup, window, used)
+        return _unsaturated(window, used)
     name = max(full, key=lambda key: full[key])
     if name == "cpu":
-        return "cpu", f"All {setup.cores} cores are busy ({used['cpu']:.0%}): more cores or less host work per inference."
+        return (
+            "cpu",
+            f"All {setup.cores} cores are busy ({used['cpu']:.0%}): more cores or less host work per inference.",
+        )
     if name == "gil":
         return "gil", f"Python's global lock is held {used['gil']:.0%} of the time: use processes instead of threads."
     return _accelerator(setup, window, used)
@@ -56,7 +59,7 @@ def _accelerator(setup: Setup, window: Window, used: dict[str, float]) -> tuple[
     )
 
 
-def _unsaturated(setup: Setup, window: Window, used: dict[str, float]) -> tuple[str, str]:
+def _unsaturated(window: Window, used: dict[str, float]) -> tuple[str, str]:
     """Nothing is full: too few threads to keep anything busy. Name the longest part of an inference."""
     parts = {
         "accelerator": window.state_ns(State.COMPUTE),
@@ -69,6 +72,8 @@ def _unsaturated(setup: Setup, window: Window, used: dict[str, float]) -> tuple[
     idle = 1 - used["accelerator"]
     words = {"accelerator": "computing", "link": "transfers", "cpu": "host work", "gil": "waiting for Python's lock"}
     ahead = "another thread can use" if idle > 0.15 else "leaves"
-    return name, f"{share:.0%} of an inference is {words[name]}; the accelerator idles {idle:.0%} of the time, which {ahead}" + (
-        "." if idle > 0.15 else " little for another thread."
+    return (
+        name,
+        f"{share:.0%} of an inference is {words[name]}; the accelerator idles {idle:.0%} of the time, which {ahead}"
+        + ("." if idle > 0.15 else " little for another thread."),
     )

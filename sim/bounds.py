@@ -1,7 +1,7 @@
 """Closed-form throughput: deterministic bounds of the closed network of threads, accelerators, link, cores and GIL.
 
-Form: Little's law and the utilisation law (Lazowska et al., Quantitative System Performance, ch. 5), per accelerator with
-its own threads; it is exact where service is constant and threads do not get in each other's way by chance.
+Form: Little's law and the utilisation law (Lazowska et al., Quantitative System Performance, ch. 5), per accelerator
+with its own threads; it is exact where service is constant and threads do not get in each other's way by chance.
 """
 
 from __future__ import annotations

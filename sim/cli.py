@@ -38,7 +38,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Version and paths.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Version and paths.")
+    ] = False,
 ) -> None:
     pass
 
@@ -92,7 +94,9 @@ def compile_command(
     size: Size = "coral",
     compiler: Annotated[str, typer.Option(help="2021 or 2020: whose instruction stream.")] = "2021",
     num_segments: Annotated[int, typer.Option(help="Also cut into N segments for a pipeline.")] = 1,
-    segmentation: Annotated[str, typer.Option(help="compiler (equal parameters), profiled (equal time) or CUTS 3,9.")] = "compiler",
+    segmentation: Annotated[
+        str, typer.Option(help="compiler (equal parameters), profiled (equal time) or CUTS 3,9.")
+    ] = "compiler",
     json: Json = False,
 ) -> None:
     """What the compiler model does with a network on a size: placement, parameters on and off chip, bytes, cycles.

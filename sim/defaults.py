@@ -1,4 +1,4 @@
-"""The options of a scenario and their defaults, in the order of the documentation; imports nothing, so help is instant."""
+"""The options of a scenario and their defaults, in the documentation's order; imports nothing, so help is instant."""
 
 from __future__ import annotations
 

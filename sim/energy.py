@@ -1,7 +1,8 @@
 """Spans to energy: power states times time, and energy of actions (multiply-accumulates, memory and link bytes).
 
-Accounting: an accelerator draws its base and initialised-idle power all the time, an active part while it computes, and an
-energy for every action; the host draws its board's base, and per core a busy or an idle power; a link an energy per byte.
+Accounting: an accelerator draws its base and initialised-idle power all the time, an active part while it computes, and
+an energy for every action; the host draws its board's base, and per core a busy or an idle power; a link an energy per
+byte.
 """
 
 from __future__ import annotations
@@ -38,16 +39,14 @@ def mean_power(
 ) -> Power:  # fmt: skip
     """Return mean powers over a window from the totals of its spans.
 
-    ``time_ns`` and ``n_bytes`` are by component and state (threads, accelerators, links), ``done[model][accelerator]`` the
-    inferences in the window.
+    ``time_ns`` and ``n_bytes`` are by component and state (threads, accelerators, links), ``done[model][accelerator]``
+    the inferences in the window.
     """
     threads, count = len(setup.thread_models), len(setup.accelerators)
     accelerators = sum(
         _accelerator_j(setup, i, time_ns[threads + i], elapsed_ns, [row[i] for row in done]) for i in range(count)
     )
-    links = sum(
-        sum(n_bytes[threads + count + i]) * setup.channels[i].energy_pj_per_byte * 1e-12 for i in range(count)
-    )
+    links = sum(sum(n_bytes[threads + count + i]) * setup.channels[i].energy_pj_per_byte * 1e-12 for i in range(count))
     seconds = elapsed_ns / 1e9
     return Power(accelerators / seconds, links / seconds, host_w(setup, core_ns, elapsed_ns))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
 import simpy
 
 from hwmodels.errors import InputError
@@ -77,7 +78,9 @@ def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
     buses = _links(setup)
     discipline = policy("--discipline", scenario.discipline, DISCIPLINES)
     accelerators = [
-        SimAccelerator(threads + i, Lock(env, None if scenario.discipline == "fifo" else discipline), bus, threads + count + i)
+        SimAccelerator(
+            threads + i, Lock(env, None if scenario.discipline == "fifo" else discipline), bus, threads + count + i
+        )
         for i, bus in enumerate(buses)
     ]
     dispatch = policy("--dispatch", scenario.dispatch, DISPATCHES)

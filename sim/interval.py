@@ -1,4 +1,4 @@
-"""90 % intervals: parameter uncertainty carried through the closed form, and the spread of the calibration's residuals."""
+"""90 % intervals: parameter uncertainty through the closed form, and the spread of the calibration's residuals."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def _cycle_shifts(setup: Setup) -> Iterator[float]:
     from hwmodels.parts import perturbed
 
     part, clock = setup.accelerators[0], setup.clocks_hz[0]
-    layers = [[p.layer for p in row[0].plans if not p.reason and row[0].source == "modelled"] for row in setup.executables]
+    layers = [
+        [p.layer for p in row[0].plans if not p.reason and row[0].source == "modelled"] for row in setup.executables
+    ]
     before = [sum(layer_cost(layer, part).cycles for layer in row) for row in layers]
     base = _base(setup)
     for key, quantity in part.quantities.items():

@@ -35,7 +35,7 @@ def round_robin(accelerators: list[SimAccelerator], thread: Thread) -> SimAccele
     return accelerators[thread.home % len(accelerators)]
 
 
-def least_loaded(accelerators: list[SimAccelerator], thread: Thread) -> SimAccelerator:
+def least_loaded(accelerators: list[SimAccelerator], _thread: Thread) -> SimAccelerator:
     """The accelerator with the fewest inferences in progress or waiting; the first of equals."""
     return min(accelerators, key=lambda accelerator: accelerator.in_use)
 

@@ -67,7 +67,7 @@ class Recorder:
         self, component: int, state: int, start_ns: int, end_ns: int, request: int, model: int,
         segment: int = 0, n_bytes: int = 0,
     ) -> None:  # fmt: skip
-        """Record that a component was in a state from start to end (ns); a span of no length and no bytes is dropped."""
+        """Record a component in a state from start to end (ns); a span of no length and no bytes is dropped."""
         if end_ns == start_ns and not n_bytes:
             return
         self.time_ns[component][state] += end_ns - start_ns

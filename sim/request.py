@@ -7,8 +7,9 @@ streamed parameters, output; let go of the lock; copy, CPU operators, take the G
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import simpy
@@ -49,6 +50,7 @@ class Machine:
     num_threads: int = 1
     gil: Gil | None = None
     gil_share: float = 1.0
+    requests: Iterator[int] = field(default_factory=count)
 
 
 def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, Any, int]:
@@ -110,7 +112,13 @@ def cpu_operators(machine: Machine, thread: Thread, stage: CpuStage, request: in
 
 
 def accelerate(
-    machine: Machine, thread: Thread, accelerator: SimAccelerator, token: str, stage: TpuStage, request: int, segment: int
+    machine: Machine,
+    thread: Thread,
+    accelerator: SimAccelerator,
+    token: str,
+    stage: TpuStage,
+    request: int,
+    segment: int,
 ) -> Steps:
     """Pass through the accelerator: hold its lock from dispatch to the last output byte, then copy the result."""
     env, cores, add = machine.env, machine.cores, machine.recorder.add
@@ -143,11 +151,26 @@ def load_parameters(
     yield from accelerator.link.send(env, stage.load_bytes, stage.load_ns)
     end, n_bytes = int(env.now), stage.load_bytes
     add(accelerator.component, State.LOAD_PARAMETERS, start, end, request, thread.model, segment, n_bytes)
-    add(accelerator.link_component, State.TRANSFER_OUT, end - stage.load_ns, end, request, thread.model, segment, n_bytes)
+    add(
+        accelerator.link_component,
+        State.TRANSFER_OUT,
+        end - stage.load_ns,
+        end,
+        request,
+        thread.model,
+        segment,
+        n_bytes,
+    )
 
 
 def over_own_link(
-    machine: Machine, thread: Thread, accelerator: SimAccelerator, stage: TpuStage, request: int, segment: int, dispatched: int
+    machine: Machine,
+    thread: Thread,
+    accelerator: SimAccelerator,
+    stage: TpuStage,
+    request: int,
+    segment: int,
+    dispatched: int,
 ) -> Steps:
     """Pass over a link that no other accelerator uses: every stage's end is known, so one event is enough."""
     env, add = machine.env, machine.recorder.add
@@ -159,7 +182,9 @@ def over_own_link(
     yield env.timeout(end - start)
     add(device, State.INSTRUCTIONS, start, sent, request, model, segment, stage.instruction_bytes)
     add(device, State.INPUT, sent, ready, request, model, segment, stage.input_bytes)
-    add(bus, State.TRANSFER_OUT, dispatched, ready, request, model, segment, stage.instruction_bytes + stage.input_bytes)
+    add(
+        bus, State.TRANSFER_OUT, dispatched, ready, request, model, segment, stage.instruction_bytes + stage.input_bytes
+    )
     add_program(machine, thread, accelerator, stage, request, segment, ready)
     add(device, State.OUTPUT, computed, end, request, model, segment, stage.output_bytes)
     add(bus, State.TRANSFER_IN, computed, end, request, model, segment, stage.output_bytes)
@@ -180,7 +205,13 @@ def add_program(
 
 
 def over_shared_link(
-    machine: Machine, thread: Thread, accelerator: SimAccelerator, stage: TpuStage, request: int, segment: int, dispatched: int
+    machine: Machine,
+    thread: Thread,
+    accelerator: SimAccelerator,
+    stage: TpuStage,
+    request: int,
+    segment: int,
+    dispatched: int,
 ) -> Steps:
     """Pass over a link that other accelerators use too: every transfer queues for the bus."""
     env, link, add = machine.env, accelerator.link, machine.recorder.add

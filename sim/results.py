@@ -136,7 +136,7 @@ def interval_of(window: Window) -> list[float]:
 def is_settled(window: Window) -> bool:
     """Whether batch means of a run without a period lie close together (5 %)."""
     low, high = window.interval_ips
-    return 0 < low and high - low <= 0.05 * low
+    return low > 0 and high - low <= 0.05 * low
 
 
 def breakdown_ms(window: Window) -> dict[str, float]:
@@ -172,7 +172,7 @@ def utilisation(setup: Setup, window: Window) -> dict[str, float]:
     threads, count = len(setup.thread_models), len(setup.accelerators)
     elapsed = window.elapsed_ns
     held = sum(window.time_ns[threads + i][state] for i in range(count) for state in HELD)
-    buses = len(set(bus.name for bus in setup.channels)) if _shared(setup) else count
+    buses = len({bus.name for bus in setup.channels}) if _shared(setup) else count
     sent, received = (
         sum(window.time_ns[threads + count + i][state] for i in range(count)) / buses
         for state in (State.TRANSFER_OUT, State.TRANSFER_IN)

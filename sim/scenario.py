@@ -159,7 +159,8 @@ def assemble(
     executables = tuple(tuple(row[model] for row in compiled) for model in range(len(names)))
     networks = tuple(
         tuple(
-            _stage_times(scenario, executable, channels[i], host, clocks[i]) for i, executable in enumerate(per_accelerator)
+            _stage_times(scenario, executable, channels[i], host, clocks[i])
+            for i, executable in enumerate(per_accelerator)
         )
         for per_accelerator in executables
     )
@@ -199,9 +200,7 @@ def _compile_cached(graph: _ByIdentity, accelerator: _ByIdentity, compiler: str)
     return compile_graph(graph.value, accelerator.value, compiler)
 
 
-def _stage_times(
-    scenario: Scenario, executable: Executable, bus: Channel, host: Host, clock_hz: float
-) -> StageTimes:
+def _stage_times(scenario: Scenario, executable: Executable, bus: Channel, host: Host, clock_hz: float) -> StageTimes:
     times = stage_times(executable, bus, host, clock_hz, scenario.cpu_kernels, scenario.num_threads)
     frame = _frame(scenario.preprocess)
     if frame is None:
@@ -242,9 +241,7 @@ def _threads(scenario: Scenario) -> tuple[list[str], list[int]]:
 
 
 def _warnings(accelerators: Sequence[Accelerator], executables: Sequence[Sequence[Executable]]) -> tuple[str, ...]:
-    sizes = {a.name for a in accelerators if a.root == "coral" and a.name != "coral"} | {
-        a.name for a in accelerators if a.name in ("small", "large")
-    }
+    sizes = {a.name for a in accelerators if a.is_extrapolated}
     notes = [f"size {name} was never measured: an extrapolation" for name in sorted(sizes)]
     for row in executables:
         notes += [f"{row[0].name}: {note}" for note in row[0].notes]

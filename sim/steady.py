@@ -61,7 +61,7 @@ class LatencyCounts:
 
 
 def _four_digits(value: int) -> int:
-    scale = 10 ** max(0, len(str(value)) - 4)
+    scale: int = 10 ** max(0, len(str(value)) - 4)
     return (value + scale // 2) // scale * scale
 
 

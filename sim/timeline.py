@@ -73,7 +73,9 @@ class TimelineWriter:
     def _emit(self, event: dict[str, object], first: bool = False) -> None:
         self.file.write(("" if first else ",\n") + json.dumps(event, separators=(",", ":")))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close; rename the whole file, or remove it after an error."""
         self.file.write("\n]}\n")
         self.file.close()

@@ -1,12 +1,13 @@
 """Workloads: when requests start.
 
-A workload starts the SimPy processes of a run. Closed loops keep every thread busy; open ones draw arrivals and hand them
-to the first free thread.
+A workload starts the SimPy processes of a run. Closed loops keep every thread busy; open ones draw arrivals and hand
+them to the first free thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from itertools import cycle
 from typing import Any
 
 from hwmodels.errors import InputError
@@ -23,24 +24,19 @@ Steps = Generator[Any, Any, None]
 def closed_loop(machine: Machine, number: int, thread: Thread, completed: Completed) -> Steps:
     """A thread that starts its next inference as soon as the last one is done."""
     env = machine.env
-    request = number
     while True:
         start = int(env.now)
-        invoked = yield from inference(machine, thread, request)
+        invoked = yield from inference(machine, thread, next(machine.requests))
         completed(number, thread.model, start, invoked)
-        request += 1
 
 
 def mixed_loop(machine: Machine, number: int, threads: list[Thread], completed: Completed) -> Steps:
     """One thread that runs several models in turn."""
     env = machine.env
-    request = 0
-    while True:
-        thread = threads[request % len(threads)]
+    for thread in cycle(threads):
         start = int(env.now)
-        invoked = yield from inference(machine, thread, request)
+        invoked = yield from inference(machine, thread, next(machine.requests))
         completed(number, thread.model, start, invoked)
-        request += 1
 
 
 def open_loop(machine: Machine, threads: list[Thread], gaps_ns: Iterator[int], completed: Completed) -> Steps:
@@ -50,9 +46,9 @@ def open_loop(machine: Machine, threads: list[Thread], gaps_ns: Iterator[int], c
     """
     env = machine.env
     pool = _Pool(machine, threads, completed)
-    for request, gap in enumerate(gaps_ns):
+    for gap in gaps_ns:
         yield env.timeout(gap)
-        env.process(pool.serve(request, int(env.now)))
+        env.process(pool.serve(next(machine.requests), int(env.now)))
 
 
 class _Pool:

@@ -75,7 +75,9 @@ def _row(name: str) -> dict[str, Any]:
 def zoo_details(name: str) -> dict[str, Any]:
     """Return a network's origin, totals, layer table and placement on each size."""
     graph = load_network(name)
-    reports = {size: compile_report(name, size) for size in SIZES if size == "coral" or "compiled_ops" not in graph.meta}
+    reports = {
+        size: compile_report(name, size) for size in SIZES if size == "coral" or "compiled_ops" not in graph.meta
+    }
     coral = reports["coral"]
     keys = ("ops_tpu", "ops_cpu", "on_chip_bytes", "off_chip_bytes", "instruction_bytes", "input_bytes", "output_bytes")
     return {

@@ -47,15 +47,12 @@ def _downsample(x: Any, depth: int, depthwise: bool, explicit_padding: bool) -> 
 def ssd_head(maps: Sequence[Any], classes: int, kernel: int = 1, depthwise: bool = False) -> list[Any]:
     """Return boxes (1, N, 4) and sigmoid scores (1, N, classes) predicted from the feature maps."""
     predict = partial(_predict, kernel=kernel, depthwise=depthwise)
-    boxes = [predict(x, n * 4, (-1, 1, 4)) for x, n in zip(maps, _anchors(maps), strict=True)]
-    scores = [predict(x, n * classes, (-1, classes)) for x, n in zip(maps, _anchors(maps), strict=True)]
+    anchors = list(zip(maps, ANCHORS, strict=False))
+    boxes = [predict(x, n * 4, (-1, 1, 4)) for x, n in anchors]
+    scores = [predict(x, n * classes, (-1, classes)) for x, n in anchors]
     joined = layers.Concatenate(axis=1)(boxes)
     squeezed = layers.Reshape((joined.shape[1], 4))(joined)
     return [squeezed, layers.Activation("sigmoid")(layers.Concatenate(axis=1)(scores))]
-
-
-def _anchors(maps: Sequence[Any]) -> tuple[int, ...]:
-    return ANCHORS if len(maps) == 6 else (6,) * len(maps)
 
 
 def _predict(x: Any, filters: int, shape: tuple[int, ...], kernel: int, depthwise: bool) -> Any:
