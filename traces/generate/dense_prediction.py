@@ -90,7 +90,9 @@ def depthwise_bn(x: Any, kernel: Any = 3, stride: int = 1, act: str | None = "re
     return activate(layers.BatchNormalization()(x), act)
 
 
-def separable_bn(x: Any, filters: int, kernel: int = 3, stride: int = 1, act: str | None = "relu6", rate: int = 1) -> Any:
+def separable_bn(
+    x: Any, filters: int, kernel: int = 3, stride: int = 1, act: str | None = "relu6", rate: int = 1
+) -> Any:
     """Apply depthwise and pointwise convolution, each with batch normalisation and activation."""
     return conv_bn(depthwise_bn(x, kernel, stride, act, dilation_rate=rate), filters, act=act)
 

@@ -6,7 +6,14 @@ from typing import Any
 
 from traces.generate.dense_prediction import activate, conv_bn, depthwise_bn, inverted_residual, layers, make_divisible
 
-__all__ = ["fused_bottleneck", "mobiledet_edgetpu", "mobilenet_edgetpu", "mobilenet_v3_detection", "tucker"]
+__all__ = [
+    "fused_bottleneck",
+    "mobiledet_edgetpu",
+    "mobilenet_edgetpu",
+    "mobilenet_v3_detection",
+    "mobilenet_v3_dilated",
+    "tucker",
+]
 
 
 def fused_bottleneck(
@@ -107,11 +114,24 @@ def mobilenet_v3_detection(x: Any, size: str) -> tuple[Any, Any]:
     return c4, conv_bn(x, top, act="hard_swish")
 
 
+def mobilenet_v3_dilated(x: Any) -> tuple[Any, Any]:
+    """Return MobileNet v3 large's maps at stride 8 and (last stage dilated) 16, the latter after the last 1x1."""
+    x = conv_bn(x, 16, 3, 2, "hard_swish")
+    for row in _V3_LARGE[:6]:
+        x, _ = _v3_block(x, *row)
+    low = x
+    for row in _V3_LARGE[6:12]:
+        x, _ = _v3_block(x, *row)
+    for wide in (672, 960, 960):
+        x, _ = _v3_block(x, wide, 160, 5, 1, True, "hard_swish", rate=2)
+    return low, conv_bn(x, 960, act="hard_swish")
+
+
 def _v3_block(
-    x: Any, wide: int, filters: int, kernel: int, stride: int, squeeze: bool, act: str
+    x: Any, wide: int, filters: int, kernel: int, stride: int, squeeze: bool, act: str, rate: int = 1
 ) -> tuple[Any, Any]:
     expanded = conv_bn(x, wide, act=act) if wide != x.shape[-1] else x
-    y = depthwise_bn(expanded, kernel, stride, act)
+    y = depthwise_bn(expanded, kernel, stride, act, dilation_rate=rate)
     y = conv_bn(_squeeze_excite(y) if squeeze else y, filters, act=None)
     return (layers.Add()([x, y]) if y.shape == x.shape else y), expanded
 

@@ -1,4 +1,4 @@
-"""Pose networks: PoseNet and BodyPix on MobileNet v1 with PosenetDecoderOp, and MoveNet with its decoder in the graph."""
+"""PoseNet and BodyPix on MobileNet v1 with PosenetDecoderOp, and MoveNet with its decoder in the graph."""
 
 from __future__ import annotations
 
@@ -165,8 +165,9 @@ def _cells_at_16(extent: int) -> int:
 def _of_movenet(name: str, size: int, width: float) -> Definition:
     source = "MoveNet.SinglePose model card; layers as transcribed from the published file by lee-man and fire717"
     return Definition(
-        f"movenet_{name}_{size}", partial(_movenet, size, width), "movenet", "movenet", f"{name}, {size}", "pose", source
-    )
+        f"movenet_{name}_{size}", partial(_movenet, size, width), "movenet", f"movenet_{name}", str(size), "pose",
+        source, postprocess.deferred("LOGISTIC"),
+    )  # fmt: skip
 
 
 DEFINITIONS = [

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-__all__ = ["detection", "pose"]
+__all__ = ["deferred", "detection", "pose"]
 
 Hook = Callable[[bytes], bytes]
 
@@ -44,13 +44,38 @@ def pose(stride: int, outputs: Sequence[Sequence[int]], consumed: Sequence[int],
     return partial(_append_pose, options=options, shapes=outputs, consumed=consumed)
 
 
+def deferred(*names: str) -> Hook:
+    """Return the hook that moves the operators ``names``, and all that depend on them, behind the other operators.
+
+    The order of independent branches is the converter's whim; published files have the convolutions of every head
+    before the decoding on the host.
+    """
+    return partial(_defer, names=frozenset(names))
+
+
+def _defer(data: bytes, names: frozenset[str]) -> bytes:
+    file = _File(data)
+    late: set[int] = set()
+    first, last = [], []
+    for operator in file.graph.operators:
+        if file.name(operator) in names or late.intersection(operator.inputs):
+            late.update(operator.outputs)
+            last.append(operator)
+        else:
+            first.append(operator)
+    file.graph.operators = first + last
+    return file.to_bytes()
+
+
 def _append_detection(data: bytes, options: Mapping[str, Any]) -> bytes:
     file = _File(data)
     boxes, scores = sorted(file.graph.outputs, key=lambda i: file.shape(i)[-1] != 4)
     anchors = file.constant("anchors", (file.shape(boxes)[1], 4))
     inputs = [file.dequantized(scores), file.dequantized(boxes)]
     count = options["max_detections"]
-    outputs = [file.float_tensor(f"detections_{i}", s) for i, s in enumerate([(1, count, 4), (1, count), (1, count), (1,)])]
+    outputs = [
+        file.float_tensor(f"detections_{i}", s) for i, s in enumerate([(1, count, 4), (1, count), (1, count), (1,)])
+    ]
     file.custom("TFLite_Detection_PostProcess", [inputs[1], inputs[0], anchors], outputs, options)
     file.graph.outputs = outputs
     return file.to_bytes()
@@ -88,6 +113,10 @@ class _File:
 
     def to_bytes(self) -> bytes:
         return bytes(self.tools.convert_object_to_bytearray(self.model))
+
+    def name(self, operator: Any) -> str:
+        code = self.model.operatorCodes[operator.opcodeIndex]
+        return self.tools.opcode_to_name(self.model, operator.opcodeIndex) if not code.customCode else ""
 
     def shape(self, number: int) -> tuple[int, ...]:
         return tuple(int(extent) for extent in self.graph.tensors[number].shape)

@@ -1,4 +1,4 @@
-"""Segmentation networks: DeepLab v3, U-Net, and an FPN, on MobileNet v2 where the source says so."""
+"""All segmentation networks; here DeepLab v3, U-Net and an FPN, on MobileNet v2 where the source says so."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from traces.generate import postprocess, realtime_segmentation
 from traces.generate.definition import Definition
 from traces.generate.dense_prediction import argmax, backbone_v2, conv_bn, image, layers, model, resize
 
 __all__ = ["DEFINITIONS"]
+
+Hook = Callable[[bytes], bytes]
 
 PASCAL = 21
 
@@ -86,18 +89,22 @@ def _seg_branch(x: Any, doublings: int, depth: int) -> Any:
     return x
 
 
-def _of(name: str, build: Callable[[], Any], architecture: str, variant: str, source: str) -> Definition:
-    return Definition(name, build, architecture.split("_")[0], architecture, variant, "segmentation", source)
+def _of(name: str, build: Callable[[], Any], architecture: str, variant: str, source: str, *hooks: Hook) -> Definition:
+    return Definition(name, build, architecture.split("_")[0], architecture, variant, "segmentation", source, hooks)
 
 
+_LATE_RESIZE = postprocess.deferred("RESIZE_BILINEAR")
 _DEEPLAB = "tensorflow/models deeplab, mobilenetv2_coco_voc_trainaug (arXiv 1802.02611)"
 _TUTORIAL = "TensorFlow tutorial 'Image segmentation'"
 
 DEFINITIONS = [
-    _of("deeplab_v3_mobilenet_v2_513", partial(_deeplab, 513, 1.0), "deeplab_v3_mobilenet_v2", "513", _DEEPLAB),
+    _of(
+        "deeplab_v3_mobilenet_v2_513", partial(_deeplab, 513, 1.0), "deeplab_v3_mobilenet_v2", "513", _DEEPLAB,
+        _LATE_RESIZE,
+    ),
     _of(
         "deeplab_v3_mobilenet_v2_dm05_513", partial(_deeplab, 513, 0.5), "deeplab_v3_mobilenet_v2",
-        "width 0.5, 513", _DEEPLAB,
+        "width 0.5, 513", _DEEPLAB, _LATE_RESIZE,
     ),
     _of("unet_mobilenet_v2_128", partial(_unet_mobilenet_v2, 128), "unet_mobilenet_v2", "128", _TUTORIAL),
     _of("unet_mobilenet_v2_256", partial(_unet_mobilenet_v2, 256), "unet_mobilenet_v2", "256", _TUTORIAL),
@@ -106,4 +113,5 @@ DEFINITIONS = [
         "fpn_mobilenet_v2_512", partial(_fpn_mobilenet_v2, 512), "fpn_mobilenet_v2", "512",
         "arXiv 1612.03144, 1901.02446",
     ),
+    *realtime_segmentation.DEFINITIONS,
 ]  # fmt: skip

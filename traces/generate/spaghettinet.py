@@ -144,7 +144,9 @@ _SOURCE = "TF1 object detection API, ssd_spaghettinet_feature_extractor.py, spag
 def _of(letter: str, nodes: Mapping[str, _Node]) -> Sequence[Definition]:
     name = f"spaghettinet_edgetpu_{letter}"
     make = partial(Definition, build=partial(_build, nodes), family="spaghettinet", architecture=name)
-    bare = make(f"{name}_320_no_postprocess", variant="320, without post-processing", task="detection", source=_SOURCE + letter)
+    bare = make(
+        f"{name}_320_no_postprocess", variant="320, without post-processing", task="detection", source=_SOURCE + letter
+    )
     return make(f"{name}_320", variant="320", task="detection", source=_SOURCE + letter, postprocess=_NMS), bare
 
 

@@ -1,4 +1,4 @@
-"""SSD and SSDLite detectors of the TF1 object detection API: backbone, six feature maps, convolutional box predictor."""
+"""SSD and SSDLite of the TF1 object detection API: backbone, six feature maps, convolutional box predictor."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ _NMS = postprocess.detection(classes=90)
 _OD = "TF1 object detection API, "
 
 
-def _ssd(name: str, build: Callable[[], Any], architecture: str, variant: str, source: str, **options: Any) -> Definition:
+def _ssd(
+    name: str, build: Callable[[], Any], architecture: str, variant: str, source: str, **options: Any
+) -> Definition:
     family = "ssdlite" if name.startswith("ssdlite") else "ssd"
     return Definition(name, build, family, architecture, variant, "detection", _OD + source, **options)
 
