@@ -14,7 +14,6 @@ from pathlib import Path
 
 from hwmodels import memory
 from hwmodels.accelerator import Accelerator
-from hwmodels.compiled import executable_from_file
 from hwmodels.errors import InputError
 from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
@@ -38,6 +37,8 @@ def compile_graph(
     if compiler not in COMPILERS:
         raise InputError("--compiler", compiler, ", ".join(COMPILERS))
     if "compiled_ops" in graph.meta:
+        from hwmodels.compiled import executable_from_file  # only compiled files need the readers
+
         return executable_from_file(graph, accelerator)
     plans = _plan(graph, accelerator, reserved_bytes)
     runs = _runs(graph, plans)

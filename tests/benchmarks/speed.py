@@ -1,0 +1,84 @@
+"""Speed and memory figures, printed, never asserted: ``python tests/benchmarks/speed.py``.
+
+CPU seconds of this process or of a child; a shared machine is noisy, so take the best of several.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+NETWORK = "mobilenet_v2_1.0_224"
+
+
+def child(*arguments: str) -> tuple[float, float]:
+    """CPU seconds and peak memory (MB) of one command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    code = f"import sys; sys.argv = ['edgetpusim', *{list(arguments)!r}]; from sim.cli import main; main()"
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-c", code], os.environ, file_actions=_quiet())
+    _, _, used = os.wait4(pid, 0)
+    del before
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def _quiet() -> list[tuple[int, int, str, int, int]]:
+    return [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
+
+
+def best(*arguments: str, times: int = 5) -> str:
+    cpu, memory = min(child(*arguments) for _ in range(times))
+    return f"{cpu:.2f} CPU-s, {memory:.0f} MB"
+
+
+def engine(inferences: int = 100_000, **options: object) -> float:
+    """Simulated inferences for a CPU second, without spans and without stopping at a period."""
+    from sim.engine import Run
+    from sim.scenario import Scenario, build
+
+    class Endless(Run):
+        def _may_repeat(self) -> bool:
+            return False
+
+        def _is_settled(self) -> bool:
+            return False
+
+    setup = build(Scenario(models=NETWORK, threads=8, cores=4, accelerators=2, inferences=inferences, **options))
+    started = time.process_time()
+    run = Endless(setup)
+    run.until_steady()
+    return run.completions / (time.process_time() - started)
+
+
+def large_file() -> str:
+    """Read a .tflite of 130 MB: one dense layer whose weights are a hole in a sparse file."""
+    from calibration.tflite_writer import sparse_dense_model
+    from hwmodels.tflite import read_graph
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = sparse_dense_model(Path(folder) / "large.tflite", 130_000_000)
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.process_time()
+        read_graph(path)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident
+        return f"{time.process_time() - started:.3f} CPU-s, {grown / 1024:.1f} MB more"
+
+
+def main() -> None:
+    print(f"run {NETWORK} --threads 4, cold: {best('run', NETWORK, '--threads', '4')}")
+    print(f"--help: {best('--help')}")
+    for options in ({}, {"mode": "processes"}, {"preprocess": "resize"}):
+        figures = max(engine(**options) for _ in range(3))
+        print(
+            f"engine, 8 threads, 4 cores, 1 link, 2 accelerators {options or ''}: {figures:,.0f} inferences per CPU-s"
+        )
+    for inferences in ("10000", "10000000"):
+        print(f"run --inferences {inferences}: {best('run', NETWORK, '--threads', '4', '--inferences', inferences)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

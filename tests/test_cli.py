@@ -1,0 +1,142 @@
+"""The command line: what a person sees, and one clear line for every kind of bad input."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from sim.cli import main
+
+FAST = "conv5x3x3_f32_64x64"
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run ``edgetpusim`` with arguments; return exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["edgetpusim", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return run
+
+
+def test_run_prints_the_answer_for_people(call):
+    code, out, _ = call("run", FAST, "--threads", 2)
+    assert code == 0
+    for word in ("throughput", "latency", "energy per inference", "gain over one thread", "Limited by the"):
+        assert word in out
+
+
+def test_json_is_one_object_and_nothing_else(call):
+    code, out, err = call("run", FAST, "--threads", 2, "--accelerators", 2, "--json")
+    answer = json.loads(out)
+    assert (code, err) == (0, "")
+    assert answer["scenario"]["threads"] == 2
+    assert answer["speedup_vs_one_thread"] > 1
+
+
+def test_a_mix_of_models_shows_the_swap(call):
+    _, out, _ = call("run", "fc5_n500_in64_out10:1,fc5_n600_in64_out10:1", "--json")
+    mixed = json.loads(out)
+    _, out, _ = call("run", "fc5_n500_in64_out10:1,fc5_n600_in64_out10:1", "--cocompile", "--json")
+    together = json.loads(out)
+    assert mixed["time_breakdown_ms"]["load_parameters"] > 0
+    assert together["time_breakdown_ms"]["load_parameters"] == 0
+    assert together["throughput_ips"] > mixed["throughput_ips"]
+
+
+def test_help_has_an_example(call):
+    for command in (["run"], ["compile"], ["timeline"], ["zoo", "list"], ["zoo", "show"], ["zoo", "add"]):
+        _, out, _ = call(*command, "--help")
+        assert "Example: edgetpusim" in out
+
+
+def test_timeline_is_written_whole(call, tmp_path):
+    path = tmp_path / "trace.json"
+    code, _, _ = call("timeline", FAST, "--threads", 2, "--inferences", 20, "-o", path)
+    assert code == 0
+    assert json.loads(path.read_text())["traceEvents"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_user_s_network_is_added_once(call, tmp_path, monkeypatch, shared_models):
+    monkeypatch.setenv("EDGETPUSIM_DATA", str(tmp_path))
+    file = shared_models / "dense_256.tflite"
+    assert call("zoo", "add", file, "--name", "mine")[0] == 0
+    code, _, err = call("zoo", "add", file, "--name", "mine")
+    assert (code, err.count("\n")) == (2, 1)
+    assert call("zoo", "add", file, "--name", "mine", "--replace")[0] == 0
+    assert json.loads(call("run", "mine", "--json")[1])["throughput_ips"] > 0
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["mine.json"]
+
+
+BAD = [
+    ["run", "mobilenet_v2_1.0_225"],
+    ["run", "mobilenet"],
+    ["run", ""],
+    ["run", FAST, "--size", "corl"],
+    ["run", FAST, "--host", "raspberry-pi"],
+    ["run", FAST, "--link", "usb4"],
+    ["run", FAST, "--link", "usb3,usb2"],
+    ["run", FAST, "--threads", "0"],
+    ["run", FAST, "--threads", "-1"],
+    ["run", FAST, "--threads", "many"],
+    ["run", FAST, "--accelerators", "0"],
+    ["run", FAST, "--clock", "fast"],
+    ["run", FAST, "--clock", "std", "--link", "pcie"],
+    ["run", FAST, "--clock", "std", "--size", "large"],
+    ["run", FAST, "--mode", "thread"],
+    ["run", FAST, "--dispatch", "nearest"],
+    ["run", FAST, "--discipline", "lifo"],
+    ["run", FAST, "--compiler", "2019"],
+    ["run", FAST, "--preprocess", "resize:0x0"],
+    ["run", FAST, "--cpu-kernels", "neon"],
+    ["run", FAST, "--arrivals", "poisson:-3"],
+    ["run", FAST, "--arrivals", "poisson"],
+    ["run", FAST, "--unknown"],
+    ["run", f"{FAST}:0"],
+    ["run", f"{FAST}:1,"],
+    ["run", "../../etc/passwd"],
+    ["run", "conv5x3x3_f0_64x64"],
+    ["run", "conv5x3x3_f99999999_64x64"],
+    ["run"],
+    ["fly"],
+    ["compile", FAST, "--num-segments", "0"],
+    ["compile", FAST, "--num-segments", "9"],
+    ["compile", FAST, "--num-segments", "3", "--segmentation", "4,2"],
+    ["zoo", "list", "--sort", "size"],
+    ["zoo", "list", "--task", "cooking"],
+    ["zoo", "show", "nothing"],
+    ["zoo", "add", "nothing.tflite"],
+    ["timeline", FAST, "-o", "/nonexistent/folder/trace.json"],
+]
+
+
+@pytest.mark.parametrize("arguments", BAD, ids=" ".join)
+def test_bad_input_is_one_line(call, arguments):
+    code, out, err = call(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+
+
+def test_the_nearest_name_is_offered(call):
+    assert "did you mean 'coral'?" in call("run", FAST, "--size", "corral")[2]
+
+
+FILES = {"empty": b"", "text": b"this is no model at all", "magic": b"\x1c\x00\x00\x00TFL3", "zeros": bytes(4096)}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_is_no_model_is_one_line(call, tmp_path, kind):
+    path = tmp_path / f"{kind}.tflite"
+    path.write_bytes(FILES[kind])
+    code, _, err = call("run", path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert path.name in err
