@@ -1,0 +1,203 @@
+"""Fit what CPU operators cost on a host, from whole networks timed on its CPU.
+
+A network's time is a sum: every constant of the host's part file times the work of its kind, convolutions divided by
+the threads' speed-up. A few networks cannot tell a dozen constants apart, so their ratios start from those of TFLite's
+built-in int8 kernels (measured one operator at a time) and leave them only as far as the rows demand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hwmodels.graph import LayerGraph
+from hwmodels.host import THREADED, Host, cpu_op_ns, load_host
+from hwmodels.parts import perturbed
+
+__all__ = ["CpuFit", "CpuSample", "fit_cpu", "host_part_of", "leave_one_out", "predicted_ns", "update_part"]
+
+#: Constants fitted, their ratio to a 3x3 convolution's ns per MAC, and how far it may stray (sd of its logarithm).
+RATIOS: dict[str, tuple[float, float]] = {
+    "conv_ns_per_mac": (1, 0.15),
+    "pointwise_ns_per_mac": (1, 0.3),
+    "conv_ns_per_element": (30, 0.7),
+    "depthwise_ns_per_mac": (5, 0.7),
+    "dense_ns_per_mac": (3, 0.7),
+    "pool_ns_per_tap": (8, 1),
+    "elementwise_ns_per_element": (30, 1),
+    "activation_ns_per_element": (30, 1),
+    "softmax_ns_per_element": (100, 1),
+    "move_ns_per_byte": (5, 1),
+    "resize_ns_per_element": (60, 1),
+    "anchor_ns": (150, 1),
+    "keypoint_ns": (50, 1),
+    "op_ns": (20000, 1),
+}
+SPREAD = 0.08  # relative: scatter of a row about the model
+EFFICIENCY = (0.8, 1.0)  # thread efficiency expected, and sd of its log-odds
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class CpuSample:
+    """One network timed on a CPU: time in ns with ``num_threads`` interpreter threads.
+
+    ``minus`` is a network whose time was subtracted (the same one without its post-processing, for instance).
+    """
+
+    graph: LayerGraph
+    ns: float
+    num_threads: int = 1
+    minus: LayerGraph | None = None
+
+
+@dataclass(frozen=True)
+class CpuFit:
+    """Fitted constants by key, and one standard error of each (same unit)."""
+
+    values: dict[str, float]
+    std_errors: dict[str, float]
+
+
+class _Row(Protocol):
+    @property
+    def source_id(self) -> str: ...
+    @property
+    def host_id(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def conditions(self) -> str: ...
+
+
+#: Rows (source, host_id) that were taken on another word size or TFLite generation than the board's own part.
+OTHER_PARTS = {
+    ("edgetpu_api_ref", "raspberry-pi-3b"): "raspberry-pi-3b-32bit",
+    ("edgetpu_api_ref", "raspberry-pi-4"): "raspberry-pi-4-32bit",
+    ("ddps_58", "raspberry-pi-4"): "raspberry-pi-4-32bit",
+    ("softserve", "raspberry-pi-3b-plus"): "raspberry-pi-3b-plus-2019",
+}
+
+
+def host_part_of(row: _Row) -> str:
+    """Return the host part that fits a row's CPU: by board, word size and TFLite generation; empty without a host."""
+    if (row.source_id, row.host_id) in OTHER_PARTS:
+        return OTHER_PARTS[row.source_id, row.host_id]
+    if "(32bit)" in row.host and row.host_id in ("raspberry-pi-3b", "raspberry-pi-3b-plus", "raspberry-pi-4"):
+        return f"{row.host_id}-32bit"
+    if row.source_id == "salimmj" and "quant=False" in row.conditions:
+        return "x86-desktop-float"
+    return row.host_id
+
+
+@cache
+def _unit_hosts() -> dict[str, Host]:
+    nothing = replace(load_host("x86-xeon"), cached_weight_bytes=0)
+    for key in RATIOS:
+        nothing = perturbed(nothing, key, 1e-9)
+    return {key: perturbed(nothing, key, 1e3) for key in RATIOS}
+
+
+def _work(graph: LayerGraph, threaded: bool) -> Array:
+    """Work of each kind, of the ops that use threads or of those that do not (op_ns: every operator, not threaded)."""
+    hosts = _unit_hosts()
+    layers = [layer for layer in graph.layers if (layer.op in THREADED) == threaded]
+    sums = [sum(cpu_op_ns(layer, hosts[key]) for layer in layers) / 1e3 for key in RATIOS if key != "op_ns"]
+    return np.array([*sums, 0.0 if threaded else float(len(graph.layers))])
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The samples as numbers: work that threads share, work that they do not, threads, and times."""
+
+    shared: Array
+    alone: Array
+    threads: Array
+    ns: Array
+
+    def predict(self, logs: Array, efficiency: float) -> Array:
+        speedup = 1 + (self.threads - 1) * efficiency
+        return np.asarray((self.shared @ np.exp(logs)) / speedup + self.alone @ np.exp(logs))
+
+
+def _table(samples: Sequence[CpuSample]) -> _Table:
+    shared, alone = (np.array([_sample_work(sample, threaded) for sample in samples]) for threaded in (True, False))
+    threads = np.array([float(sample.num_threads) for sample in samples])
+    return _Table(shared, alone, threads, np.array([sample.ns for sample in samples]))
+
+
+def _sample_work(sample: CpuSample, threaded: bool) -> Array:
+    work = _work(sample.graph, threaded)
+    return work - _work(sample.minus, threaded) if sample.minus else work
+
+
+def fit_cpu(samples: Sequence[CpuSample]) -> CpuFit:
+    """Fit a host's CPU constants: least squares in the logarithm of the times, with the ratios as priors.
+
+    Needs SciPy. The standard errors come from the curvature at the optimum, priors included.
+    """
+    from scipy.optimize import least_squares
+
+    table = _table(samples)
+    ratios = np.log([ratio for ratio, _ in RATIOS.values()])
+    widths = np.array([width for _, width in RATIOS.values()])
+    expected = np.log(EFFICIENCY[0] / (1 - EFFICIENCY[0]))
+
+    def residuals(point: Array) -> Array:
+        logs, scale, odds = point[:-2], point[-2], point[-1]
+        misses = np.log(table.predict(logs, _share(odds)) / table.ns) / SPREAD
+        return np.concatenate([misses, (logs - scale - ratios) / widths, [(odds - expected) / EFFICIENCY[1]]])
+
+    start = np.log(np.median(table.ns / np.maximum(1, table.shared[:, :2].sum(axis=1))))
+    found = least_squares(residuals, np.concatenate([ratios + start, [start, expected]]))
+    sds = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
+    return _result(found.x, sds)
+
+
+def _share(odds: float) -> float:
+    return float(1 / (1 + np.exp(-odds)))
+
+
+def _result(point: Array, sds: Array) -> CpuFit:
+    values = {key: float(np.exp(log)) for key, log in zip(RATIOS, point, strict=False)}
+    errors = {key: values[key] * float(sd) for key, sd in zip(RATIOS, sds, strict=False)}
+    efficiency = _share(point[-1])
+    values["thread_efficiency"] = efficiency
+    errors["thread_efficiency"] = efficiency * (1 - efficiency) * float(sds[-1])
+    return CpuFit(values, errors)
+
+
+def predicted_ns(fit: CpuFit, samples: Sequence[CpuSample]) -> Array:
+    """Return the fitted time of every sample in ns."""
+    logs = np.log([fit.values[key] for key in RATIOS])
+    return _table(samples).predict(logs, fit.values["thread_efficiency"])
+
+
+def leave_one_out(samples: Sequence[CpuSample]) -> Array:
+    """Return the relative error of every sample when its network (at any number of threads) is left out of the fit."""
+    names = [sample.graph.name for sample in samples]
+    errors = np.zeros(len(samples))
+    for name in sorted(set(names)):
+        rest = [sample for sample in samples if sample.graph.name != name]
+        tested = [sample for sample in samples if sample.graph.name == name]
+        predicted = predicted_ns(fit_cpu(rest), tested)
+        errors[[found == name for found in names]] = predicted / np.array([sample.ns for sample in tested]) - 1
+    return errors
+
+
+def update_part(path: Path, fit: CpuFit, source: str, keys: Iterable[str] = ()) -> None:
+    """Write fitted constants into a host's part file, replacing the lines of their keys (all, or only ``keys``)."""
+    text = path.read_text(encoding="utf-8")
+    for key in keys or fit.values:
+        value, error = fit.values[key], fit.std_errors[key]
+        line = f'{key} = {{ value = {value:.3g}, status = "fitted", source = "{source}", std_error = {error:.2g} }}'
+        pattern = re.compile(rf"^{key} = .*$", re.MULTILINE)
+        text = pattern.sub(line, text) if pattern.search(text) else f"{text.rstrip()}\n{line}\n"
+    path.write_text(text, encoding="utf-8")
