@@ -1,8 +1,9 @@
 """Bytes of the program that the compiler writes for an Edge TPU subgraph, by a few mechanisms.
 
-Coefficients: robust least squares of relative errors over 53 distinct compiled networks (compiled_models.csv), both
-compiler generations together. Median error, each network predicted by a fit without it: 6 % for either generation.
-Unexplained: DeepLab at full width (-37 %), YAMNet (+38 %), spatial softmax of the LibrEdgeTPU trackers.
+Coefficients: robust least squares of relative errors over the distinct networks of compiled_models.csv that can be
+built here, both compiler generations together. Median error, each network predicted by a fit without it: 6 % (2020) and
+8 % (2021), mean 10 and 12 %. Unexplained: DeepLab at full width (-30 to -37 %), YAMNet (+40 %), a MobileNet v2 of 2021
+(+36 %: half the softmax program of the others), the spatial softmax of the LibrEdgeTPU trackers.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from hwmodels.tiles import NARROW_BYTES_PER_TILE, TILES_EACH_WAY, working_set_by
 __all__ = ["WIDE_SOFTMAX", "caching_instruction_bytes", "instruction_bytes", "is_dense"]
 
 BUNDLE_BYTES = 16  # one instruction
-HEADER_BYTES = 4300
+HEADER_BYTES = 4290
 CONV_BYTES = 770
-HALO_BYTES = 1070  # a kernel wider than one position exchanges rows and columns between tiles
-UNEVEN_HALO_BYTES = 4930  # and needs code of its own for each kind of tile where the extent is no multiple of 4
-OTHER_OP_BYTES = 290
-DENSE_BYTES_PER_INPUT = {"2020": 15.1, "2021": 2.1}  # about one bundle per input before 2021
-OVERFLOW_BYTES = 24_300  # for each time a layer exceeds the tiles' memory: its work is cut into passes
-WIDE_SOFTMAX_BYTES = 134_000  # compilers of 2021, networks of 1001 classes
+HALO_BYTES = 1050  # a kernel wider than one position exchanges rows and columns between tiles
+# ... and needs code of its own for each kind of tile where an extent is no multiple of 4
+UNEVEN_HALO_BYTES = {"2020": 4470, "2021": 5130}
+OTHER_OP_BYTES = 300
+DENSE_BYTES_PER_INPUT = {"2020": 15.3, "2021": 2.1}  # about one bundle per input before 2021
+# for each time a layer exceeds the tiles' memory: its work is cut into passes
+OVERFLOW_BYTES = {"2020": 32_450, "2021": 24_280}
+WIDE_SOFTMAX_BYTES = 133_600  # compilers of 2021, networks of 1001 classes
 LSTM_STEP_BYTES = 2000  # one file, 28 steps
 UNALIGNED_PIECE_BYTES = 1600  # one file: parts of a split or concatenation whose channels are no multiple of 4
 
@@ -39,7 +42,7 @@ def instruction_bytes(layers: Iterable[Layer], compiler: str = "2021") -> int:
 
     ``compiler`` is the generation, "2020" (to v14: eel, diploria, frogfish) or "2021" (v15 on: grouper).
     """
-    return _whole_bundles(HEADER_BYTES + sum(_op_bytes(layer, compiler) + _overflow_bytes(layer) for layer in layers))
+    return _whole_bundles(HEADER_BYTES + sum(_op_bytes(x, compiler) + _overflow_bytes(x, compiler) for x in layers))
 
 
 def caching_instruction_bytes(layers: Iterable[Layer], compiler: str = "2021") -> int:
@@ -81,14 +84,14 @@ def _op_bytes(layer: Layer, compiler: str) -> float:
         return LSTM_STEP_BYTES * layer.output.hwc[1]
     if is_dense(layer):
         return DENSE_BYTES_PER_INPUT[compiler] * min(4096, layer.weights[0].shape[-1] if layer.weights else 0)
-    return _conv_bytes(layer) if layer.op in _CONVOLUTIONS else OTHER_OP_BYTES + _unaligned_bytes(layer)
+    return _conv_bytes(layer, compiler) if layer.op in _CONVOLUTIONS else OTHER_OP_BYTES + _unaligned_bytes(layer)
 
 
-def _conv_bytes(layer: Layer) -> int:
+def _conv_bytes(layer: Layer, compiler: str) -> int:
     if max(layer.kernel) == 1:
         return CONV_BYTES
     uneven = any(extent > 1 and extent % TILES_EACH_WAY for extent in layer.output.hwc[:2])
-    return CONV_BYTES + HALO_BYTES + UNEVEN_HALO_BYTES * uneven
+    return CONV_BYTES + HALO_BYTES + UNEVEN_HALO_BYTES[compiler] * uneven
 
 
 def _unaligned_bytes(layer: Layer) -> int:
@@ -98,5 +101,5 @@ def _unaligned_bytes(layer: Layer) -> int:
     return UNALIGNED_PIECE_BYTES * sum(1 for tensor in pieces if tensor.hwc[2] % 4)
 
 
-def _overflow_bytes(layer: Layer) -> float:
-    return OVERFLOW_BYTES * max(0.0, working_set_bytes(layer) / NARROW_BYTES_PER_TILE - 1)
+def _overflow_bytes(layer: Layer, compiler: str) -> float:
+    return OVERFLOW_BYTES[compiler] * max(0.0, working_set_bytes(layer) / NARROW_BYTES_PER_TILE - 1)
