@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -73,10 +73,17 @@ def _randomise(model: Any) -> None:
 
 
 def _count(model: Any) -> dict[str, int]:
-    """Return the Keras model's parameters: trainable ones, and the running statistics of batch normalisation."""
-    trainable = sum(prod(variable.shape) for variable in model.trainable_variables)
-    statistics = sum(prod(variable.shape) for variable in model.non_trainable_variables if len(variable.shape))
-    return {"trainable": trainable, "running_statistics": statistics}
+    """Return the Keras model's parameters: kernels, all trainable ones, and batch normalisation's running statistics."""
+    statistics = [variable for variable in model.non_trainable_variables if len(variable.shape)]
+    return {
+        "kernels": _size(variable for variable in model.trainable_variables if variable.name.endswith("kernel")),
+        "trainable": _size(model.trainable_variables),
+        "running_statistics": _size(statistics),
+    }
+
+
+def _size(variables: Iterable[Any]) -> int:
+    return sum(prod(variable.shape) for variable in variables)
 
 
 def _quantise(model: Any, route: str) -> bytes:

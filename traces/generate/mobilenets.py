@@ -67,16 +67,16 @@ def _v3(size: int, which: str, width: float = 1.0, minimalistic: bool = False) -
     rows, top, last = _V3[which]
     act = "relu" if minimalistic else "hard_swish"
     x = image(size)
-    y = conv_bn(x, 16, 3, 2, act)
-    for wide, filters, kernel, stride, squeeze, row_act in rows:
-        wide, filters = make_divisible(wide * width), make_divisible(filters * width)
-        row = (wide, filters, 3, stride, False, "relu") if minimalistic else (wide, filters, kernel, stride, squeeze, row_act)
-        y = _v3_block(y, *row)
+    y, before = conv_bn(x, make_divisible(16 * width), 3, 2, act), 16
+    for wide, filters, *row in rows:
+        # The expansion factor applies to channels that are already scaled and rounded.
+        expanded, before = make_divisible(y.shape[-1] * wide / before), filters
+        kernel, stride, squeeze, row_act = (3, row[1], False, "relu") if minimalistic else row
+        y = _v3_block(y, expanded, make_divisible(filters * width), kernel, stride, squeeze, row_act)
     y = conv_bn(y, make_divisible(top * width), act=act)
     y = layers.AveragePooling2D(y.shape[1:3], strides=1)(y)
     y = conv(y, make_divisible(last * max(1.0, width)), act=act)
-    y = layers.Reshape((SLIM,))(conv(y, SLIM, act=None))
-    return model(x, layers.Softmax()(y))
+    return model(x, layers.Softmax()(layers.Reshape((SLIM,))(conv(y, SLIM, act=None))))
 
 
 def _v3_block(x: Any, wide: int, filters: int, kernel: int, stride: int, squeeze: bool, act: str) -> Any:
