@@ -1,11 +1,8 @@
-"""All detectors: SSD and SSDLite, SpaghettiNet, EfficientDet-Lite, YOLO, CenterNet.
-
-The small classifiers that only the measurement files name (``measured``) come with them.
-"""
+"""All detectors: SSD and SSDLite, SpaghettiNet, EfficientDet-Lite, YOLO, CenterNet."""
 
 from __future__ import annotations
 
-from traces.generate import centernet, efficientdet, measured, spaghettinet, ssd, yolo
+from traces.generate import centernet, efficientdet, spaghettinet, ssd, yolo
 
 __all__ = ["DEFINITIONS"]
 
@@ -15,5 +12,4 @@ DEFINITIONS = [
     *efficientdet.DEFINITIONS,
     *yolo.DEFINITIONS,
     *centernet.DEFINITIONS,
-    *measured.DEFINITIONS,
 ]

@@ -173,12 +173,13 @@ def _expected(bins: Any) -> Any:
 
 
 def _corners_to_box(distances: Any, shapes: Sequence[tuple[int, int]], size: int) -> Any:
+    """Return centre and size of the boxes from the distances of their sides to the cells' centres."""
     import numpy as np
 
     points = np.concatenate([_grid(*shape)[0] + 1.0 for shape in shapes], axis=1)
     strides = np.concatenate([np.full((1, h * w, 1), size / h, np.float32) for h, w in shapes], axis=1)
-    near, far = ops.subtract(points, distances[..., :2]), distances[..., 2:] + points
-    return layers.Concatenate()([(near + far) / 2.0, far - near]) * (strides / size)
+    near, far = distances[..., :2], distances[..., 2:]
+    return layers.Concatenate()([(far - near) / 2.0 + points, near + far]) * (strides / size)
 
 
 def _of(name: str, build: Callable[[], Any], architecture: str, variant: str, source: str) -> Definition:
