@@ -40,31 +40,30 @@ def compile_graph(
         from hwmodels.compiled import executable_from_file  # only compiled files need the readers
 
         return executable_from_file(graph, accelerator)
-    plans = _plan(graph, accelerator, reserved_bytes)
-    runs = _runs(graph, plans)
-    segments = tuple(_segment(graph, run, compiler) for run in runs)
+    plans = _plan(graph, accelerator, compiler, reserved_bytes)
+    segments = tuple(_segment(graph, run, accelerator, compiler) for run in _runs(graph, plans))
     return Executable(
         graph.name, graph, segments, token or graph_hash(graph), on_chip_limit_bytes=accelerator.parameter_cache_bytes
     )
 
 
-def _plan(graph: LayerGraph, accelerator: Accelerator, reserved_bytes: int) -> list[LayerPlan]:
+def _plan(graph: LayerGraph, accelerator: Accelerator, compiler: str, reserved_bytes: int) -> list[LayerPlan]:
     reasons = placement(graph)
     mapped = [layer for layer, reason in zip(graph.layers, reasons, strict=True) if not reason]
-    flags = memory.allocate(mapped, accelerator.parameter_cache_bytes - reserved_bytes)
+    flags = memory.allocate(mapped, accelerator.parameter_cache_bytes - reserved_bytes, compiler)
     cached = {layer.index for layer, flag in zip(mapped, flags, strict=True) if flag}
     return [
-        LayerPlan(layer, reason) if reason else _tpu_plan(layer, layer.index in cached, accelerator)
+        LayerPlan(layer, reason) if reason else _tpu_plan(layer, layer.index in cached, accelerator, compiler)
         for layer, reason in zip(graph.layers, reasons, strict=True)
     ]
 
 
-def _tpu_plan(layer: Layer, cached: bool, accelerator: Accelerator) -> LayerPlan:
+def _tpu_plan(layer: Layer, cached: bool, accelerator: Accelerator, compiler: str) -> LayerPlan:
     cost = layer_cost(layer, accelerator)
-    blob = memory.blob_bytes(layer)
+    blob = memory.blob_bytes(layer, compiler)
     streamed = 0 if cached else round(blob * stream_passes(layer, accelerator))
     return LayerPlan(
-        layer, "", cached, cost.cycles, blob, memory.on_chip_bytes(layer), streamed,
+        layer, "", cached, cost.cycles, blob, memory.on_chip_bytes(layer, compiler), streamed,
         cost.macs, cost.wide_bytes, cost.narrow_bytes,
     )  # fmt: skip
 
@@ -96,7 +95,7 @@ def boundary(graph: LayerGraph, layers: Sequence[Layer]) -> tuple[list[Tensor], 
     return [t for i, t in read.items() if i not in made], [t for i, t in made.items() if i in used]
 
 
-def _segment(graph: LayerGraph, plans: list[LayerPlan], compiler: str) -> Segment:
+def _segment(graph: LayerGraph, plans: list[LayerPlan], accelerator: Accelerator, compiler: str) -> Segment:
     if plans[0].reason:
         return Segment("cpu", tuple(plans))
     layers = [plan.layer for plan in plans]
@@ -106,9 +105,10 @@ def _segment(graph: LayerGraph, plans: list[LayerPlan], compiler: str) -> Segmen
     return Segment(
         "tpu", tuple(plans),
         instruction_bytes=main, caching_instruction_bytes=caching if cached else 0, cached_bytes=cached,
-        input_bytes=sum(memory.input_wire_bytes(tensor) for tensor in inputs),
+        input_bytes=memory.input_bytes(layers, inputs, accelerator.narrow_bytes_per_tile),
         output_bytes=sum(memory.output_wire_bytes(tensor) for tensor in outputs),
         tensor_output_bytes=sum(tensor.n_bytes for tensor in outputs),
+        scratch_out_bytes=memory.scratch_bytes(layers), scratch_in_bytes=memory.scratch_bytes(layers),
     )  # fmt: skip
 
 

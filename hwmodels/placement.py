@@ -7,12 +7,8 @@ and the CPU operators that remain in compiled files (tests/test_twins.py holds b
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from hwmodels.graph import Layer, LayerGraph, Tensor
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 __all__ = ["MORE_THAN_ONE_SUBGRAPH", "SUPPORTED_OPS", "place", "unsupported"]
 
@@ -49,27 +45,19 @@ def place(graph: LayerGraph) -> tuple[str, ...]:
     Unsupported operators at its start, such as the quantisation of a float input, only precede the subgraph.
     """
     reasons = [unsupported(layer) for layer in graph.layers]
-    if any(reasons):
-        for index in _cut_off(graph, reasons):
-            reasons[index] = reasons[index] or MORE_THAN_ONE_SUBGRAPH
+    after_mapped: set[int] = set()
+    cut_off: set[int] = set()
+    for layer in graph.layers:  # every tensor is written before it is read, so one pass in order is enough
+        read, written = {t.id for t in layer.inputs}, {t.id for t in layer.outputs}
+        follows = not read.isdisjoint(after_mapped)
+        if not read.isdisjoint(cut_off):
+            reasons[layer.index] = reasons[layer.index] or MORE_THAN_ONE_SUBGRAPH
+            cut_off |= written
+        elif reasons[layer.index] and follows:
+            cut_off |= written
+        if follows or not reasons[layer.index]:
+            after_mapped |= written
     return tuple(reasons)
-
-
-def _cut_off(graph: LayerGraph, reasons: list[str]) -> set[int]:
-    """Layers that descend from an unsupported layer which itself descends from a mapped one."""
-    mapped = {layer.index for layer in graph.layers if not reasons[layer.index]}
-    digraph = graph.digraph
-    return _descendants(digraph, _descendants(digraph, mapped) - mapped)
-
-
-def _descendants(digraph: nx.DiGraph[int], sources: set[int]) -> set[int]:
-    import networkx as nx
-
-    found: set[int] = set()
-    for source in sorted(sources):
-        if source not in found:
-            found |= nx.descendants(digraph, source)
-    return found
 
 
 def unsupported(layer: Layer) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 from hwmodels.accelerator import cycles_to_ns
@@ -33,7 +34,7 @@ class StepTime:
         return max(self.compute_ns, self.parameters_ns)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TpuStage:
     """One pass through the accelerator: integer ns and bytes of each stage."""
 
@@ -53,23 +54,27 @@ class TpuStage:
     wide_bytes: int = 0
     narrow_bytes: int = 0
 
-    @property
+    @cached_property
+    def send_ns(self) -> int:
+        """Instructions and input, one after the other."""
+        return self.instructions_ns + self.input_ns
+
+    @cached_property
     def program_ns(self) -> int:
         """The program with its streamed parameters."""
         return sum(step.ns for step in self.steps)
 
-    @property
+    @cached_property
     def compute_ns(self) -> int:
         """The program's cycles alone."""
         return sum(step.compute_ns for step in self.steps)
 
-    @property
+    @cached_property
     def held_ns(self) -> int:
         """Time for which the accelerator is held, parameters being cached."""
-        sent = self.instructions_ns + self.input_ns + self.program_ns + self.output_ns
-        return self.driver_ns + self.latency_ns + sent
+        return self.driver_ns + self.latency_ns + self.send_ns + self.program_ns + self.output_ns
 
-    @property
+    @cached_property
     def invoke_ns(self) -> int:
         """Held time and the copy into the caller's tensors."""
         return self.held_ns + self.copy_ns

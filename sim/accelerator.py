@@ -59,8 +59,8 @@ class SimAccelerator:
     interpreter that registered it (docs/execution.md, parameter caching).
     """
 
-    def __init__(self, component: int, lock: Lock, link: SharedLink, link_component: int) -> None:
-        self.component, self.lock = component, lock
+    def __init__(self, number: int, component: int, lock: Lock, link: SharedLink, link_component: int) -> None:
+        self.number, self.component, self.lock = number, component, lock
         self.link, self.link_component = link, link_component
         self.token = ""
         self.loaded: set[Any] = set()

@@ -79,7 +79,7 @@ def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
     discipline = policy("--discipline", scenario.discipline, DISCIPLINES)
     accelerators = [
         SimAccelerator(
-            threads + i, Lock(env, None if scenario.discipline == "fifo" else discipline), bus, threads + count + i
+            i, threads + i, Lock(env, None if scenario.discipline == "fifo" else discipline), bus, threads + count + i
         )
         for i, bus in enumerate(buses)
     ]
@@ -217,7 +217,7 @@ class _Mark:
 
     def __init__(self, now: int, recorder: Recorder, machine: Machine, models: int) -> None:
         self.start_ns = now
-        self.time_ns, self.n_bytes = _copy(recorder.time_ns), _copy(recorder.n_bytes)
+        self.time_ns, self.n_bytes = recorder.totals()
         self.core_ns, self.gil_ns = machine.cores.busy_ns, _gil_busy(machine)
         self.latency = [LatencyCounts() for _ in range(models)]
         self.invoke = LatencyCounts()
@@ -236,11 +236,12 @@ class _Mark:
     def window(self, now: int, recorder: Recorder, machine: Machine, run: Run) -> Window:
         """Close the window."""
         low, high = batch_means_interval(self.ends_ns)
+        time_ns, n_bytes = recorder.totals()
         return Window(
             start_ns=self.start_ns,
             end_ns=now,
-            time_ns=_difference(recorder.time_ns, self.time_ns),
-            n_bytes=_difference(recorder.n_bytes, self.n_bytes),
+            time_ns=_difference(time_ns, self.time_ns),
+            n_bytes=_difference(n_bytes, self.n_bytes),
             core_ns=machine.cores.busy_ns - self.core_ns,
             gil_ns=_gil_busy(machine) - self.gil_ns,
             latency=self.latency,
@@ -249,10 +250,6 @@ class _Mark:
             periodic=run.is_periodic,
             completions=run.completions,
         )
-
-
-def _copy(rows: Sequence[Sequence[int]]) -> list[list[int]]:
-    return [list(row) for row in rows]
 
 
 def _gil_busy(machine: Machine) -> int:

@@ -41,9 +41,11 @@ class Cores:
     def run(self, env: simpy.Environment, work_ns: int, count: int = 1) -> Steps:
         """Run a burst to its end on ``count`` cores at once, slice by slice."""
         while work_ns > 0:
-            part = min(work_ns, self.quantum_ns)
+            part = work_ns if work_ns < self.quantum_ns else self.quantum_ns
             now = int(env.now)
-            end = max(self.reserve(now, part) for _ in range(count))
+            end = self.reserve(now, part)
+            for _ in range(count - 1):
+                end = max(end, self.reserve(now, part))
             yield env.timeout(end - now)
             work_ns -= part
 
@@ -51,23 +53,13 @@ class Cores:
 class Gil:
     """Python's global interpreter lock: one thread computes in Python, a waiting one takes over after an interval.
 
-    ``busy_threads`` other threads of the process compute in Python all the time, so whoever asks for the lock waits one
-    switch interval for each of them.
+    ``busy_threads`` other threads of the process compute in Python all the time, so whoever asks for the lock waits
+    ``handover_ns``: one switch interval for each of them.
     """
 
     def __init__(self, env: simpy.Environment, interval_ns: int, busy_threads: int) -> None:
         self.lock = Lock(env)
         self.interval_ns, self.busy_threads = interval_ns, busy_threads
+        self.handover_ns = busy_threads * interval_ns
         self.busy_ns = 0
-
-    def acquire(self, env: simpy.Environment, ticket: Any) -> Steps:
-        """Wait until this thread may compute in Python."""
-        waiting = self.lock.acquire(ticket)
-        if waiting is not None:
-            yield waiting
-        if self.busy_threads:
-            yield env.timeout(self.busy_threads * self.interval_ns)
-
-    def release(self) -> None:
-        """Hand the lock to the next waiting thread."""
-        self.lock.release()
+        self.acquire, self.release = self.lock.acquire, self.lock.release

@@ -24,7 +24,13 @@ class SharedLink:
 
     def send(self, env: simpy.Environment, n_bytes: int, work_ns: int) -> Generator[Any, Any, None]:
         """Send bytes to the accelerator; ``work_ns`` is the time with the bus to itself."""
-        chunks = max(1, -(-n_bytes // self.chunk_bytes))
+        if n_bytes <= self.chunk_bytes:
+            now = int(env.now)
+            start = self.out_free_ns if self.out_free_ns > now else now
+            self.out_free_ns = start + work_ns
+            yield env.timeout(self.out_free_ns - now)
+            return
+        chunks = -(-n_bytes // self.chunk_bytes)
         for chunk in range(chunks):
             part = work_ns * (chunk + 1) // chunks - work_ns * chunk // chunks
             now = int(env.now)

@@ -54,13 +54,14 @@ class Machine:
 
 
 def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, Any, int]:
-    """Run one inference; return the time at which invoke() was called (ns)."""
+    """Run one inference; return how long invoke() took (ns)."""
+    env = machine.env
     accelerator = machine.dispatch(machine.accelerators, thread)
     accelerator.in_use += 1
-    network = thread.networks[accelerator.component - machine.accelerators[0].component]
+    network = thread.networks[accelerator.number]
     if network.preprocess_ns:
         yield from python(machine, thread, State.PREPROCESS, network.preprocess_ns, request)
-    called_ns = int(machine.env.now)
+    called_ns = env.now
     for segment, stage in enumerate(network.stages):
         if isinstance(stage, TpuStage):
             yield from accelerate(machine, thread, accelerator, network.token, stage, request, segment)
@@ -68,7 +69,7 @@ def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, 
             yield from cpu_operators(machine, thread, stage, request, segment)
     if network.python_ns:
         yield from python(machine, thread, State.HOST_COPY, network.python_ns, request)
-    invoked_ns = int(machine.env.now) - called_ns
+    invoked_ns = int(env.now - called_ns)
     if network.postprocess_ns:
         yield from python(machine, thread, State.POSTPROCESS, network.postprocess_ns, request)
     accelerator.in_use -= 1
@@ -77,29 +78,39 @@ def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, 
 
 def python(machine: Machine, thread: Thread, state: State, work_ns: int, request: int) -> Steps:
     """Compute in Python: a share of it holds the GIL, the rest is native code that lets go of it."""
-    env, add, gil = machine.env, machine.recorder.add, thread.gil
-    locked_ns = work_ns if state is State.HOST_COPY else round(work_ns * machine.gil_share)
+    env, gil = machine.env, thread.gil
     if gil is not None:
+        locked_ns = work_ns if state is State.HOST_COPY else round(work_ns * machine.gil_share)
         yield from python_locked(machine, thread, gil, state, locked_ns, request)
         work_ns -= locked_ns
+        if not work_ns:
+            return
     start = int(env.now)
     yield from machine.cores.run(env, work_ns)
-    add(thread.component, state, start, int(env.now), request, thread.model)
+    machine.recorder.add(thread.component, state, start, int(env.now), request, thread.model)
 
 
 def python_locked(machine: Machine, thread: Thread, gil: Gil, state: State, work_ns: int, request: int) -> Steps:
     """Hold the GIL and a core; after a switch interval let another waiting Python thread in."""
-    env, add = machine.env, machine.recorder.add
+    env, cores, add = machine.env, machine.cores, machine.recorder.add
     while work_ns > 0:
         start = int(env.now)
-        yield from gil.acquire(env, thread)
+        waiting = gil.acquire(thread)
+        if waiting is not None:
+            yield waiting
+        if gil.busy_threads:
+            yield env.timeout(gil.handover_ns)
         granted = int(env.now)
         part = min(work_ns, gil.interval_ns)
-        yield from machine.cores.run(env, part)
+        if part <= cores.quantum_ns:
+            yield env.timeout(cores.reserve(granted, part) - granted)
+        else:
+            yield from cores.run(env, part)
         end = int(env.now)
         gil.busy_ns += end - granted
         gil.release()
-        add(thread.component, State.GIL_WAIT, start, granted, request, thread.model)
+        if granted > start:
+            add(thread.component, State.GIL_WAIT, start, granted, request, thread.model)
         add(thread.component, state, granted, end, request, thread.model)
         work_ns -= part
 
@@ -112,34 +123,61 @@ def cpu_operators(machine: Machine, thread: Thread, stage: CpuStage, request: in
 
 
 def accelerate(
-    machine: Machine,
-    thread: Thread,
-    accelerator: SimAccelerator,
-    token: str,
-    stage: TpuStage,
-    request: int,
-    segment: int,
-) -> Steps:
+    machine: Machine, thread: Thread, accelerator: SimAccelerator, token: str, stage: TpuStage,
+    request: int, segment: int,
+) -> Steps:  # fmt: skip
     """Pass through the accelerator: hold its lock from dispatch to the last output byte, then copy the result."""
-    env, cores, add = machine.env, machine.cores, machine.recorder.add
-    start = int(env.now)
+    env, cores, recorder = machine.env, machine.cores, machine.recorder
     waiting = accelerator.lock.acquire(thread)
     if waiting is not None:
+        start = int(env.now)
         yield waiting
-    held = int(env.now)
-    add(thread.component, State.WAIT, start, held, request, thread.model, segment)
+        recorder.add(thread.component, State.WAIT, start, int(env.now), request, thread.model, segment)
     if stage.load_bytes and accelerator.must_load(token, thread.reference):
         yield from load_parameters(machine, thread, accelerator, stage, request, segment)
-    dispatched = cores.reserve(int(env.now), stage.driver_ns) + stage.latency_ns
+    held = int(env.now)
+    dispatched = cores.reserve(held, stage.driver_ns) + stage.latency_ns
     if accelerator.link.shared:
-        yield from over_shared_link(machine, thread, accelerator, stage, request, segment, dispatched)
+        sent, computed, end = yield from over_shared_link(machine, accelerator, stage, held, dispatched)
     else:
-        yield from over_own_link(machine, thread, accelerator, stage, request, segment, dispatched)
+        sent = dispatched + stage.send_ns
+        computed = sent + stage.program_ns
+        end = computed + stage.output_ns
+        yield env.timeout(end - held)
     accelerator.lock.release()
+    count_pass(recorder, accelerator, stage, held, sent, computed, end)
+    if recorder.sink is not None:
+        show_pass(recorder, thread, accelerator, stage, request, segment, (held, sent, computed, end))
     if stage.copy_ns:
+        if stage.copy_ns <= cores.quantum_ns:
+            yield env.timeout(cores.reserve(end, stage.copy_ns) - end)
+        else:
+            yield from cores.run(env, stage.copy_ns)
+        recorder.add(thread.component, State.HOST_COPY, end, int(env.now), request, thread.model, segment)
+
+
+def over_shared_link(
+    machine: Machine, accelerator: SimAccelerator, stage: TpuStage, held: int, dispatched: int
+) -> Generator[Any, Any, tuple[int, int, int]]:
+    """Pass over a link that other accelerators use too: every transfer queues for the bus.
+
+    Returns when instructions and input were sent, when the program ended, and when the output was in (ns).
+    """
+    env, link = machine.env, accelerator.link
+    yield env.timeout(dispatched - held)
+    yield from link.send(env, stage.instruction_bytes + stage.input_bytes, stage.send_ns)
+    sent = int(env.now)
+    for step in stage.steps:
         start = int(env.now)
-        yield from cores.run(env, stage.copy_ns)
-        add(thread.component, State.HOST_COPY, start, int(env.now), request, thread.model, segment)
+        if step.streamed_bytes:
+            yield from link.send(env, step.streamed_bytes, step.parameters_ns)
+        left = start + step.compute_ns - int(env.now)
+        if left > 0:
+            yield env.timeout(left)
+    computed = int(env.now)
+    end = link.receive(computed, stage.output_ns)
+    yield env.timeout(end - computed)
+    return sent, computed, end
 
 
 def load_parameters(
@@ -149,105 +187,46 @@ def load_parameters(
     env, add = machine.env, machine.recorder.add
     start = int(env.now)
     yield from accelerator.link.send(env, stage.load_bytes, stage.load_ns)
-    end, n_bytes = int(env.now), stage.load_bytes
+    end, n_bytes, sent = int(env.now), stage.load_bytes, int(env.now) - stage.load_ns
     add(accelerator.component, State.LOAD_PARAMETERS, start, end, request, thread.model, segment, n_bytes)
-    add(
-        accelerator.link_component,
-        State.TRANSFER_OUT,
-        end - stage.load_ns,
-        end,
-        request,
-        thread.model,
-        segment,
-        n_bytes,
-    )
+    add(accelerator.link_component, State.TRANSFER_OUT, sent, end, request, thread.model, segment, n_bytes)
 
 
-def over_own_link(
-    machine: Machine,
-    thread: Thread,
-    accelerator: SimAccelerator,
-    stage: TpuStage,
-    request: int,
-    segment: int,
-    dispatched: int,
-) -> Steps:
-    """Pass over a link that no other accelerator uses: every stage's end is known, so one event is enough."""
-    env, add = machine.env, machine.recorder.add
-    start, device, bus, model = int(env.now), accelerator.component, accelerator.link_component, thread.model
-    sent = dispatched + stage.instructions_ns
-    ready = sent + stage.input_ns
-    computed = ready + stage.program_ns
-    end = computed + stage.output_ns
-    yield env.timeout(end - start)
-    add(device, State.INSTRUCTIONS, start, sent, request, model, segment, stage.instruction_bytes)
-    add(device, State.INPUT, sent, ready, request, model, segment, stage.input_bytes)
-    add(
-        bus, State.TRANSFER_OUT, dispatched, ready, request, model, segment, stage.instruction_bytes + stage.input_bytes
-    )
-    add_program(machine, thread, accelerator, stage, request, segment, ready)
-    add(device, State.OUTPUT, computed, end, request, model, segment, stage.output_bytes)
-    add(bus, State.TRANSFER_IN, computed, end, request, model, segment, stage.output_bytes)
-
-
-def add_program(
-    machine: Machine, thread: Thread, accelerator: SimAccelerator, stage: TpuStage, request: int, segment: int, now: int
+def count_pass(
+    recorder: Recorder, accelerator: SimAccelerator, stage: TpuStage, held: int, sent: int, computed: int, end: int
 ) -> None:
-    """Record the program step by step: compute, then what its parameters take longer than it."""
-    add, model = machine.recorder.add, thread.model
-    for step in stage.steps:
-        add(accelerator.component, State.COMPUTE, now, now + step.compute_ns, request, model, segment)
-        if step.streamed_bytes:
-            end, link_end, n_bytes = now + step.ns, now + step.parameters_ns, step.streamed_bytes
-            add(accelerator.component, State.PARAMETERS, now + step.compute_ns, end, request, model, segment, n_bytes)
-            add(accelerator.link_component, State.TRANSFER_OUT, now, link_end, request, model, segment, n_bytes)
-        now += step.ns
+    """Count a pass, and what it waited for a core and for the bus beyond its own times."""
+    recorder.passed(accelerator.component, accelerator.link_component, stage)
+    own = stage.held_ns
+    if end - held == own:
+        return
+    program, output = stage.program_ns, stage.output_ns
+    recorder.waited(accelerator.component, State.INSTRUCTIONS, sent - held - (own - program - output))
+    recorder.waited(accelerator.component, State.PARAMETERS, computed - sent - program)
+    recorder.waited(accelerator.component, State.OUTPUT, end - computed - output)
 
 
-def over_shared_link(
-    machine: Machine,
-    thread: Thread,
-    accelerator: SimAccelerator,
-    stage: TpuStage,
-    request: int,
-    segment: int,
-    dispatched: int,
-) -> Steps:
-    """Pass over a link that other accelerators use too: every transfer queues for the bus."""
-    env, link, add = machine.env, accelerator.link, machine.recorder.add
-    start, device, bus, model = int(env.now), accelerator.component, accelerator.link_component, thread.model
-    yield env.timeout(dispatched - start)
-    send_ns = stage.instructions_ns + stage.input_ns
+def show_pass(
+    recorder: Recorder, thread: Thread, accelerator: SimAccelerator, stage: TpuStage, request: int, segment: int,
+    times: tuple[int, int, int, int],
+) -> None:  # fmt: skip
+    """Hand the spans of a counted pass to the sink: waits lie at the end of instructions, parameters and output."""
+    held, sent, computed, end = times
+    device, bus, model, show = accelerator.component, accelerator.link_component, thread.model, recorder.span
+    loaded = sent - stage.input_ns
     n_bytes = stage.instruction_bytes + stage.input_bytes
-    yield from link.send(env, n_bytes, send_ns)
-    ready = int(env.now)
-    add(device, State.INSTRUCTIONS, start, ready - stage.input_ns, request, model, segment, stage.instruction_bytes)
-    add(device, State.INPUT, ready - stage.input_ns, ready, request, model, segment, stage.input_bytes)
-    add(bus, State.TRANSFER_OUT, ready - send_ns, ready, request, model, segment, n_bytes)
+    show(device, State.INSTRUCTIONS, held, loaded, request, model, segment, stage.instruction_bytes)
+    show(device, State.INPUT, loaded, sent, request, model, segment, stage.input_bytes)
+    show(bus, State.TRANSFER_OUT, sent - stage.send_ns, sent, request, model, segment, n_bytes)
+    waited, now = computed - sent - stage.program_ns, sent
     for step in stage.steps:
+        shown = step.ns + (waited if step.streamed_bytes else 0)
+        show(device, State.COMPUTE, now, now + step.compute_ns, request, model, segment, 0)
+        show(device, State.PARAMETERS, now + step.compute_ns, now + shown, request, model, segment, step.streamed_bytes)
         if step.streamed_bytes:
-            yield from streamed_step(machine, thread, accelerator, step, request, segment)
-        else:
-            yield env.timeout(step.compute_ns)
-            add(device, State.COMPUTE, int(env.now) - step.compute_ns, int(env.now), request, model, segment)
-    computed = int(env.now)
-    end = link.receive(computed, stage.output_ns)
-    yield env.timeout(end - computed)
-    add(device, State.OUTPUT, computed, end, request, model, segment, stage.output_bytes)
-    add(bus, State.TRANSFER_IN, end - stage.output_ns, end, request, model, segment, stage.output_bytes)
-
-
-def streamed_step(
-    machine: Machine, thread: Thread, accelerator: SimAccelerator, step: Any, request: int, segment: int
-) -> Steps:
-    """Compute while the step's parameters come over a shared link; the later of the two ends it."""
-    env, add, model, n_bytes = machine.env, machine.recorder.add, thread.model, step.streamed_bytes
-    start = int(env.now)
-    yield from accelerator.link.send(env, n_bytes, step.parameters_ns)
-    arrived, computed = int(env.now), start + step.compute_ns
-    if computed > arrived:
-        yield env.timeout(computed - arrived)
-    end, bus = int(env.now), accelerator.link_component
-    add(accelerator.component, State.COMPUTE, start, computed, request, model, segment)
-    add(accelerator.component, State.PARAMETERS, computed, end, request, model, segment, n_bytes)
-    add(bus, State.TRANSFER_OUT, arrived - step.parameters_ns, arrived, request, model, segment, n_bytes)
+            last = max(now + shown, now + step.parameters_ns)
+            show(bus, State.TRANSFER_OUT, last - step.parameters_ns, last, request, model, segment, step.streamed_bytes)
+            waited = 0
+        now += shown
+    show(device, State.OUTPUT, computed, end, request, model, segment, stage.output_bytes)
+    show(bus, State.TRANSFER_IN, end - stage.output_ns, end, request, model, segment, stage.output_bytes)
