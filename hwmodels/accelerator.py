@@ -32,6 +32,7 @@ class Accelerator(Part):
     narrow_bytes_per_tile: int
     parameter_cache_bytes: int
     conv_cycles_per_step: float
+    partial_sum_factor: float
     drain_cycles_per_output: float
     depthwise_cycles_per_tap: float
     pool_cycles_per_tap: float

@@ -18,6 +18,7 @@ __all__ = ["OP_COSTS", "Cost", "OpCost", "layer_cost", "stream_passes"]
 
 WAYS = 4  # bytes of a narrow-memory word: channels are padded to it
 LANES = 16  # output lanes that drain together
+GROUP = 64  # outputs of one lane group
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +43,42 @@ def _positions(layer: Layer, accelerator: Accelerator) -> int:
     return accelerator.positions_per_tile(height, width)
 
 
-def conv_2d(layer: Layer, accelerator: Accelerator) -> float:
-    """Convolution: one step for 64 outputs x 4 inputs of one position and tap, then the outputs drain.
+def _array_cycles(positions: int, row: int, outputs: int, accelerator: Accelerator, lanes: int) -> float:
+    """Cycles for ``positions`` x ``outputs`` results of ``row`` words of inputs each, ``lanes`` outputs at a time.
 
-    steps = p kh kw ceil(Cin/4) ceil(Cout/cells); a tile with several lane groups may split positions over them instead.
+    The outputs of one position drain while the next position computes: the slower of the two counts.
     """
-    inputs = layer.input.hwc[2] // layer.groups
-    outputs = layer.output.hwc[2]
-    taps = prod(layer.kernel) * ceil(inputs / accelerator.macs_per_cell)
-    positions = _positions(layer, accelerator)
-    groups = max(1, accelerator.cells_per_tile // 64)
-    wide = positions * ceil(outputs / accelerator.cells_per_tile)
-    split = ceil(positions / groups) * ceil(outputs / 64)
-    steps = taps * min(wide, split)
-    drain = positions * _padded(outputs, LANES) / groups
-    return accelerator.conv_cycles_per_step * steps + accelerator.drain_cycles_per_output * drain
+    step = accelerator.conv_cycles_per_step * row
+    if row > positions + 1:
+        step *= accelerator.partial_sum_factor
+    full, rest = divmod(outputs, lanes)
+    drain = accelerator.drain_cycles_per_output
+    last = max(step, drain * _padded(rest, LANES)) if rest else 0.0
+    return positions * (full * max(step, drain * lanes) + last)
+
+
+def _conv_cycles(positions: int, row: int, outputs: int, accelerator: Accelerator) -> float:
+    """Cheaper of two ways to use several lane groups: for more outputs, or for more positions (one group: the same)."""
+    groups = max(1, accelerator.cells_per_tile // GROUP)
+    wide = _array_cycles(positions, row, outputs, accelerator, accelerator.cells_per_tile)
+    return min(wide, _array_cycles(ceil(positions / groups), row, outputs, accelerator, GROUP)) if groups > 1 else wide
+
+
+def conv_2d(layer: Layer, accelerator: Accelerator) -> float:
+    """Convolution: a cycle takes one word (4 inputs of one tap) to 64 outputs of one position.
+
+    p ceil(Cout/64) max(step kh kw ceil(Cin/4), drain 64). Where a position has more words than the tile has positions,
+    inputs are taken in chunks and partial sums go through wide memory (tinycoral: the compiler's choice of loop order).
+    """
+    row = prod(layer.kernel) * ceil(layer.input.hwc[2] // layer.groups / accelerator.macs_per_cell)
+    return _conv_cycles(_positions(layer, accelerator), row, layer.output.hwc[2], accelerator)
 
 
 def transpose_conv(layer: Layer, accelerator: Accelerator) -> float:
     """Transposed convolution: as a convolution whose positions are those of the input."""
     height, width, inputs = layer.input.hwc
-    outputs = layer.output.hwc[2]
-    taps = prod(layer.kernel) * ceil(inputs / accelerator.macs_per_cell)
-    steps = accelerator.positions_per_tile(height, width) * taps * ceil(outputs / accelerator.cells_per_tile)
-    drain = _positions(layer, accelerator) * _padded(outputs, LANES)
-    return accelerator.conv_cycles_per_step * steps + accelerator.drain_cycles_per_output * drain
+    row = prod(layer.kernel) * ceil(inputs / accelerator.macs_per_cell)
+    return _conv_cycles(accelerator.positions_per_tile(height, width), row, layer.output.hwc[2], accelerator)
 
 
 def depthwise_conv_2d(layer: Layer, accelerator: Accelerator) -> float:
@@ -114,8 +126,9 @@ def _elements(layer: Layer, accelerator: Accelerator) -> int:
 
 
 def elementwise(layer: Layer, accelerator: Accelerator) -> float:
-    """Addition, multiplication and their kin: every output element once."""
-    return accelerator.elementwise_cycles_per_element * _elements(layer, accelerator)
+    """Addition, multiplication and their kin: every element of the output, once for each operand."""
+    operands = max(1, len(layer.inputs) + len(layer.weights))
+    return accelerator.elementwise_cycles_per_element * operands * _elements(layer, accelerator)
 
 
 def activation(layer: Layer, accelerator: Accelerator) -> float:
