@@ -35,7 +35,8 @@ RATIOS: dict[str, tuple[float, float]] = {
     "softmax_ns_per_element": (100, 1),
     "move_ns_per_byte": (5, 1),
     "resize_ns_per_element": (60, 1),
-    "anchor_ns": (150, 1),
+    "anchor_ns": (100, 1),
+    "overlap_ns": (330, 0.7),
     "keypoint_ns": (50, 1),
     "op_ns": (20000, 1),
 }

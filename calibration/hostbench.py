@@ -118,13 +118,13 @@ def _one_op_shapes(
     return shape, ()
 
 
-def detection(anchors: int, classes: int) -> LayerGraph:
-    """Return SSD post-processing alone: box decoding and suppression of ``anchors`` boxes of ``classes`` classes."""
+def detection(anchors: int, classes: int, kept: int = 10) -> LayerGraph:
+    """Return SSD post-processing alone: decode ``anchors`` boxes of ``classes`` classes and keep the ``kept`` best."""
     boxes, scores = Tensor(0, "float32", (1, anchors, 4)), Tensor(1, "float32", (1, anchors, classes + 1))
-    shapes = ((1, 10, 4), (1, 10), (1, 10), (1,))
+    shapes = ((1, kept, 4), (1, kept), (1, kept), (1,))
     outputs = tuple(Tensor(2 + i, "float32", shape) for i, shape in enumerate(shapes))
     layer = Layer(0, CUSTOM, (boxes, scores), outputs, (Tensor(-1, "float32", (anchors, 4)),))
-    return LayerGraph(f"detection_{anchors}x{classes}", (layer,), (boxes, scores), outputs)
+    return LayerGraph(f"detection_{anchors}x{classes}_{kept}", (layer,), (boxes, scores), outputs)
 
 
 def _macs(graph: LayerGraph) -> int:
@@ -137,10 +137,6 @@ def _outputs(graph: LayerGraph) -> int:
 
 def _taps(graph: LayerGraph) -> int:
     return graph.outputs[0].n_elements * prod(graph.layers[0].kernel)
-
-
-def _scores(graph: LayerGraph) -> int:
-    return graph.inputs[1].n_elements
 
 
 @dataclass(frozen=True)
@@ -173,7 +169,6 @@ SERIES: tuple[_Series, ...] = (
     _Series("softmax_ns_per_element", _outputs, tuple(one_op("SOFTMAX", (1, n)) for n in (1001, 10010))),
     _Series("move_ns_per_byte", _outputs, _maps("PAD", SQUARES, scale=1.25) + _maps("CONCATENATION", SQUARES)),
     _Series("resize_ns_per_element", _outputs, _maps("RESIZE_BILINEAR", SQUARES, scale=2.0)),
-    _Series("anchor_ns", _scores, (detection(1917, 90), detection(19206, 90))),
 )
 
 
@@ -190,7 +185,20 @@ def measure_host(frame: bool = True) -> list[Figure]:
     fast = {series.key: _series_times(series, idle_ns, builtin=False) for series in SERIES}
     slow = {series.key: _series_times(series, idle_ns, builtin=True) for series in SERIES}
     figures = [_figure(series.key, _rates(series, fast[series.key]), _text(series)) for series in SERIES]
-    return [*base, *figures, *_slowdowns(fast, slow), _threads(idle_ns), *_memory_figures(), *_frame_figures(frame)]
+    rest = [*_detection_figures(), *_memory_figures(), *_frame_figures(frame)]
+    return [*base, *figures, *_slowdowns(fast, slow), _threads(idle_ns), *rest]
+
+
+def _detection_figures(classes: int = 90) -> list[Figure]:
+    """SSD post-processing: a part that goes with the scores, and one with boxes times kept detections."""
+    scores, overlaps = [], []
+    for anchors in (1917, 19206):
+        few, many = (_ready(model_bytes(detection(anchors, classes, kept)), False) for kept in (10, 100))
+        few_ns, many_ns = quartile_ns(few.invoke), quartile_ns(many.invoke)
+        overlaps.append(max(0.0, many_ns - few_ns) / (90 * anchors))
+        scores.append(max(0.0, few_ns / anchors - 10 * overlaps[-1]) / (classes + 1))
+    text = "TFLite_Detection_PostProcess of 1917 and 19206 boxes, 10 and 100 kept, random scores"
+    return [_figure("anchor_ns", scores, text), _figure("overlap_ns", overlaps, text)]
 
 
 def _figure(key: str, values: Sequence[float], source: str) -> Figure:
