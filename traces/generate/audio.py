@@ -22,6 +22,12 @@ def _yamnet() -> Any:
 
 DEFINITIONS = [
     Definition(
-        "yamnet_96x64", _yamnet, "yamnet", "yamnet", "96x64", "audio", "tensorflow/models research/audioset/yamnet, spectrogram in"
+        "yamnet_96x64",
+        _yamnet,
+        "yamnet",
+        "yamnet",
+        "96x64",
+        "audio",
+        "tensorflow/models research/audioset/yamnet, spectrogram in",
     )
 ]

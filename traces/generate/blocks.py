@@ -6,7 +6,17 @@ from typing import Any
 
 from traces.generate.dense_prediction import activate, conv_bn, image, layers, model
 
-__all__ = ["IMAGENET", "SLIM", "batch_norm", "bn_conv", "classifier", "conv", "keras_application", "slim_head", "squeeze_excite"]
+__all__ = [
+    "IMAGENET",
+    "SLIM",
+    "batch_norm",
+    "bn_conv",
+    "classifier",
+    "conv",
+    "keras_application",
+    "slim_head",
+    "squeeze_excite",
+]
 
 IMAGENET = 1000
 #: ImageNet and a background class, as in TF-slim.

@@ -107,10 +107,16 @@ DEFINITIONS = [
         for depth in (16, 19)
     ],
     *[
-        _of(f"squeezenet_{version}_224", partial(_squeezenet, 224, version), "torchvision squeezenet; arXiv 1602.07360", "squeezenet")
+        _of(
+            f"squeezenet_{version}_224", partial(_squeezenet, 224, version),
+            "torchvision squeezenet; arXiv 1602.07360", "squeezenet",
+        )
         for version in _FIRE
     ],
     _of("darknet_19_224", partial(_darknet_19, 224), "darknet19.cfg; arXiv 1612.08242", "darknet"),
     _of("darknet_53_256", partial(_darknet_53, 256), "darknet53.cfg; arXiv 1804.02767", "darknet"),
-    _of("lenet_5_28", partial(_lenet_5, 28), "LeCun et al., Proc. IEEE 86(11), 1998, with ReLU and max pooling", "lenet"),
+    _of(
+        "lenet_5_28", partial(_lenet_5, 28), "LeCun et al., Proc. IEEE 86(11), 1998, with ReLU and max pooling",
+        "lenet",
+    ),
 ]  # fmt: skip

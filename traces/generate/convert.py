@@ -51,9 +51,9 @@ def trace(definition: Definition) -> LayerGraph:
 
 def _build(definition: Definition) -> Any:
     import keras
-    import tensorflow
+    import tensorflow as tf
 
-    versions = f"tensorflow {tensorflow.__version__}, keras {keras.__version__}"
+    versions = f"tensorflow {tf.__version__}, keras {keras.__version__}"
     if versions != describe(definition)["converter"]:
         raise RuntimeError(f"{versions}: install traces/generate/requirements.txt")
     keras.utils.set_random_seed(SEED)
@@ -73,7 +73,7 @@ def _randomise(model: Any) -> None:
 
 
 def _count(model: Any) -> dict[str, int]:
-    """Return the Keras model's parameters: kernels, all trainable ones, and batch normalisation's running statistics."""
+    """Count the Keras model's parameters: kernels, all trainable ones, running statistics of batch normalisation."""
     statistics = [variable for variable in model.non_trainable_variables if len(variable.shape)]
     return {
         "kernels": _size(variable for variable in model.trainable_variables if variable.name.endswith("kernel")),
@@ -108,7 +108,7 @@ def _with_default_ranges(frozen: Any) -> bytes:
     lite = tf.compat.v1.lite
     converter = lite.TFLiteConverter(frozen.graph.as_graph_def(), frozen.inputs, frozen.outputs)
     converter.inference_type = converter.inference_input_type = converter.inference_output_type = tf.int8
-    converter.quantized_input_stats = {name: (0.0, 1.0) for name in converter.get_input_arrays()}
+    converter.quantized_input_stats = dict.fromkeys(converter.get_input_arrays(), (0.0, 1.0))
     converter.default_ranges_stats = (-6, 6)
     converter.allow_custom_ops = True
     return converter.convert()

@@ -59,7 +59,13 @@ def _one_shot(x: Any, wide: int, filters: int) -> Any:
 
 
 # Layers, growth, channels and whether max pooling follows.
-_HARDNET_68 = ((8, 14, 128, True), (16, 16, 256, False), (16, 20, 320, True), (16, 40, 640, True), (4, 160, 1024, False))
+_HARDNET_68 = (
+    (8, 14, 128, True),
+    (16, 16, 256, False),
+    (16, 20, 320, True),
+    (16, 40, 640, True),
+    (4, 160, 1024, False),
+)
 
 
 def _hardnet_68(size: int) -> Any:

@@ -73,7 +73,9 @@ def _edgetpu(width: float, depth: float, size: int) -> Any:
         for index in range(ceil(depth * repeats)):
             # The stem has more channels than the search space's first block assumes.
             wide = expansion * (y.shape[-1] if index or filters > 24 else make_divisible(24 * width))
-            block = partial(_fused, wide=wide) if fused else partial(mbconv, expansion=expansion, kernel=kernel, act="relu")
+            block = (
+                partial(_fused, wide=wide) if fused else partial(mbconv, expansion=expansion, kernel=kernel, act="relu")
+            )
             y = block(y, filters=make_divisible(filters * width), stride=1 if index else stride)
     return classifier(x, conv_bn(y, make_divisible(1280 * width), act="relu"), SLIM)
 
@@ -90,13 +92,18 @@ def _v2(variant: str, size: int) -> Any:
     return network(weights=None, include_preprocessing=False, input_tensor=image(size))
 
 
-def _of(
-    prefix: str, variant: str, size: int, build: Callable[[], Any], source: str, heavy: bool = False
-) -> Definition:
+def _of(prefix: str, variant: str, size: int, build: Callable[[], Any], source: str, heavy: bool = False) -> Definition:
     joint = "" if variant.isdigit() else "_"
     architecture = f"{prefix}{joint}{variant}"
     return Definition(
-        f"{architecture}_{size}", build, prefix.removesuffix("_lite"), architecture, str(size), "classification", source, heavy=heavy
+        f"{architecture}_{size}",
+        build,
+        prefix.removesuffix("_lite"),
+        architecture,
+        str(size),
+        "classification",
+        source,
+        heavy=heavy,
     )
 
 
@@ -106,7 +113,10 @@ _V2_SIZES = (("B0", 224), ("B1", 240), ("B2", 260), ("B3", 300), ("S", 384))
 
 DEFINITIONS = [
     *[_of("efficientnet", f"b{i}", row[2], partial(_b, *row), _PAPER, heavy=i > 4) for i, row in enumerate(B)],
-    *[_of("efficientnet_lite", str(i), row[2], partial(_lite, *row), "tensorflow/tpu efficientnet-lite") for i, row in enumerate(LITE)],
+    *[
+        _of("efficientnet_lite", str(i), row[2], partial(_lite, *row), "tensorflow/tpu efficientnet-lite")
+        for i, row in enumerate(LITE)
+    ],
     *[
         _of("efficientnet_edgetpu", size, row[2], partial(_edgetpu, *row), "tensorflow/tpu efficientnet-edgetpu")
         for size, row in EDGETPU.items()

@@ -30,7 +30,12 @@ from traces.generate.definition import Definition  # noqa: E402
 from traces.generate.registry import definitions  # noqa: E402
 
 ZOO = ROOT / "traces" / "zoo"
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": "", "KERAS_BACKEND": "tensorflow"}
+QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "CUDA_VISIBLE_DEVICES": "",
+    "KERAS_BACKEND": "tensorflow",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

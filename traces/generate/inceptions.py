@@ -186,9 +186,7 @@ def _residual(x: Any, scale: float, *branches: Branch, act: str | None = "relu")
     return activate(layers.Add()([x, y]), act)
 
 
-def _of(
-    name: str, build: Callable[[], Any], source: str, family: str = "inception", heavy: bool = False
-) -> Definition:
+def _of(name: str, build: Callable[[], Any], source: str, family: str = "inception", heavy: bool = False) -> Definition:
     architecture, variant = name.rsplit("_", 1)
     return Definition(name, build, family, architecture, variant, "classification", source, heavy=heavy)
 
@@ -198,6 +196,12 @@ DEFINITIONS = [
     _of("inception_v2_224", partial(_v2, 224), "TF-slim inception_v2.py; arXiv 1502.03167"),
     _of("inception_v3_299", partial(_v3, 299), "TF-slim inception_v3.py; arXiv 1512.00567"),
     _of("inception_v4_299", partial(_v4, 299), "TF-slim inception_v4.py; arXiv 1602.07261", heavy=True),
-    _of("inception_resnet_v2_299", partial(_resnet_v2, 299), "TF-slim inception_resnet_v2.py; arXiv 1602.07261", heavy=True),
-    _of("xception_299", partial(keras_application, "Xception", 299), "keras.applications.Xception; arXiv 1610.02357", "xception"),
+    _of(
+        "inception_resnet_v2_299", partial(_resnet_v2, 299), "TF-slim inception_resnet_v2.py; arXiv 1602.07261",
+        heavy=True,
+    ),
+    _of(
+        "xception_299", partial(keras_application, "Xception", 299),
+        "keras.applications.Xception; arXiv 1610.02357", "xception",
+    ),
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from traces.generate.dense_prediction import (
 
 __all__ = ["DEFINITIONS"]
 
+
 def _v1(size: int, width: float) -> Any:
     x = image(size)
     return slim_head(x, backbone_v1(x, width)[-1])
@@ -136,16 +137,23 @@ DEFINITIONS = [
         for size in (128, 160, 192, 224)
     ],
     _of(
-        "mobilenet_v1", "1.0_224_l2norm", partial(_v1_l2norm, 224), "TF-slim mobilenet_v1.py with the head of weight imprinting",
+        "mobilenet_v1", "1.0_224_l2norm", partial(_v1_l2norm, 224),
+        "TF-slim mobilenet_v1.py with the head of weight imprinting",
         "mobilenet_v1_l2norm",
     ),
     *[
         _of("mobilenet_v2", f"{width}_{size}", partial(_v2, size, width), _SLIM + "mobilenet_v2.py; arXiv 1801.04381")
         for width, size in _V2_SIZES
     ],
-    _of("mobilenet_v2", "1.0_224_inat_bird", partial(_v2, 224, 1.0, 965), _SLIM + "mobilenet_v2.py, 965 classes of birds"),
+    _of(
+        "mobilenet_v2", "1.0_224_inat_bird", partial(_v2, 224, 1.0, 965),
+        _SLIM + "mobilenet_v2.py, 965 classes of birds",
+    ),
     *[
-        _of(f"mobilenet_v3_{which}", f"{width}_224", partial(_v3, 224, which, width), _SLIM + "mobilenet_v3.py; arXiv 1905.02244")
+        _of(
+            f"mobilenet_v3_{which}", f"{width}_224", partial(_v3, 224, which, width),
+            _SLIM + "mobilenet_v3.py; arXiv 1905.02244",
+        )
         for which in _V3
         for width in (0.75, 1.0)
     ],

@@ -12,9 +12,9 @@ from traces.generate.dense_prediction import activate, image, layers
 __all__ = ["DEFINITIONS"]
 
 
-def _repvgg(size: int, widths: tuple[int, ...]) -> Any:
+def _repvgg(size: int, widths: tuple[int, ...], depths: tuple[int, ...]) -> Any:
     x = y = image(size)
-    for width, repeats in zip(widths, (1, 2, 4, 14, 1), strict=True):
+    for width, repeats in zip(widths, depths, strict=True):
         for index in range(repeats):
             y = conv(y, width, 3, 1 if index else 2)
     return classifier(x, y)
@@ -36,16 +36,20 @@ def _convnext_tiny(size: int) -> Any:
     return keras.applications.ConvNeXtTiny(weights=None, include_preprocessing=False, input_tensor=image(size))
 
 
-_REPVGG = {"a0": (48, 48, 96, 192, 1280), "b0": (64, 64, 128, 256, 1280)}
+# Channels and depth of the stages.
+_REPVGG = {
+    "a0": ((48, 48, 96, 192, 1280), (1, 2, 4, 14, 1)),
+    "b0": ((64, 64, 128, 256, 1280), (1, 4, 6, 16, 1)),
+}
 _MOBILEONE = {"s0": (48, 128, 256, 1024), "s1": (96, 192, 512, 1280)}
 
 DEFINITIONS = [
     *[
         Definition(
-            f"repvgg_{name}_224", partial(_repvgg, 224, widths), "repvgg", f"repvgg_{name}", "224", "classification",
+            f"repvgg_{name}_224", partial(_repvgg, 224, *row), "repvgg", f"repvgg_{name}", "224", "classification",
             "arXiv 2101.03697, deployed form",
         )
-        for name, widths in _REPVGG.items()
+        for name, row in _REPVGG.items()
     ],
     *[
         Definition(

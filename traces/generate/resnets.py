@@ -6,9 +6,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from traces.generate.blocks import SLIM, batch_norm, bn_conv, classifier, conv, keras_application, slim_head, squeeze_excite
+from traces.generate.blocks import (
+    SLIM,
+    batch_norm,
+    classifier,
+    conv,
+    keras_application,
+    slim_head,
+    squeeze_excite,
+)
 from traces.generate.definition import Definition
-from traces.generate.dense_prediction import activate, conv_bn, image, layers, model
+from traces.generate.dense_prediction import activate, conv_bn, image, layers
 
 __all__ = ["DEFINITIONS"]
 
@@ -102,13 +110,19 @@ def _keras(depth: int, version: str, size: int) -> Definition:
 
 DEFINITIONS = [
     *[
-        _of(f"resnet_{depth}_v1_224", partial(_imagenet, 224, depth, _basic), "torchvision resnet" + _V1_PAPER, f"resnet_{depth}_v1")
+        _of(
+            f"resnet_{depth}_v1_224", partial(_imagenet, 224, depth, _basic), "torchvision resnet" + _V1_PAPER,
+            f"resnet_{depth}_v1",
+        )
         for depth in (18, 34)
     ],
     *[_keras(depth, version, 224) for version in ("v1", "v2") for depth in (50, 101, 152)],
     *[_keras(50, version, 299) for version in ("v1", "v2")],
     _keras(152, "v2", 299),
-    _of("resnet_50_v1.5_224", partial(_imagenet, 224, 50, _bottleneck), "torchvision resnet50; MLPerf ResNet-50 v1.5", "resnet_50_v1.5"),
+    _of(
+        "resnet_50_v1.5_224", partial(_imagenet, 224, 50, _bottleneck),
+        "torchvision resnet50; MLPerf ResNet-50 v1.5", "resnet_50_v1.5",
+    ),
     _of("resnet_101_v2_299", partial(_slim_v2, 299, 101), "TF-slim resnet_v2.py" + _V2_PAPER, "resnet_101_v2"),
     _of(
         "wide_resnet_50_2_224", partial(_imagenet, 224, 50, partial(_bottleneck, wide=2)),
@@ -120,7 +134,10 @@ DEFINITIONS = [
     ),
     _of("se_resnet_50_224", partial(_imagenet, 224, 50, _SELECTED), "arXiv 1709.01507, reduction 16", "se_resnet_50"),
     *[
-        _of(f"cifar_resnet_{depth}_32", partial(_cifar, depth), "arXiv 1512.03385, section 4.2, shortcuts of option B", f"cifar_resnet_{depth}")
+        _of(
+            f"cifar_resnet_{depth}_32", partial(_cifar, depth),
+            "arXiv 1512.03385, section 4.2, shortcuts of option B", f"cifar_resnet_{depth}",
+        )
         for depth in (20, 56)
     ],
 ]  # fmt: skip

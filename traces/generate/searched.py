@@ -1,4 +1,4 @@
-"""Networks found by architecture search: MnasNet, ProxylessNAS, FBNet, Single-Path NAS, MixNet, NASNet, NAS-Bench-201."""
+"""Networks found by search: MnasNet, ProxylessNAS, FBNet, Single-Path NAS, MixNet, NASNet, NAS-Bench-201."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SINGLE_PATH: Rows = (
 
 
 def _mobile(size: int, rows: Rows, stem: int = 32, separable: int = 16, top: int = 1280, act: str = "relu") -> Any:
-    """Stem, a separable block without expansion (where ``separable`` is not 0), inverted bottlenecks, 1x1 convolution."""
+    """Stem, a separable block without expansion (unless ``separable`` is 0), inverted bottlenecks, 1x1 convolution."""
     x = image(size)
     y = conv_bn(x, stem, 3, 2, act)
     y = conv_bn(depthwise_bn(y, 3, 1, act), separable, act=None) if separable else y
@@ -78,7 +78,15 @@ def _mixnet(size: int) -> Any:
 
 
 def _mixed_block(
-    x: Any, kernels: tuple[int, ...], wide: int, narrow: int, stride: int, expansion: int, filters: int, squeeze: float, act: str
+    x: Any,
+    kernels: tuple[int, ...],
+    wide: int,
+    narrow: int,
+    stride: int,
+    expansion: int,
+    filters: int,
+    squeeze: float,
+    act: str,
 ) -> Any:
     channels = x.shape[-1]
     y = batch_norm(_split_conv(x, channels * expansion, wide), act)
@@ -174,12 +182,16 @@ DEFINITIONS = [
     _of("mnasnet_a1_224", partial(_mobile, 224, _MNASNET_A1), "arXiv 1807.11626", "mnasnet"),
     _of("mnasnet_b1_224", partial(_mobile, 224, _MNASNET_B1), "torchvision mnasnet1_0; arXiv 1807.11626", "mnasnet"),
     _of(
-        "proxylessnas_mobile_224", partial(_mobile, 224, _PROXYLESS_MOBILE, act="relu6"), "arXiv 1812.00332", "proxylessnas"
+        "proxylessnas_mobile_224", partial(_mobile, 224, _PROXYLESS_MOBILE, act="relu6"), "arXiv 1812.00332",
+        "proxylessnas"
     ),
     _of("fbnet_c_224", partial(_mobile, 224, _FBNET_C, 16, 0, 1984), "arXiv 1812.03443", "fbnet"),
     _of("single_path_nas_224", partial(_mobile, 224, _SINGLE_PATH), "arXiv 1904.02877", "single_path_nas"),
     _of("mixnet_s_224", partial(_mixnet, 224), "arXiv 1907.09595", "mixnet"),
-    _of("nasnet_mobile_224", partial(keras_application, "NASNetMobile", 224), "keras.applications.NASNetMobile; arXiv 1707.07012", "nasnet"),
+    _of(
+        "nasnet_mobile_224", partial(keras_application, "NASNetMobile", 224),
+        "keras.applications.NASNetMobile; arXiv 1707.07012", "nasnet",
+    ),
     _of(
         "nasnet_large_331", partial(keras_application, "NASNetLarge", 331),
         "keras.applications.NASNetLarge; arXiv 1707.07012", "nasnet", heavy=True,

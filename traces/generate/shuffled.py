@@ -1,4 +1,4 @@
-"""Cheap convolutions: ShuffleNet v1 and v2 (channel shuffle), GhostNet, SqueezeNext, FD-MobileNet, MobileNeXt."""
+"""Cheap convolutions: ShuffleNet v1 and v2 (channel shuffle), GhostNet, SqueezeNext, FD-MobileNet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Any
 
 from traces.generate.blocks import classifier, conv, squeeze_excite
 from traces.generate.definition import Definition
-from traces.generate.dense_prediction import activate, backbone_v1, conv_bn, depthwise_bn, image, layers, make_divisible, model
+from traces.generate.dense_prediction import (
+    activate,
+    backbone_v1,
+    conv_bn,
+    depthwise_bn,
+    image,
+    layers,
+    make_divisible,
+    model,
+)
 
 __all__ = ["DEFINITIONS"]
 
@@ -35,7 +44,7 @@ def _shufflenet_v1(size: int, groups: int, widths: tuple[int, ...]) -> Any:
 
 def _v1_unit(x: Any, width: int, groups: int, first: bool, stride: int) -> Any:
     filters = width if stride == 1 else width - x.shape[-1]
-    y = conv_bn(x, filters // 4, act="relu", groups=1 if first else groups)
+    y = conv_bn(x, width // 4, act="relu", groups=1 if first else groups)
     y = depthwise_bn(_shuffle(y, groups), 3, stride, None)
     y = conv_bn(y, filters, act=None, groups=groups)
     if stride == 1:
@@ -137,27 +146,6 @@ def _fd_mobilenet(size: int) -> Any:
     return classifier(x, backbone_v1(x, 1.0, _FD_ROWS)[-1])
 
 
-# Reduction, channels, repeats, stride.
-_NEXT = ((2, 96, 1, 2), (6, 144, 1, 1), (6, 192, 3, 2), (6, 288, 3, 2), (6, 384, 4, 1), (6, 576, 4, 2), (6, 960, 3, 1), (6, 1280, 1, 1))
-
-
-def _mobilenext(size: int) -> Any:
-    x = image(size)
-    y = conv_bn(x, 32, 3, 2)
-    for reduction, filters, repeats, stride in _NEXT:
-        for index in range(repeats):
-            y = _sandglass(y, reduction, filters, 1 if index else stride)
-    return classifier(x, y)
-
-
-def _sandglass(x: Any, reduction: int, filters: int, stride: int) -> Any:
-    """Depthwise convolutions at the wide ends, 1x1 convolutions through a narrow middle."""
-    y = depthwise_bn(x, 3, 1)
-    y = conv_bn(conv_bn(y, make_divisible(x.shape[-1] / reduction, 16), act=None), filters)
-    y = depthwise_bn(y, 3, stride, None)
-    return layers.Add()([x, y]) if x.shape == y.shape else y
-
-
 def _of(name: str, build: Callable[[], Any], source: str, architecture: str, family: str = "") -> Definition:
     variant = name.removeprefix(architecture).strip("_")
     return Definition(name, build, family or architecture, architecture, variant, "classification", source)
@@ -167,14 +155,17 @@ _V2_WIDTHS = {"0.5": (48, 96, 192), "1.0": (116, 232, 464)}
 
 DEFINITIONS = [
     _of(
-        "shufflenet_v1_1.0_g3_224", partial(_shufflenet_v1, 224, 3, (240, 480, 960)), "arXiv 1707.01083, 3 groups", "shufflenet_v1"
+        "shufflenet_v1_1.0_g3_224", partial(_shufflenet_v1, 224, 3, (240, 480, 960)), "arXiv 1707.01083, 3 groups",
+        "shufflenet_v1"
     ),
     *[
-        _of(f"shufflenet_v2_{name}_224", partial(_shufflenet_v2, 224, widths), "torchvision shufflenetv2; arXiv 1807.11164", "shufflenet_v2")
+        _of(
+            f"shufflenet_v2_{name}_224", partial(_shufflenet_v2, 224, widths),
+            "torchvision shufflenetv2; arXiv 1807.11164", "shufflenet_v2",
+        )
         for name, widths in _V2_WIDTHS.items()
     ],
     _of("ghostnet_1.0_224", partial(_ghostnet, 224), "arXiv 1911.11907", "ghostnet"),
     _of("squeezenext_1.0_23_224", partial(_squeezenext, 224), "arXiv 1803.10615", "squeezenext"),
     _of("fd_mobilenet_1.0_224", partial(_fd_mobilenet, 224), "arXiv 1802.03750", "fd_mobilenet"),
-    _of("mobilenext_1.0_224", partial(_mobilenext, 224), "arXiv 2007.02269", "mobilenext"),
 ]  # fmt: skip

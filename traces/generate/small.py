@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from traces.generate.blocks import conv
 from traces.generate.definition import Definition
-from traces.generate.dense_prediction import activate, backbone_v1, conv_bn, image, layers, model
+from traces.generate.dense_prediction import V1, activate, conv_bn, depthwise_bn, image, layers, model
 
 __all__ = ["DEFINITIONS"]
 
@@ -53,9 +52,13 @@ def _mlperf_resnet() -> Any:
 
 
 def _visual_wake_words() -> Any:
-    """Person detection of MLPerf Tiny: MobileNet v1 of width 0.25 at 96x96, 2 classes."""
+    """Person detection of MLPerf Tiny: MobileNet v1 of width 0.25 at 96x96, 2 classes; convolutions have bias."""
     x = image(96)
-    y = layers.Flatten()(layers.AveragePooling2D(3)(backbone_v1(x, 0.25)[-1]))
+    y = conv_bn(x, 8, 3, 2, "relu", use_bias=True)
+    for filters, stride in V1:
+        y = depthwise_bn(y, 3, stride, "relu", use_bias=True)
+        y = conv_bn(y, filters // 4, act="relu", use_bias=True)
+    y = layers.Flatten()(layers.AveragePooling2D(3)(y))
     return model(x, layers.Dense(2, activation="softmax")(y))
 
 
@@ -82,7 +85,8 @@ DEFINITIONS = [
     _of("network_in_network_32", _network_in_network, "arXiv 1312.4400", "network_in_network"),
     _of("mlperf_tiny_resnet_8_32", _mlperf_resnet, _TINY, "resnet"),
     Definition(
-        "mobilenet_v1_0.25_96_vww", _visual_wake_words, "mobilenet_v1", "mobilenet_v1", "0.25_96_vww", "classification", _TINY
+        "mobilenet_v1_0.25_96_vww", _visual_wake_words, "mobilenet_v1", "mobilenet_v1", "0.25_96_vww",
+        "classification", _TINY
     ),
     _of("mlperf_tiny_ds_cnn_49x10", _keyword_spotting, _TINY, "ds_cnn", "audio"),
 ]  # fmt: skip
