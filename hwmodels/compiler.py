@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from pathlib import Path
 
 from hwmodels import memory
 from hwmodels.accelerator import Accelerator
@@ -20,7 +19,7 @@ from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
 from hwmodels.opcost import layer_cost, stream_passes
 from hwmodels.placement import place
 
-__all__ = ["COMPILERS", "cocompile", "compile_graph", "cut_by_parameters", "cut_by_time", "split"]
+__all__ = ["COMPILERS", "cocompile", "compile_graph", "cut_by_parameters", "cut_by_time", "segment_cuts", "split"]
 
 COMPILERS = ("2021", "2020")
 placement = lru_cache(maxsize=512)(lambda graph: place(graph))
@@ -184,6 +183,21 @@ def _greedy_cuts(weights_ns: Sequence[float], limit: float) -> list[int]:
     return cuts
 
 
-def network_path(name_or_path: str) -> Path | None:
-    """Return the path when the text names a .tflite file rather than a network."""
-    return Path(name_or_path) if name_or_path.endswith(".tflite") or "/" in name_or_path else None
+def segment_cuts(graph: LayerGraph, accelerator: Accelerator, num_segments: int, segmentation: str) -> list[int]:
+    """Return the layer numbers before which a network is cut: by parameters, by profiled time, or as given.
+
+    ``segmentation`` is ``compiler``, ``profiled``, or layer numbers such as ``12,30``; raises :class:`InputError` else.
+    """
+    if segmentation == "compiler":
+        return cut_by_parameters(graph, num_segments)
+    if segmentation == "profiled":
+        return cut_by_time(layer_weights(graph, accelerator), num_segments)
+    try:
+        return [int(cut) for cut in segmentation.split(",")]
+    except ValueError:
+        raise InputError("--segmentation", segmentation, "compiler, profiled, or layer numbers such as 12,30") from None
+
+
+def layer_weights(graph: LayerGraph, accelerator: Accelerator) -> list[float]:
+    """Relative time of every layer with its parameters on the chip, in cycles (1 for what costs nothing)."""
+    return [layer_cost(layer, accelerator).cycles + 1 for layer in graph.layers]

@@ -5,18 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodels.accelerator import Accelerator, cycles_to_ns, load_accelerator
-from hwmodels.compiler import compile_graph, cut_by_parameters, cut_by_time, split
+from hwmodels.compiler import compile_graph, segment_cuts, split
 from hwmodels.errors import InputError
 from hwmodels.executable import Executable, LayerPlan
 from hwmodels.graph import LayerGraph
-from hwmodels.host import load_host
-from hwmodels.link import channel, load_link
-from hwmodels.timing import layer_ns
 from hwmodels.zoo import load_network
 
-__all__ = ["compile_report", "segment_cuts"]
-
-PROFILE_LINK, PROFILE_HOST = "usb3", "x86-xeon"
+__all__ = ["compile_report"]
 
 
 def compile_report(
@@ -40,25 +35,6 @@ def _splittable(executable: Executable) -> LayerGraph:
     if executable.source == "file":
         raise InputError("--num-segments", "a compiled file", "a plain .tflite or zoo network")
     return executable.graph
-
-
-def segment_cuts(graph: LayerGraph, accelerator: Accelerator, num_segments: int, segmentation: str) -> list[int]:
-    """Return the layer numbers before which a network is cut: by parameters, by profiled time, or as given."""
-    if segmentation == "compiler":
-        return cut_by_parameters(graph, num_segments)
-    if segmentation == "profiled":
-        return cut_by_time(_layer_times(graph, accelerator), num_segments)
-    try:
-        return [int(cut) for cut in segmentation.split(",")]
-    except ValueError:
-        raise InputError("--segmentation", segmentation, "compiler, profiled, or layer numbers such as 12,30") from None
-
-
-def _layer_times(graph: LayerGraph, accelerator: Accelerator) -> list[float]:
-    executable = compile_graph(graph, accelerator)
-    bus = channel(load_link(PROFILE_LINK), load_host(PROFILE_HOST))
-    times = dict(layer_ns(executable, bus, accelerator.clock_hz))
-    return [float(times.get(layer.index, 0)) + 1 for layer in graph.layers]
 
 
 def _report(executable: Executable, accelerator: Accelerator) -> dict[str, Any]:

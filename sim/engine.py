@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import simpy
 
-from hwmodels.errors import InputError
 from sim.accelerator import Lock, SimAccelerator
 from sim.host import Cores, Gil
 from sim.link import SharedLink
+from sim.pipeline import pipeline
 from sim.policies import DISCIPLINES, DISPATCHES, policy
 from sim.records import Recorder, Span, SpanSink
 from sim.request import Machine, Thread
-from sim.results import Results, Window, summarise
-from sim.scenario import Scenario, Setup, build
+from sim.results import Results, Window, power_of, summarise
+from sim.scenario import Scenario, Setup, at_divisor, build
 from sim.steady import LatencyCounts, batch_means_interval, period
+from sim.thermal import ambient_c, steady_clock
 from sim.timeline import TimelineWriter
-from sim.workloads import closed_loop, mixed_loop, open_loop, poisson_gaps_ns
+from sim.workloads import WORKLOADS, mixed_loop, parse_arrivals
 
 __all__ = ["Run", "one_thread", "run", "simulate", "wire"]
 
+REPEATING = ("closed", "singlestream", "multistream")
+MAX_OPEN = 20_000
 SLICE_NS = 4_000_000  # a scheduler's time slice when runnable threads outnumber cores
 FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
@@ -40,7 +44,7 @@ def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = T
     Raises :class:`InputError` for a scenario that cannot be built.
     """
     started = time.perf_counter()
-    setup = build(scenario)
+    setup = cooled(build(scenario))
     window = run(setup, sink)
     alone = run(one_thread(setup)) if compare and not _is_one_thread(setup) else window
     results = summarise(setup, window, alone, one_thread(setup))
@@ -57,6 +61,18 @@ def one_thread(setup: Setup) -> Setup:
         networks=tuple(row[:1] for row in setup.networks), executables=tuple(row[:1] for row in setup.executables),
         thread_models=models[:1], turns=models,
     )  # fmt: skip
+
+
+def cooled(setup: Setup) -> Setup:
+    """Return the set-up at the clock that its steady temperature allows (``--thermal``; only PCIe throttles)."""
+    ambient = ambient_c(setup.scenario.thermal)
+    if ambient is None or any(bus.header_bytes for bus in setup.channels):
+        return setup
+    rows = {divisor: at_divisor(setup, divisor) for divisor in (1, 2, 4, 8)}
+    powers = {d: power_of(row, run(row)).accelerators_w / len(row.accelerators) for d, row in rows.items()}
+    divisor, temperature = steady_clock(ambient, powers)
+    note = f"steady at {temperature:.0f} C: clock divided by {divisor}"
+    return replace(rows[divisor], warnings=(*setup.warnings, note))
 
 
 def _is_one_thread(setup: Setup) -> bool:
@@ -131,36 +147,39 @@ class Run:
         self.env = self.machine.env
         self.last_ns = [0] * len(self.threads)
         self.completions = 0
-        self.limit = setup.scenario.inferences or MAX_RANDOM
+        self.limit = setup.scenario.inferences or (MAX_RANDOM if self._is_closed() else MAX_OPEN)
         self.check_at = min(max(FIRST_CHECK, 4 * len(self.threads)), self.limit)
         self.stop: simpy.Event = self.env.event()
         self.opened = _Mark(0, self.recorder, self.machine, len(setup.models))
-        self.is_warm = False
+        self.is_warm = setup.scenario.arrivals.startswith("offline")  # all of a finite workload counts
         self.is_periodic = False
         self._start()
 
     def _start(self) -> None:
-        scenario = self.setup.scenario
-        kind, _, rate = scenario.arrivals.partition(":")
-        if kind == "poisson":
-            gaps = poisson_gaps_ns(_rate(scenario.arrivals, rate), scenario.seed)
-            self.env.process(open_loop(self.machine, self.threads, gaps, self.completed))
-        elif kind != "closed":
-            raise InputError("--arrivals", scenario.arrivals, "closed, poisson:RATE")
-        elif self.setup.turns:
-            turns = [_thread(self.setup, 0, model, self.threads[0].gil) for model in self.setup.turns]
-            self.env.process(mixed_loop(self.machine, 0, turns, self.completed))
-        else:
-            for number, thread in enumerate(self.threads):
-                self.env.process(closed_loop(self.machine, number, thread, self.completed))
+        for process in self._processes():
+            self.env.process(process)
+
+    def _processes(self) -> list[Generator[Any, Any, None]]:
+        setup, machine, threads = self.setup, self.machine, self.threads
+        if setup.turns:
+            turns = [_thread(setup, 0, model, threads[0].gil) for model in setup.turns]
+            return [mixed_loop(machine, 0, turns, self.completed)]
+        if setup.pipelines:
+            batch = setup.scenario.batch
+            rows = [[threads[i] for i in row] for row in setup.pipelines]
+            return [p for i, row in enumerate(rows) for p in pipeline(machine, row, i, batch, self.completed)]
+        kind, argument = parse_arrivals(setup.scenario.arrivals)
+        return WORKLOADS[kind](machine, threads, argument, setup.scenario.seed, self.completed)
 
     def until_steady(self) -> Window:
         """Run to the end of the measured window."""
         duration_ns = round(self.setup.scenario.duration_s * 1e9)
-        if duration_ns:
-            self.env.run(until=self.env.any_of([self.stop, self.env.timeout(duration_ns)]))
-        else:
-            self.env.run(until=self.stop)
+        ends = [self.stop, self.env.timeout(duration_ns)] if duration_ns else [self.stop]
+        try:
+            self.env.run(until=self.env.any_of(ends))
+        except RuntimeError:  # SimPy's word for: a finite workload has run out of events
+            if self.completions == 0:
+                raise
         return self._close()
 
     def completed(self, number: int, model: int, start_ns: int, invoked_ns: int) -> None:
@@ -188,11 +207,15 @@ class Run:
         self.check_at = self.completions + length if length else min(2 * self.completions, self.limit)
 
     def _may_repeat(self) -> bool:
-        return self.setup.scenario.arrivals == "closed" and self.completions <= MAX_PERIODIC
+        return self._is_closed() and self.completions <= MAX_PERIODIC
+
+    def _is_closed(self) -> bool:
+        """Whether requests wait for others to end, so that a deterministic run must repeat itself in the end."""
+        return bool(self.setup.turns) or self.setup.scenario.arrivals.split(":")[0] in REPEATING
 
     def _is_settled(self) -> bool:
         """Whether a closed loop without a short period has been measured well enough."""
-        if self.setup.scenario.arrivals != "closed" or self.completions < MAX_PERIODIC:
+        if not self._is_closed() or self.completions < MAX_PERIODIC:
             return False
         low, high = batch_means_interval(self.opened.ends_ns)
         return bool(high - low <= SETTLED * low) and not self.setup.scenario.inferences
@@ -205,19 +228,13 @@ class Run:
         return self.opened.window(int(self.env.now), self.recorder, self.machine, self)
 
 
-def _rate(arrivals: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError("--arrivals", arrivals, "poisson:RATE with RATE in requests/s") from None
-
-
 class _Mark:
     """The opening of a measured window: totals so far, to take differences of."""
 
     def __init__(self, now: int, recorder: Recorder, machine: Machine, models: int) -> None:
         self.start_ns = now
         self.time_ns, self.n_bytes = recorder.totals()
+        self.actions = recorder.actions()
         self.core_ns, self.gil_ns = machine.cores.busy_ns, _gil_busy(machine)
         self.latency = [LatencyCounts() for _ in range(models)]
         self.invoke = LatencyCounts()
@@ -242,11 +259,13 @@ class _Mark:
             end_ns=now,
             time_ns=_difference(time_ns, self.time_ns),
             n_bytes=_difference(n_bytes, self.n_bytes),
+            actions=_difference(recorder.actions(), self.actions),
             core_ns=machine.cores.busy_ns - self.core_ns,
             gil_ns=_gil_busy(machine) - self.gil_ns,
             latency=self.latency,
             invoke=self.invoke,
             interval_ips=(low * self.every, high * self.every),
+            queue_length=len(machine.queue),
             periodic=run.is_periodic,
             completions=run.completions,
         )

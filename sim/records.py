@@ -103,6 +103,16 @@ class Recorder:
         """Add time that a pass spent in a state beyond its stage's own time."""
         self.time_ns[component][state] += extra_ns
 
+    def actions(self) -> list[tuple[int, int, int]]:
+        """Return (multiply-accumulates, wide-memory bytes, narrow-memory bytes) of each component's passes."""
+        rows = [(0, 0, 0) for _ in self.components]
+        for (component, _, key), count in self.passes.items():
+            stage, (macs, wide, narrow) = self.stages[key], rows[component]
+            rows[component] = (
+                macs + count * stage.macs, wide + count * stage.wide_bytes, narrow + count * stage.narrow_bytes,
+            )  # fmt: skip
+        return rows
+
     def totals(self) -> tuple[list[list[int]], list[list[int]]]:
         """Return (time in ns, bytes) by component and state, passes included."""
         time_ns, n_bytes = [list(row) for row in self.time_ns], [list(row) for row in self.n_bytes]

@@ -7,7 +7,7 @@ streamed parameters, output; let go of the lock; copy, CPU operators, take the G
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sized
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -51,6 +51,7 @@ class Machine:
     gil: Gil | None = None
     gil_share: float = 1.0
     requests: Iterator[int] = field(default_factory=count)
+    queue: Sized = ()
 
 
 def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, Any, int]:

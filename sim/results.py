@@ -12,6 +12,7 @@ from sim.interval import intervals
 from sim.records import BREAKDOWN, State
 from sim.scenario import Setup
 from sim.steady import LatencyCounts
+from sim.workloads import OPEN
 
 __all__ = ["Results", "Window", "summarise"]
 
@@ -20,17 +21,19 @@ HELD = (State.LOAD_PARAMETERS, State.INSTRUCTIONS, State.INPUT, State.PARAMETERS
 
 @dataclass
 class Window:
-    """Totals over the measured window: times and bytes by component and state, latencies by model."""
+    """Totals over the measured window: times, bytes and actions by component, latencies by model."""
 
     start_ns: int
     end_ns: int
     time_ns: list[list[int]]
     n_bytes: list[list[int]]
+    actions: list[list[int]]
     core_ns: int
     gil_ns: int
     latency: list[LatencyCounts]
     invoke: LatencyCounts
     interval_ips: tuple[float, float]
+    queue_length: int
     periodic: bool
     completions: int
 
@@ -95,8 +98,8 @@ def summarise(setup: Setup, window: Window, alone: Window, alone_setup: Setup) -
         "bottleneck": kind,
         "bottleneck_text": text,
         "interval90": {},
-        "steady": window.periodic or is_settled(window),
-        "overloaded": False,
+        "steady": (window.periodic or is_settled(window)) and not is_overloaded(setup, window),
+        "overloaded": is_overloaded(setup, window),
         "warnings": list(setup.warnings),
         "simulated_s": window.end_ns / 1e9,
         "wall_s": 0.0,
@@ -139,6 +142,12 @@ def is_settled(window: Window) -> bool:
     return low > 0 and high - low <= 0.05 * low
 
 
+def is_overloaded(setup: Setup, window: Window) -> bool:
+    """Whether an open loop did not keep up: more requests wait at the end than chance would leave there."""
+    chance = 20 + 2 * len(setup.thread_models) + 0.03 * window.count
+    return setup.scenario.arrivals.split(":")[0] in OPEN and window.queue_length > chance
+
+
 def breakdown_ms(window: Window) -> dict[str, float]:
     """Mean time of a request in each state; time that overlaps is counted once, so the parts add up to the latency.
 
@@ -150,16 +159,9 @@ def breakdown_ms(window: Window) -> dict[str, float]:
     return {state.name.lower(): window.state_ns(state) * scale for state in BREAKDOWN}
 
 
-def done(setup: Setup, window: Window) -> list[list[int]]:
-    """Inferences by model and accelerator: by model, shared out by the accelerators' computing time."""
-    threads, count = len(setup.thread_models), len(setup.accelerators)
-    held = [sum(window.time_ns[threads + i][state] for state in HELD) or 1 for i in range(count)]
-    return [[round(counts.n * part / sum(held)) for part in held] for counts in window.latency]
-
-
 def power_of(setup: Setup, window: Window) -> Power:
     """Mean powers over the window."""
-    return mean_power(setup, window.time_ns, window.n_bytes, window.core_ns, window.elapsed_ns, done(setup, window))
+    return mean_power(setup, window)
 
 
 def energy_mj(power: Power, ips: float) -> tuple[float, float]:
@@ -189,11 +191,14 @@ def _shared(setup: Setup) -> bool:
 
 
 def models(setup: Setup, window: Window) -> dict[str, dict[str, float]]:
-    """Throughput and mean latency of each model."""
+    """Throughput and mean latency of each model; of the whole network where a pipeline runs its segments."""
+    rows = list(zip(setup.models, window.latency, strict=True))
+    if setup.pipelines:
+        rows = [(setup.scenario.models, window.latency[0])]
     return {
         name: {
             "throughput_ips": counts.n * 1e9 / window.elapsed_ns,
             "latency_mean_ms": ratio(counts.sum_ns, counts.n) / 1e6,
         }
-        for name, counts in zip(setup.models, window.latency, strict=True)
+        for name, counts in rows
     }

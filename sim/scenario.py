@@ -8,18 +8,24 @@ from functools import lru_cache
 from typing import Any
 
 from hwmodels.accelerator import Accelerator, load_accelerator
-from hwmodels.compiler import cocompile, compile_graph
+from hwmodels.compiler import cocompile, compile_graph, segment_cuts, split
 from hwmodels.errors import InputError, nearest
-from hwmodels.executable import Executable
+from hwmodels.executable import Executable, LayerPlan, Segment
+from hwmodels.graph import LayerGraph
 from hwmodels.host import KERNELS, Host, frame_ns, load_host, postprocess_ns
 from hwmodels.link import Channel, Link, channel, load_link
-from hwmodels.timing import StageTimes, stage_times
+from hwmodels.timing import StageTimes, TpuStage, cpu_stage, stage_times
 from hwmodels.zoo import load_network
+from sim.thermal import ambient_c
+from sim.workloads import parse_arrivals
 
 __all__ = ["DEFAULT_FRAME", "Scenario", "Setup", "build", "parse_models"]
 
 DEFAULT_FRAME = (1280, 720)
 MAX_COUNT = 4096
+MAX_SEGMENTS = 16
+MODES = ("threads", "processes", "pipeline", "coexec")
+RUNNERS = ("pipelined", "python")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,10 @@ class Scenario:
     threads: int = 1
     accelerators: int = 1
     mode: str = "threads"
+    num_segments: int = 0
+    segmentation: str = "compiler"
+    batch: int = 0
+    runner: str = "pipelined"
     dispatch: str = "bind"
     discipline: str = "fifo"
     compiler: str = "2021"
@@ -45,6 +55,8 @@ class Scenario:
     switch_interval_ms: float = 5.0
     busy_python_threads: int = 0
     arrivals: str = "closed"
+    jitter: str = "none"
+    thermal: str = "off"
     inferences: int = 0
     duration_s: float = 0.0
     seed: int = 0
@@ -57,7 +69,13 @@ class Scenario:
             _check(name, getattr(self, name), 0, most)
         for name in ("switch_interval_ms", "duration_s"):
             _check(name, getattr(self, name), 0, 1e6)
-        _check_choice("--mode", self.mode, ("threads", "processes"))
+        _check_choice("--mode", self.mode, MODES)
+        _check_choice("--runner", self.runner, RUNNERS)
+        _check_choice("--jitter", self.jitter, ("none", "measured"))
+        _check("batch", self.batch, 0, 10**6)
+        _check("num_segments", self.num_segments, 0, MAX_SEGMENTS)
+        parse_arrivals(self.arrivals)
+        ambient_c(self.thermal)
         _check_choice("--cpu-kernels", self.cpu_kernels, KERNELS)
         _frame(self.preprocess)
         parse_models(self.models)
@@ -114,7 +132,8 @@ class Setup:
     """A scenario resolved: accelerators with their channels, the host, and networks compiled for each accelerator.
 
     ``networks[model][accelerator]`` are stage times, ``executables`` likewise; ``thread_models`` holds one model number
-    for each thread; with ``turns`` one thread runs those models in turn.
+    for each thread; with ``turns`` one thread runs those models in turn; each of ``pipelines`` names the threads of
+    its segments.
     """
 
     scenario: Scenario
@@ -129,6 +148,7 @@ class Setup:
     thread_models: tuple[int, ...]
     warnings: tuple[str, ...] = ()
     turns: tuple[int, ...] = ()
+    pipelines: tuple[tuple[int, ...], ...] = ()
 
 
 def build(scenario: Scenario) -> Setup:
@@ -136,11 +156,15 @@ def build(scenario: Scenario) -> Setup:
 
     Raises :class:`InputError` for whatever cannot be loaded or does not fit together.
     """
+    scenario = _with_segments(scenario)
     host = load_host(scenario.host)
     accelerators = _accelerators(scenario)
     links = _links(scenario, len(accelerators))
+    if scenario.mode == "pipeline":
+        return _pipeline_setup(scenario, host, accelerators, links)
     names, thread_models = _threads(scenario)
-    return assemble(scenario, host, accelerators, links, names, thread_models)
+    setup = assemble(scenario, host, accelerators, links, names, thread_models)
+    return _with_cpu_threads(setup) if scenario.mode == "coexec" else setup
 
 
 def assemble(
@@ -152,11 +176,22 @@ def assemble(
     thread_models: Sequence[int],
 ) -> Setup:
     """Put loaded parts and networks together: channels, executables, stage times."""
+    return assemble_graphs(scenario, host, accelerators, links, [load_network(name) for name in names], thread_models)
+
+
+def assemble_graphs(
+    scenario: Scenario,
+    host: Host,
+    accelerators: Sequence[Accelerator],
+    links: Sequence[Link],
+    graphs: Sequence[LayerGraph],
+    thread_models: Sequence[int],
+) -> Setup:
+    """Compile layer graphs for every accelerator and time their stages."""
     channels = tuple(channel(link, host) for link in links)
     clocks = tuple(a.at_clock(scenario.clock, link.root) for a, link in zip(accelerators, links, strict=True))
-    graphs = [load_network(name) for name in names]
     compiled = [_compiled(scenario, graphs, accelerator) for accelerator in accelerators]
-    executables = tuple(tuple(row[model] for row in compiled) for model in range(len(names)))
+    executables = tuple(tuple(row[model] for row in compiled) for model in range(len(graphs)))
     networks = tuple(
         tuple(
             _stage_times(scenario, executable, channels[i], host, clocks[i])
@@ -165,8 +200,9 @@ def assemble(
         for per_accelerator in executables
     )
     return Setup(
-        scenario, host, scenario.cores or host.cores, tuple(accelerators), channels, clocks, tuple(names),
-        executables, networks, tuple(thread_models), _warnings(accelerators, executables),
+        scenario, host, scenario.cores or host.cores, tuple(accelerators), channels, clocks,
+        tuple(graph.name for graph in graphs),
+        executables, networks, tuple(thread_models), _warnings(scenario, accelerators, executables),
     )  # fmt: skip
 
 
@@ -240,9 +276,100 @@ def _threads(scenario: Scenario) -> tuple[list[str], list[int]]:
     return [n for n, _ in pairs], [thread % len(pairs) for thread in range(threads)]
 
 
-def _warnings(accelerators: Sequence[Accelerator], executables: Sequence[Sequence[Executable]]) -> tuple[str, ...]:
+def _with_segments(scenario: Scenario) -> Scenario:
+    """A pipeline without a number of segments has one for each accelerator, and the other way round; least two."""
+    if scenario.mode != "pipeline":
+        if scenario.num_segments:
+            raise InputError("--num-segments", scenario.num_segments, "only with --mode pipeline")
+        return scenario
+    segments = scenario.num_segments or max(2, scenario.accelerators)
+    accelerators = max(scenario.accelerators, segments)
+    if accelerators % segments:
+        raise InputError("--accelerators", accelerators, f"a multiple of --num-segments {segments}")
+    return replace(scenario, num_segments=segments, accelerators=accelerators)
+
+
+def _pipeline_setup(
+    scenario: Scenario, host: Host, accelerators: Sequence[Accelerator], links: Sequence[Link]
+) -> Setup:
+    """Cut the one network; thread and accelerator i run segment i modulo the number of segments."""
+    (name, _), *more = parse_models(scenario.models)
+    if more or scenario.threads > 1:
+        raise InputError("--mode pipeline", scenario.models, "one network and no --threads: every segment has its own")
+    graph, segments = load_network(name), scenario.num_segments
+    cuts = segment_cuts(graph, accelerators[0], segments, scenario.segmentation)
+    parts = split(graph, cuts)
+    if len(parts) != segments:
+        raise InputError("--segmentation", scenario.segmentation, f"{segments - 1} layer numbers")
+    count = len(accelerators)
+    setup = assemble_graphs(scenario, host, accelerators, links, parts, [i % segments for i in range(count)])
+    networks = tuple(_in_runner(scenario, row) for row in setup.networks)
+    pipelines = tuple(tuple(range(i, i + segments)) for i in range(0, count, segments))
+    return replace(setup, networks=networks, pipelines=pipelines)
+
+
+def _in_runner(scenario: Scenario, row: tuple[StageTimes, ...]) -> tuple[StageTimes, ...]:
+    """The compiled runner passes pointers; a Python one also copies tensors in and out under the GIL."""
+    if scenario.runner == "pipelined":
+        return tuple(replace(times, python_ns=0) for times in row)
+    return tuple(replace(times, python_ns=2 * times.python_ns) for times in row)
+
+
+def at_divisor(setup: Setup, divisor: int) -> Setup:
+    """Return the set-up with every accelerator's clock divided (8, 4, 2: gasket's throttle steps)."""
+    clocks = tuple(clock / divisor for clock in setup.clocks_hz)
+    networks = tuple(tuple(_slowed(times, divisor) for times in row) for row in setup.networks)
+    return replace(setup, clocks_hz=clocks, networks=networks)
+
+
+def _slowed(times: StageTimes, divisor: int) -> StageTimes:
+    stages = tuple(
+        replace(stage, steps=tuple(replace(step, compute_ns=step.compute_ns * divisor) for step in stage.steps))
+        if isinstance(stage, TpuStage)
+        else stage
+        for stage in times.stages
+    )
+    return replace(times, stages=stages)
+
+
+def _with_cpu_threads(setup: Setup) -> Setup:
+    """Threads beyond one for each accelerator run their network on the CPU alone."""
+    scenario, count = setup.scenario, len(setup.accelerators)
+    if len(setup.thread_models) <= count:
+        raise InputError(
+            "--threads", len(setup.thread_models), f"more than {count}: one an accelerator, the rest on the CPU"
+        )
+    on_cpu = tuple(_cpu_only(scenario, setup.host, row) for row in setup.executables)
+    models = len(setup.models)
+    threads = [model if i < count else models + model for i, model in enumerate(setup.thread_models)]
+    return replace(
+        setup,
+        models=(*setup.models, *(f"{name} on the CPU" for name in setup.models)),
+        executables=setup.executables * 2,
+        networks=(*setup.networks, *((times,) * count for times in on_cpu)),
+        thread_models=tuple(threads),
+    )
+
+
+def _cpu_only(scenario: Scenario, host: Host, row: Sequence[Executable]) -> StageTimes:
+    plans = tuple(LayerPlan(layer, "on the CPU by choice") for layer in row[0].graph.layers)
+    stage = cpu_stage(Segment("cpu", plans), host, scenario.cpu_kernels, scenario.num_threads)
+    return StageTimes(f"{row[0].name} on the CPU", "", (stage,))
+
+
+def _warnings(
+    scenario: Scenario, accelerators: Sequence[Accelerator], executables: Sequence[Sequence[Executable]]
+) -> tuple[str, ...]:
     sizes = {a.name for a in accelerators if a.is_extrapolated}
     notes = [f"size {name} was never measured: an extrapolation" for name in sorted(sizes)]
+    notes += _process_note(scenario, len(accelerators))
     for row in executables:
         notes += [f"{row[0].name}: {note}" for note in row[0].notes]
     return tuple(notes)
+
+
+def _process_note(scenario: Scenario, accelerators: int) -> list[str]:
+    """An accelerator belongs to one process: more processes than accelerators need one that owns and shares it."""
+    if scenario.mode != "processes" or scenario.threads <= accelerators:
+        return []
+    return ["an accelerator belongs to one process: sharing it among processes takes a server process, not modelled"]

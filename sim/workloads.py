@@ -1,28 +1,42 @@
 """Workloads: when requests start.
 
 A workload starts the SimPy processes of a run. Closed loops keep every thread busy; open ones draw arrivals and hand
-them to the first free thread.
+them to the first free thread. The MLPerf scenarios are those of LoadGen: SingleStream issues a query when the last one
+is done, MultiStream queries of N samples likewise, Server draws Poisson arrivals, Offline has all samples at once.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
-from hwmodels.errors import InputError
-from sim.accelerator import Lock
+import simpy
+
+from hwmodels.errors import InputError, nearest
+from sim.records import State
 from sim.request import Machine, Thread, inference
 
-__all__ = ["Completed", "closed_loop", "mixed_loop", "open_loop", "poisson_gaps_ns"]
+__all__ = ["WORKLOADS", "Completed", "ThreadPool", "Workload", "mixed_loop", "parse_arrivals", "poisson_gaps_ns"]
 
 #: Called at the end of each inference: thread number, model, start ns, invoke ns.
 Completed = Callable[[int, int, int, int], None]
 Steps = Generator[Any, Any, None]
+#: (machine, threads, argument, seed, completed) -> the processes of the workload.
+Workload = Callable[[Machine, list[Thread], str, int, Completed], list[Steps]]
+
+MAX_RATE = 1e6
+
+
+def closed(machine: Machine, threads: list[Thread], _argument: str, _seed: int, completed: Completed) -> list[Steps]:
+    """Every thread starts its next inference as soon as the last one is done."""
+    return [closed_loop(machine, number, thread, completed) for number, thread in enumerate(threads)]
 
 
 def closed_loop(machine: Machine, number: int, thread: Thread, completed: Completed) -> Steps:
-    """A thread that starts its next inference as soon as the last one is done."""
+    """One thread's loop."""
     env = machine.env
     while True:
         start = int(env.now)
@@ -39,56 +53,140 @@ def mixed_loop(machine: Machine, number: int, threads: list[Thread], completed: 
         completed(number, thread.model, start, invoked)
 
 
-def open_loop(machine: Machine, threads: list[Thread], gaps_ns: Iterator[int], completed: Completed) -> Steps:
-    """Requests that arrive whether or not a thread is free; the queue is served first come, first served.
+class ThreadPool:
+    """Threads that take requests first come, first served; a request's model is that of the thread that takes it."""
 
-    A request's model is that of the thread that takes it.
-    """
+    def __init__(self, machine: Machine, threads: list[Thread], completed: Completed) -> None:
+        self.machine, self.threads, self.completed = machine, threads, completed
+        self.free = deque(range(len(threads)))
+        self.waiting: deque[simpy.Event] = deque()
+        machine.queue = self.waiting
+
+    def serve(self, request: int, arrived_ns: int) -> Steps:
+        """Wait for a free thread, run the inference on it, give it to the next in line."""
+        env = self.machine.env
+        if self.free:
+            number = self.free.popleft()
+        else:
+            event, start = simpy.Event(env), int(env.now)
+            self.waiting.append(event)
+            number = yield event
+            self.machine.recorder.waited(self.threads[number].component, State.WAIT, int(env.now) - start)
+        thread = self.threads[number]
+        invoked = yield from inference(self.machine, thread, request)
+        if self.waiting:
+            self.waiting.popleft().succeed(number)
+        else:
+            self.free.append(number)
+        self.completed(number, thread.model, arrived_ns, invoked)
+
+
+def open_loop(machine: Machine, pool: ThreadPool, gaps_ns: Iterator[int]) -> Steps:
+    """Requests that arrive whether or not a thread is free."""
     env = machine.env
-    pool = _Pool(machine, threads, completed)
     for gap in gaps_ns:
         yield env.timeout(gap)
         env.process(pool.serve(next(machine.requests), int(env.now)))
 
 
-class _Pool:
-    """Worker threads that take requests first come, first served."""
+def poisson(machine: Machine, threads: list[Thread], rate: str, seed: int, completed: Completed) -> list[Steps]:
+    """Poisson arrivals of RATE requests/s."""
+    return [open_loop(machine, ThreadPool(machine, threads, completed), poisson_gaps_ns(positive(rate), seed))]
 
-    def __init__(self, machine: Machine, threads: list[Thread], completed: Completed) -> None:
-        self.machine, self.threads, self.completed = machine, threads, completed
-        self.free = list(range(len(threads)))[::-1]
-        self.waiting = Lock(machine.env)
 
-    def serve(self, request: int, arrived_ns: int) -> Steps:
-        """Wait for a free thread, run the inference on it, give it to the next in line."""
-        if self.free:
-            number = self.free.pop()
-        else:
-            event = self._queue(request)
-            number = yield event
-        thread = self.threads[number]
-        invoked = yield from inference(self.machine, thread, request)
-        self.completed(number, thread.model, arrived_ns, invoked)
-        if self.waiting.events:
-            self.waiting.tickets.popleft()
-            self.waiting.events.popleft().succeed(number)
-        else:
-            self.free.append(number)
+def trace(machine: Machine, threads: list[Thread], path: str, _seed: int, completed: Completed) -> list[Steps]:
+    """Arrivals at the seconds in a file, one a line."""
+    return [open_loop(machine, ThreadPool(machine, threads, completed), trace_gaps_ns(Path(path)))]
 
-    def _queue(self, request: int) -> Any:
-        self.waiting.held = True
-        return self.waiting.acquire(request)
+
+def multi_stream(machine: Machine, threads: list[Thread], count: str, _seed: int, completed: Completed) -> list[Steps]:
+    """Queries of N samples, the next one when all samples of the last are done (MLPerf MultiStream)."""
+    return [query_loop(machine, threads, whole(count), completed)]
+
+
+def single_stream(machine: Machine, threads: list[Thread], _none: str, _seed: int, completed: Completed) -> list[Steps]:
+    """Queries of one sample, the next one when the last is done (MLPerf SingleStream)."""
+    return [query_loop(machine, threads, 1, completed)]
+
+
+def query_loop(machine: Machine, threads: list[Thread], samples: int, completed: Completed) -> Steps:
+    """Issue a query, wait for its last sample, issue the next."""
+    env, pool = machine.env, ThreadPool(machine, threads, completed)
+    while True:
+        now = int(env.now)
+        yield env.all_of([env.process(pool.serve(next(machine.requests), now)) for _ in range(samples)])
+
+
+def offline(machine: Machine, threads: list[Thread], count: str, _seed: int, completed: Completed) -> list[Steps]:
+    """All N samples at once (MLPerf Offline)."""
+    pool = ThreadPool(machine, threads, completed)
+    return [pool.serve(next(machine.requests), 0) for _ in range(whole(count))]
+
+
+WORKLOADS: dict[str, Workload] = {
+    "closed": closed, "poisson": poisson, "trace": trace, "singlestream": single_stream,
+    "multistream": multi_stream, "server": poisson, "offline": offline,
+}  # fmt: skip
+ARGUMENTS = {"poisson": "RATE", "trace": "FILE", "multistream": "N", "server": "RATE", "offline": "N"}
+#: Workloads whose requests do not wait for the last one's end.
+OPEN = ("poisson", "trace", "server")
+
+
+def parse_arrivals(arrivals: str) -> tuple[str, str]:
+    """Split ``poisson:RATE`` and its kin into kind and argument.
+
+    Raises :class:`InputError` for an unknown kind, or one whose argument is missing, superfluous or out of range.
+    """
+    kind, _, argument = arrivals.partition(":")
+    forms = ", ".join(f"{name}:{ARGUMENTS[name]}" if name in ARGUMENTS else name for name in WORKLOADS)
+    if kind not in WORKLOADS or bool(argument) != (kind in ARGUMENTS):
+        raise InputError("--arrivals", arrivals, forms, nearest(kind, WORKLOADS) if kind not in WORKLOADS else "")
+    if ARGUMENTS.get(kind) == "RATE":
+        positive(argument)
+    if ARGUMENTS.get(kind) == "N":
+        whole(argument)
+    return kind, argument
+
+
+def positive(text: str) -> float:
+    """A rate in requests/s; raises :class:`InputError` unless it is above 0 and at most 1e6."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= MAX_RATE:
+        raise InputError("--arrivals: RATE", text, f"requests per second above 0, at most {MAX_RATE:g}")
+    return rate
+
+
+def whole(text: str) -> int:
+    """A count of samples; raises :class:`InputError` unless it is a whole number from 1 to a million."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_RATE:
+        raise InputError("--arrivals: N", text, "a whole number from 1 to 1000000")
+    return int(text)
 
 
 def poisson_gaps_ns(rate_per_s: float, seed: int) -> Iterator[int]:
-    """Exponential gaps between arrivals, in ns, from their own random stream.
-
-    Raises :class:`InputError` for a rate that is not positive.
-    """
+    """Exponential gaps between arrivals, in ns, from a random stream of their own."""
     import numpy as np
 
-    if not rate_per_s > 0:
-        raise InputError("--arrivals", f"poisson:{rate_per_s}", "poisson:RATE with RATE in requests/s above 0")
     stream = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
     while True:
         yield from (int(gap) for gap in np.rint(stream.exponential(1e9 / rate_per_s, 1024)))
+
+
+def trace_gaps_ns(path: Path) -> Iterator[int]:
+    """Gaps between the arrival times (seconds, one a line, not decreasing) of a file, in ns.
+
+    Raises :class:`InputError` for a file that cannot be read, is empty, or whose times decrease.
+    """
+    try:
+        times = [float(line) for line in path.read_text(encoding="utf-8").split()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"--arrivals trace:{path}", str(error), "a file of seconds, one a line") from None
+    edges = [0.0, *times]
+    if not times or any(b < a for a, b in zip(edges, times, strict=False)):
+        raise InputError(
+            f"--arrivals trace:{path}", "no times, or times that decrease", "seconds from 0, not decreasing"
+        )
+    return iter([round((b - a) * 1e9) for a, b in zip(edges, times, strict=False)])

@@ -11,10 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwmodels.timing import CpuStage, StepTime
-from sim.energy import mean_power
 from sim.engine import Run, simulate
 from sim.records import BREAKDOWN, State
-from sim.results import done
 from sim.scenario import Scenario
 
 SETTINGS = settings(
@@ -51,7 +49,7 @@ options = st.fixed_dictionaries(
         "dispatch": st.sampled_from(["bind", "round_robin", "least_loaded", "affinity"]),
         "discipline": st.sampled_from(["fifo", "priority", "shortest", "affinity"]),
         "inferences": st.integers(1, 150),
-    }  # fmt: skip
+    }
 )
 
 
@@ -145,12 +143,6 @@ def test_energy_is_the_sum_of_power_times_time(threads):
     assert results.summary["energy_mj_per_inference"] * window.count / 1e3 == pytest.approx(joules, rel=1e-9)
     assert results.summary["energy_accelerator_mj_per_inference"] * window.count / 1e3 == pytest.approx(
         accelerator, rel=1e-9
-    )
-    assert (
-        mean_power(
-            setup, window.time_ns, window.n_bytes, window.core_ns, window.elapsed_ns, done(setup, window)
-        ).total_w
-        > 0
     )
 
 
