@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import Protocol
 
 from calibration.backends import Clock, Device, Session
@@ -23,6 +24,7 @@ from hwmodels.timing import CpuStage, StageTimes, TpuStage, stage_times
 
 __all__ = ["FakeBackend", "FakeInterpreter", "ScaledClock", "VirtualClock"]
 
+_REFERENCES = count()
 SPIN_NS = 300_000  # what a sleeping thread may wake up too late
 
 
@@ -165,6 +167,7 @@ class FakeInterpreter:
 
     def __init__(self, times: StageTimes, device: _FakeDevice, clock: ScaledClock | VirtualClock) -> None:
         self.times, self.device, self.clock = times, device, clock
+        self.reference = next(_REFERENCES)  # a second interpreter of the same file is another one to the driver
 
     def invoke(self) -> None:
         """Run one inference: accelerator stages under the device's lock, copies and CPU operators outside."""
@@ -181,8 +184,8 @@ class FakeInterpreter:
             if self.device.token != self.times.token:
                 self.device.token = self.times.token
                 self.device.cached.clear()
-            if id(self) not in self.device.cached:
-                self.device.cached.add(id(self))
+            if self.reference not in self.device.cached:
+                self.device.cached.add(self.reference)
                 self.clock.sleep_ns(self.times.load_ns)
             self.clock.sleep_ns(stage.held_ns)
 

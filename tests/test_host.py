@@ -51,7 +51,7 @@ DENSE = layer("FULLY_CONNECTED", (1, 100), (1, 50), (50, 100))  # 5 000 MACs
 
 
 def test_every_board_has_a_part():
-    assert BOARDS <= set(part_names("host"))
+    assert set(part_names("host")) >= BOARDS
 
 
 @pytest.mark.parametrize("name", part_names("host"))
