@@ -29,15 +29,14 @@ def _v1(size: int, width: float) -> Any:
 
 
 def _v1_l2norm(size: int) -> Any:
-    """The embedding extractor of weight imprinting: unit-length features and cosine logits of ten classes."""
-    import keras
+    """The network of weight imprinting: features of unit length, so that the logits are cosines."""
+    import tensorflow as tf
 
     x = image(size)
     y = backbone_v1(x)[-1]
     y = layers.AveragePooling2D(y.shape[1:3], strides=1)(y)
-    y = keras.ops.normalize(y, axis=-1, order=2)
-    y = layers.Reshape((10,))(conv(y, 10, act=None))
-    return model(x, layers.Softmax()(y))
+    y = layers.Lambda(lambda features: tf.nn.l2_normalize(features, axis=-1), output_shape=y.shape[1:])(y)
+    return model(x, layers.Softmax()(layers.Reshape((SLIM,))(conv(y, SLIM, act=None))))
 
 
 def _v2(size: int, width: float, classes: int = SLIM) -> Any:
