@@ -19,7 +19,7 @@ from hwmodels.errors import InputError, nearest
 
 __all__ = ["Part", "Quantity", "load", "part_names", "perturbed"]
 
-FOLDERS = {"accelerator": "accelerators", "link": "links", "host": "hosts", "compiler": "compilers"}
+FOLDERS = {"accelerator": "accelerators", "link": "links", "host": "hosts", "compiler": "compilers", "board": "boards"}
 
 
 STATUSES = ("measured", "datasheet", "fitted", "assumed")

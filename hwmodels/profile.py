@@ -1,0 +1,216 @@
+"""Execution by profile: ``profile:FILE.csv#NAME`` replays measured stage times instead of a cycle model.
+
+A profile file has one row for each stage of an inference, in order: ``name`` (of the profile), ``resource`` (cpu,
+accelerator or memory), ``time_ns`` or ``time_ms``, and ``bytes``. Times are those of one thread on one core:
+
+- ``cpu``: work on a host core, outside the accelerator.
+- ``accelerator``: work of the accelerator's core; bytes moved meanwhile (if any) overlap with it.
+- ``memory``: time for which the accelerator's core waits for its memory to move ``bytes``; bytes over time is the rate
+  of the core's own port. Several cores contend for it (:mod:`sim.memory`).
+
+Accelerator and memory rows that follow each other are one pass through the accelerator. Other columns are ignored.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from math import isfinite
+from pathlib import Path
+
+from hwmodels.errors import InputError, nearest
+from hwmodels.timing import CpuStage, StageTimes, StepTime, TpuStage
+from hwmodels.zoo import data_folder
+
+__all__ = ["RESOURCES", "Profile", "ProfileStage", "is_profile", "load_profile", "profile_names", "read_profiles"]
+
+PREFIX = "profile:"
+RESOURCES = ("cpu", "accelerator", "memory")
+TIMES = {"time_ns": 1.0, "time_ms": 1e6}
+MAX_NS = 10**15
+MAX_BYTES = 10**13
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileStage:
+    """One measured stage: resource, integer ns, integer bytes (0 where nothing was stated)."""
+
+    resource: str
+    time_ns: int
+    n_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A network as measured: its stages in order, and the file it came from."""
+
+    name: str
+    stages: tuple[ProfileStage, ...]
+    source: str = ""
+
+    def total_ns(self, resource: str) -> int:
+        """Time of all stages on one resource (ns)."""
+        return sum(stage.time_ns for stage in self.stages if stage.resource == resource)
+
+    @property
+    def host_ns(self) -> int:
+        """Host time of one inference (ns)."""
+        return self.total_ns("cpu")
+
+    @property
+    def held_ns(self) -> int:
+        """Time for which the accelerator's core is held, nobody else using the memory (ns)."""
+        return self.total_ns("accelerator") + self.total_ns("memory")
+
+    @property
+    def memory_share(self) -> float:
+        """Share of the held time in which memory is the limit."""
+        return self.total_ns("memory") / self.held_ns if self.held_ns else 0.0
+
+    def stage_times(self, phases: int = 1) -> StageTimes:
+        """Return the profile as stage times that the simulator replays.
+
+        ``phases`` splits each pass through the accelerator into that many rounds of its steps: real networks alternate
+        between compute and memory layer by layer, and two long phases would lock in step with another core's.
+        """
+        runs = groupby(self.stages, key=lambda stage: stage.resource == "cpu")
+        stages: list[CpuStage | TpuStage] = []
+        for on_cpu, run in runs:
+            stages += [CpuStage(stage.time_ns) for stage in run] if on_cpu else [_pass(tuple(run), phases)]
+        return StageTimes(self.name, "", tuple(stages))
+
+
+def _pass(stages: Sequence[ProfileStage], phases: int) -> TpuStage:
+    steps = [_part(step, k, phases) for k in range(phases) for step in map(_step, stages)]
+    return TpuStage(
+        driver_ns=0, latency_ns=0, load_bytes=0, load_ns=0, instruction_bytes=0, instructions_ns=0, input_bytes=0,
+        input_ns=0, steps=tuple(steps), output_bytes=0, output_ns=0, copy_ns=0,
+    )  # fmt: skip
+
+
+def _step(stage: ProfileStage) -> StepTime:
+    if stage.resource == "memory":
+        return StepTime(0, stage.time_ns, stage.n_bytes)
+    return StepTime(stage.time_ns, 0, 0)
+
+
+def _part(step: StepTime, k: int, count: int) -> StepTime:
+    """The k-th of ``count`` parts of a step; the parts add up exactly."""
+    values = (step.compute_ns, step.parameters_ns, step.streamed_bytes)
+    return StepTime(*(value * (k + 1) // count - value * k // count for value in values))
+
+
+def is_profile(model: str) -> bool:
+    """Tell whether a MODEL is ``profile:FILE.csv#NAME``."""
+    return model.startswith(PREFIX)
+
+
+def profile_names() -> list[str]:
+    """Return the names of the shipped profile files."""
+    return sorted(path.stem for path in data_folder("profiles").glob("*.csv"))
+
+
+def load_profile(model: str) -> Profile:
+    """Load ``profile:FILE.csv#NAME``; FILE may be a shipped profile file by name, NAME may be left out if there is one.
+
+    Raises :class:`InputError` for an unreadable file, a bad row (file, line, what came, what is allowed), or an unknown
+    name, with the nearest valid one.
+    """
+    file, _, name = model.removeprefix(PREFIX).partition("#")
+    if not file:
+        raise InputError("MODEL", model, "profile:FILE.csv#NAME")
+    path = _path(file)
+    profiles = read_profiles(path)
+    if not name and len(profiles) == 1:
+        return next(iter(profiles.values()))
+    if name not in profiles:
+        known = list(profiles)
+        allowed = (
+            f"one of {len(known)} profiles in {path.name}: {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}"
+        )
+        raise InputError(f"MODEL {model}: #NAME", name, allowed, nearest(name, known))
+    return profiles[name]
+
+
+def _path(file: str) -> Path:
+    shipped = data_folder("profiles") / f"{file.removesuffix('.csv')}.csv"
+    if Path(file).name == file and not Path(file).exists() and shipped.is_file():
+        return shipped
+    return Path(file)
+
+
+def read_profiles(path: str | Path) -> dict[str, Profile]:
+    """Read every profile of a file, by name and in the file's order.
+
+    Raises :class:`InputError` for a file that cannot be read or is no UTF-8 CSV, a missing column, or a bad row.
+    """
+    path = Path(path)
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or type(error).__name__, "a CSV file of profiles") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(str(path), f"{error}", "a CSV file of profiles in UTF-8") from None
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, _modified_ns: int) -> dict[str, Profile]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        _check_header(path, reader.fieldnames or ())
+        found: dict[str, list[ProfileStage]] = {}
+        for line, row in enumerate(reader, start=2):
+            if any(row.values()):
+                found.setdefault(_name(path, line, row), []).append(_stage(f"{path}:{line}", row))
+    if not found:
+        raise InputError(str(path), "no rows", "one row for each stage of a profile")
+    return {name: _checked(path, Profile(name, tuple(stages), path.name)) for name, stages in found.items()}
+
+
+def _check_header(path: Path, header: Iterable[str]) -> None:
+    for column in ("name", "resource"):
+        if column not in header:
+            raise InputError(f"{path}:1", f"no column {column}", "name, resource, time_ns or time_ms, bytes")
+    if not any(column in header for column in TIMES):
+        raise InputError(f"{path}:1", "no column of times", "time_ns or time_ms")
+
+
+def _name(path: Path, line: int, row: dict[str, str]) -> str:
+    name = (row["name"] or "").strip()
+    if not name or "#" in name:
+        raise InputError(f"{path}:{line}: name", name, "a name without #")
+    return name
+
+
+def _stage(where: str, row: dict[str, str]) -> ProfileStage:
+    resource = (row["resource"] or "").strip()
+    if resource not in RESOURCES:
+        raise InputError(f"{where}: resource", resource, ", ".join(RESOURCES), nearest(resource, RESOURCES))
+    given = [(key, unit) for key, unit in TIMES.items() if (row.get(key) or "").strip()]
+    if len(given) != 1:
+        raise InputError(f"{where}: time", f"{len(given)} of them", "time_ns or time_ms, exactly one of the two")
+    (key, unit) = given[0]
+    time_ns = round(_number(f"{where}: {key}", row[key], MAX_NS / unit) * unit)
+    n_bytes = round(_number(f"{where}: bytes", row.get("bytes") or "0", MAX_BYTES))
+    if resource == "memory" and (n_bytes == 0) != (time_ns == 0):
+        raise InputError(f"{where}: bytes", n_bytes, "bytes and time of a memory stage, both or neither above 0")
+    return ProfileStage(resource, time_ns, n_bytes)
+
+
+def _number(where: str, text: str, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not isfinite(value) or not 0 <= value <= most:
+        raise InputError(where, text, f"a number from 0 to {most:g}")
+    return value
+
+
+def _checked(path: Path, profile: Profile) -> Profile:
+    if not profile.held_ns:
+        raise InputError(f"{path}#{profile.name}", "no accelerator time", "an accelerator or memory stage above 0")
+    return profile

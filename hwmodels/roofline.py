@@ -1,0 +1,92 @@
+"""Layer by layer on several cores: a layer takes its compute time, or its bytes over its share of the memory.
+
+Cycles follow from the array's pixel, input and output parallelism (PG338: a depthwise layer uses half the pixels),
+bytes from weights and feature maps. Calibrated on one and two cores (:mod:`calibration.boards`), it predicts three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from hwmodels.board import Board
+from hwmodels.graph import Layer, LayerGraph
+
+__all__ = ["Phase", "compute_scale", "network_s", "phases"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One layer: cycles of one core, bytes to and from memory, and whether it only streams weights."""
+
+    cycles: int
+    n_bytes: float
+    weights_only: bool
+
+
+def phases(graph: LayerGraph, board: Board) -> list[Phase]:
+    """Return a network's layers as phases; reshapes, pads, concatenations and the final softmax cost nothing."""
+    return [_phase(layer, board) for layer in graph.layers if layer.op in _CYCLES]
+
+
+def _phase(layer: Layer, board: Board) -> Phase:
+    features = sum(t.n_bytes for t in (*layer.inputs, *layer.outputs))
+    if layer.op == "ADD":  # fused with the convolution before it: only the other operand is read
+        features = layer.input.n_bytes
+    n_bytes = layer.parameter_bytes + features * board.feature_bytes_factor
+    return Phase(_CYCLES[layer.op](layer, board), n_bytes, layer.op == "FULLY_CONNECTED")
+
+
+def _conv(layer: Layer, board: Board) -> int:
+    height, width, channels = layer.output.hwc
+    taps = layer.weights[0].shape[1] * layer.weights[0].shape[2]
+    inputs = ceil(layer.input.hwc[2] / board.input_parallel)
+    return height * ceil(width / board.pixel_parallel) * inputs * ceil(channels / board.output_parallel) * taps
+
+
+def _depthwise(layer: Layer, board: Board) -> int:
+    height, width, channels = layer.output.hwc
+    pixels = ceil(2 * height * width / board.pixel_parallel)
+    return pixels * ceil(channels / board.output_parallel) * layer.kernel[0] * layer.kernel[1]
+
+
+def _dense(layer: Layer, board: Board) -> int:
+    outputs, inputs = layer.weights[0].shape[0], layer.weights[0].shape[-1]
+    return ceil(inputs / board.input_parallel) * ceil(outputs / board.output_parallel)
+
+
+def _free(_layer: Layer, _board: Board) -> int:
+    return 0
+
+
+_CYCLES = {
+    "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _depthwise, "FULLY_CONNECTED": _dense,
+    "ADD": _free, "MAX_POOL_2D": _free, "AVERAGE_POOL_2D": _free, "MEAN": _free,
+}  # fmt: skip
+
+
+def network_s(layers: Sequence[Phase], board: Board, cores: int, scale: float, port_factor: float = 1.0) -> float:
+    """Time of one inference on one of ``cores`` busy cores, in s.
+
+    ``scale`` multiplies the compute cycles of this network, ``port_factor`` the port's rate.
+    """
+    port = board.port_bytes_per_s * port_factor
+    share = min(port, board.layer_memory_bytes_per_s / cores)
+    weights = min(port, board.layer_weights_bytes_per_s / cores)
+    return sum(
+        max(layer.cycles * scale / board.clock_hz, layer.n_bytes / (weights if layer.weights_only else share))
+        for layer in layers
+    )
+
+
+def compute_scale(layers: Sequence[Phase], board: Board, measured_s: float, port_factor: float = 1.0) -> float:
+    """Return the factor on compute cycles that makes one core take ``measured_s`` (by bisection, 0.02 to 8)."""
+    low, high = 0.02, 8.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if network_s(layers, board, 1, middle, port_factor) < measured_s:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
