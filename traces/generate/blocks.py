@@ -10,12 +10,12 @@ __all__ = [
     "IMAGENET",
     "SLIM",
     "batch_norm",
-    "bn_conv",
     "classifier",
     "conv",
     "keras_application",
     "slim_head",
     "squeeze_excite",
+    "stack",
 ]
 
 IMAGENET = 1000
@@ -32,12 +32,6 @@ def conv(x: Any, filters: int, kernel: Any = 1, stride: int = 1, act: str | None
 def batch_norm(x: Any, act: str | None = "relu") -> Any:
     """Apply batch normalisation and activation."""
     return activate(layers.BatchNormalization()(x), act)
-
-
-def bn_conv(x: Any, filters: int, kernel: Any = 1, stride: int = 1, **options: Any) -> Any:
-    """Apply batch normalisation, ReLU, convolution without bias (pre-activation order)."""
-    options = {"padding": "same", "use_bias": False} | options
-    return layers.Conv2D(filters, kernel, strides=stride, **options)(batch_norm(x))
 
 
 def squeeze_excite(x: Any, squeezed: int, act: str = "relu", gate: str = "sigmoid") -> Any:

@@ -91,6 +91,7 @@ class _Progress:
     done: int = 0
 
     def tell(self, definition: Definition, seconds: float, error: str) -> None:
+        """Print one line about a network that has just finished."""
         self.done += 1
         left = (time.monotonic() - self.started) / self.done * (self.total - self.done)
         state = f"FAILED: {error}" if error else "ok"
