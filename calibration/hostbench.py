@@ -7,8 +7,7 @@ The lower quartile of many runs counts: what the machine needs when nobody distu
 from __future__ import annotations
 
 import importlib
-import sys
-import threading
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from calibration.gil import serial_share, switch_ns
 from calibration.tflite_writer import CUSTOM, model_bytes
 from hwmodels.errors import InputError
 from hwmodels.graph import Layer, LayerGraph, Tensor
 
-__all__ = ["Figure", "interpreter_version", "make_interpreter", "measure_gil", "measure_host", "one_op"]
+__all__ = ["Figure", "interpreter_version", "is_busy", "make_interpreter", "measure_host", "one_op"]
 
 BENCH_S = 0.25
 FRAME_WIDTH, FRAME_HEIGHT = 1280, 720
@@ -175,8 +175,10 @@ SERIES: tuple[_Series, ...] = (
 def measure_host(frame: bool = True) -> list[Figure]:
     """Measure every constant of a host's part file that needs no device; about a minute.
 
-    ``frame`` also times the resizing of an image, where Pillow is installed.
+    ``frame`` also times the resizing of an image, where Pillow is installed. On a machine that is busy when it starts
+    the figures of two threads are left out.
     """
+    busy = is_busy()
     call_ns, idle_ns, op_ns = _call_times_ns()
     base = [
         _figure("python_call_ns", [call_ns], "set_tensor, invoke and get_tensor of an empty network"),
@@ -185,8 +187,26 @@ def measure_host(frame: bool = True) -> list[Figure]:
     fast = {series.key: _series_times(series, idle_ns, builtin=False) for series in SERIES}
     slow = {series.key: _series_times(series, idle_ns, builtin=True) for series in SERIES}
     figures = [_figure(series.key, _rates(series, fast[series.key]), _text(series)) for series in SERIES]
-    rest = [*_detection_figures(), *_memory_figures(), *_frame_figures(frame)]
-    return [*base, *figures, *_slowdowns(fast, slow), _threads(idle_ns), *rest]
+    rest = [*_detection_figures(), *_memory_figures(), *(_frame_figures(busy) if frame else [])]
+    per_mac = next(figure.value for figure in figures if figure.key == "pointwise_ns_per_mac")
+    shared = [] if busy else [_threads(idle_ns)]
+    return [*base, *figures, _thin_figure(per_mac, idle_ns), *_slowdowns(fast, slow), *shared, *rest]
+
+
+def is_busy() -> bool:
+    """Whether other programs keep more than half a core busy: figures of two threads would be wrong then."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5
+
+
+def _thin_figure(per_mac: float, idle_ns: float) -> Figure:
+    """Packing and requantising: what 1x1 convolutions of few channels take beyond their multiply-accumulates."""
+    shapes = (((1, 112, 112, 16), 96), ((1, 56, 56, 24), 144), ((1, 56, 56, 144), 24))
+    found = []
+    for shape, filters in shapes:
+        graph = one_op("CONV_2D", shape, filters)
+        left = quartile_ns(_ready(model_bytes(graph), False).invoke) - idle_ns - graph.macs * per_mac
+        found.append(max(0.0, left) / (graph.inputs[0].n_elements + graph.outputs[0].n_elements))
+    return _figure("conv_ns_per_element", found, "3 one-operator files of 1x1 CONV_2D with few channels")
 
 
 def _detection_figures(classes: int = 90) -> list[Figure]:
@@ -262,9 +282,9 @@ def _rates(series: _Series, times: Sequence[float]) -> list[float]:
 
 
 def _slowdowns(fast: dict[str, list[float]], slow: dict[str, list[float]]) -> list[Figure]:
-    """Built-in over optimised kernels: one factor for multiply-accumulates, one for the rest."""
+    """Built-in over optimised kernels: one factor for multiply-accumulates (by convolutions), one for the rest."""
     ratios = {key: [b / a for a, b in zip(fast[key], slow[key], strict=True)] for key in fast}
-    mac = [ratio for series in SERIES if series.work is _macs for ratio in ratios[series.key]]
+    mac = ratios["conv_ns_per_mac"] + ratios["pointwise_ns_per_mac"]
     rest = [ratio for series in SERIES if series.work is not _macs for ratio in ratios[series.key]]
     text = "built-in over XNNPACK time of the same one-operator files"
     return [_figure("builtin_slowdown", mac, text), _figure("builtin_element_slowdown", rest, text)]
@@ -288,43 +308,31 @@ def _memory_figures() -> list[Figure]:
     image = np.zeros((224, 224, 3), np.uint8)
     copy = quartile_ns(lambda: np.copyto(target, source)) / source.size
     cast = quartile_ns(lambda: (image ^ 0x80).view(np.int8)) / image.size
-    decode = quartile_ns(lambda: _top_k(result)) / result.size
+    decode = quartile_ns(lambda: top_k(result)) / result.size
     return [
         _figure("copy_ns_per_byte", [copy], "copy of 4 MiB"),
         _figure("cast_ns_per_byte", [cast], "numpy sign flip of 224x224x3"),
         _figure("decode_ns_per_element", [decode], "dequantise 1001 scores in numpy and take the top ten"),
-        _figure("switch_ns", [_switch_ns()], "two threads that wake each other"),
+        _figure("switch_ns", [switch_ns()], "two threads that wake each other"),
     ]
 
 
-def _top_k(scores: np.ndarray[Any, Any], k: int = 10) -> np.ndarray[Any, Any]:
+def _host_work(
+    resize: Callable[[], None], image: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], rounds: int = 50
+) -> None:
+    for _ in range(rounds):
+        resize()
+        (image ^ 0x80).view(np.int8)
+        top_k(scores)
+
+
+def top_k(scores: np.ndarray[Any, Any], k: int = 10) -> np.ndarray[Any, Any]:
     values = 0.004 * (scores[0].astype(np.float32) + 128)
     best = np.argpartition(-values, k)[:k]
     return np.asarray(best[np.argsort(-values[best])])
 
 
-def _switch_ns(rounds: int = 2000) -> float:
-    ready, done = threading.Semaphore(0), threading.Semaphore(0)
-
-    def answer() -> None:
-        for _ in range(rounds):
-            ready.acquire()
-            done.release()
-
-    peer = threading.Thread(target=answer)
-    peer.start()
-    start = time.perf_counter_ns()
-    for _ in range(rounds):
-        ready.release()
-        done.acquire()
-    elapsed = time.perf_counter_ns() - start
-    peer.join()
-    return elapsed / (2 * rounds)
-
-
-def _frame_figures(frame: bool) -> list[Figure]:
-    if not frame:
-        return []
+def _frame_figures(busy: bool) -> list[Figure]:
     try:
         from PIL import Image
     except ImportError:
@@ -334,67 +342,11 @@ def _frame_figures(frame: bool) -> list[Figure]:
     def resize() -> None:
         picture.resize((224, 224), Image.Resampling.BILINEAR)
 
+    image, scores = np.zeros((224, 224, 3), np.uint8), np.zeros((1, 1001), np.int8)
     per_pixel = quartile_ns(resize) / (FRAME_WIDTH * FRAME_HEIGHT)
     text = f"{FRAME_WIDTH}x{FRAME_HEIGHT} to 224x224, Pillow, bilinear"
-    return [
-        _figure("frame_ns_per_pixel", [per_pixel], text),
-        _figure("gil_share", [_serial_share(resize)], f"two threads against one, {text}, sign flip and top ten"),
-    ]
-
-
-def _serial_share(resize: Callable[[], None]) -> float:
-    """Return the share of pre- and postprocessing that two threads do not overlap: 0 (all) to 1 (nothing)."""
-    image, scores = np.zeros((224, 224, 3), np.uint8), np.zeros((1, 1001), np.int8)
-
-    def work() -> None:
-        for _ in range(50):
-            resize()
-            (image ^ 0x80).view(np.int8)
-            _top_k(scores)
-
-    alone = _seconds([work])
-    together = _seconds([work, work])
-    return min(1.0, max(0.0, together / alone - 1))
-
-
-def _seconds(works: Sequence[Callable[[], None]]) -> float:
-    threads = [threading.Thread(target=work) for work in works]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - start
-
-
-def measure_gil(graph: LayerGraph, intervals_ms: Sequence[float] = (5, 2, 1, 0.2)) -> dict[float, float]:
-    """Return the mean time of an invoke in ms beside one busy Python thread, by switch interval; key 0 = alone."""
-    interpreter = make_interpreter(model_bytes(graph))
-    _fill(interpreter)
-    found = {0.0: _mean_ms(interpreter.invoke)}
-    before = sys.getswitchinterval()
-    stop = threading.Event()
-    peer = threading.Thread(target=_spin, args=(stop,), daemon=True)
-    peer.start()
-    try:
-        for interval_ms in intervals_ms:
-            sys.setswitchinterval(interval_ms / 1000)
-            found[interval_ms] = _mean_ms(interpreter.invoke)
-    finally:
-        stop.set()
-        peer.join()
-        sys.setswitchinterval(before)
-    return found
-
-
-def _spin(stop: threading.Event) -> None:
-    while not stop.is_set():
-        pass
-
-
-def _mean_ms(call: Callable[[], object], seconds: float = 1.0) -> float:
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() < start + seconds:
-        call()
-        count += 1
-    return (time.perf_counter() - start) / count * 1000
+    figures = [_figure("frame_ns_per_pixel", [per_pixel], text)]
+    if not busy:
+        share = serial_share(lambda: _host_work(resize, image, scores))
+        figures.append(_figure("gil_share", [share], f"two threads against one, {text}, sign flip and top ten"))
+    return figures

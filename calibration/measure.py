@@ -13,7 +13,8 @@ from typing import Any
 
 from calibration.backends import Backend, Device, find_backend
 from calibration.fake import FakeBackend
-from calibration.hostbench import Figure, interpreter_version, make_interpreter, measure_gil, measure_host, quartile_ns
+from calibration.gil import measure_gil
+from calibration.hostbench import Figure, interpreter_version, make_interpreter, measure_host, quartile_ns
 from calibration.jobs import Job, Settings, model_name, plan_jobs, run_job
 from calibration.microbench import micro_network
 from calibration.records import Record, append_records, environment, host_text, read_records
@@ -209,13 +210,13 @@ def _network(model: str) -> LayerGraph:
 
 
 def _gil_rows(host_id: str) -> list[Record]:
-    graph = _network(GIL_NETWORK)
+    interpreter = make_interpreter(model_bytes(_network(GIL_NETWORK)))
     return [
         _cpu_row(
             GIL_NETWORK, "gil_invoke_latency_ms", value,
             f"switch interval {interval_ms:g} ms, one busy Python thread" if interval_ms else "alone", host_id,
         )
-        for interval_ms, value in measure_gil(graph).items()
+        for interval_ms, value in measure_gil(interpreter.invoke).items()
     ]  # fmt: skip
 
 

@@ -520,8 +520,8 @@ def test_host_only_writes_rows_and_a_part(tmp_path, monkeypatch):
     monkeypatch.setattr("calibration.measure.make_interpreter", StandIn)
     monkeypatch.setattr(hostbench, "BENCH_S", 0.001)
     monkeypatch.setattr(hostbench, "quartile_ns", lambda call, seconds=0.0: float(bool(call() is None)) * 1000)
-    monkeypatch.setattr(hostbench, "_mean_ms", lambda call: 1.0)
-    monkeypatch.setattr(hostbench, "_serial_share", lambda resize: 0.1)
+    monkeypatch.setattr("calibration.gil._mean_ms", lambda call: 1.0)
+    monkeypatch.setattr(hostbench, "serial_share", lambda work: 0.1)
     path = tmp_path / "mine.csv"
     result = measure_command(path, MODELS[:1], host_only=True, repetitions=1)
     assert {row.metric for row in read_records(path)} == {"gil_invoke_latency_ms", "invoke_latency_ms"}
@@ -529,6 +529,36 @@ def test_host_only_writes_rows_and_a_part(tmp_path, monkeypatch):
     assert measure_command(path, MODELS[:1], host_only=True, repetitions=1)["rows"] == 0
     with path.open() as file:
         assert {row["link"] for row in csv.DictReader(file)} == {"none"}
+
+
+def test_a_busy_machine_measures_no_two_threads(monkeypatch):
+    monkeypatch.setattr(hostbench, "make_interpreter", StandIn)
+    monkeypatch.setattr(hostbench, "quartile_ns", lambda call, seconds=0.0: 1000.0)
+    monkeypatch.setattr(hostbench, "serial_share", lambda work: 0.1)
+    keys = {}
+    for busy in (True, False):
+        monkeypatch.setattr(hostbench, "is_busy", lambda busy=busy: busy)
+        keys[busy] = {figure.key for figure in hostbench.measure_host()}
+    assert "thread_efficiency" in keys[False] - keys[True]
+    assert keys[True] <= keys[False]
+
+
+def test_two_threads_that_only_wait_overlap_all_of_it():
+    from calibration.gil import serial_share
+
+    assert serial_share(lambda: threading.Event().wait(0.05)) < 0.9
+
+
+def test_the_switch_interval_is_left_as_it_was():
+    import sys
+
+    from calibration.gil import measure_gil
+
+    before = sys.getswitchinterval()
+    found = measure_gil(lambda: threading.Event().wait(0.001), intervals_ms=(2,))
+    assert sys.getswitchinterval() == before
+    assert found[0] >= 1
+    assert found[2] >= 1
 
 
 def test_one_operator_files_have_the_work_they_are_divided_by():
