@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from statistics import fmean, stdev
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 import simpy
 from hand import network, tpu_stage
 
+from sim.accelerator import Lock
 from sim.engine import Run
 from sim.host import Cores
+from sim.pipeline import BoundedQueue
 
 T_998 = 3.58  # Student's t, 99.9th percentile, 19 degrees of freedom
 BATCHES = 20
@@ -26,19 +29,55 @@ def holds(samples, expected):
     return abs(mean - expected) <= half and abs(mean / expected - 1) <= 0.005
 
 
+POINTS = 30
+
+
+def summary(samples, expected):
+    """(inside the 99.8 % interval, relative error) of batch means against the expected mean."""
+    size = len(samples) // BATCHES
+    means = [fmean(samples[i * size : (i + 1) * size]) for i in range(BATCHES)]
+    mean, half = fmean(means), T_998 * stdev(means) / math.sqrt(BATCHES)
+    return abs(mean - expected) <= half, mean / expected - 1
+
+
+def check(rows):
+    """Every point inside its own interval, and the mean error at most 0.5 %."""
+    outside = [index for index, (inside, _) in enumerate(rows) if not inside]
+    assert not outside, [(index, rows[index][1]) for index in outside]
+    assert abs(fmean(error for _, error in rows)) <= 0.005
+
+
+def open_queue(servers, gaps, bursts):
+    """Times in system at our cores, for given gaps and bursts (ns)."""
+    cores, times, env = Cores(servers, 1 << 62, 0), [], simpy.Environment()
+
+    def arrivals():
+        for gap, burst in zip(gaps, bursts, strict=True):
+            yield env.timeout(gap)
+            times.append(cores.reserve(env.now, burst) - env.now)
+
+    env.run(until=env.process(arrivals()))
+    return times
+
+
+def exponential(rng, mean, n):
+    return np.rint(rng.exponential(mean, n)).astype(int).tolist()
+
+
+def erlang_c(servers, load):
+    """Probability that an arrival waits in M/M/c."""
+    offered = load * servers
+    tail = offered**servers / math.factorial(servers) / (1 - load)
+    return tail / (sum(offered**k / math.factorial(k) for k in range(servers)) + tail)
+
+
 @pytest.mark.parametrize("load", [0.3, 0.6])
 def test_an_accelerator_with_poisson_arrivals_is_m_d_1(hand_setup, load):
-    """Mean time in system of M/D/1: s + rho s / (2 (1 - rho)) (Pollaczek and Khinchine)."""
+    """Mean time in system of M/D/1: s + rho s / (2 (1 - rho)) (Pollaczek and Khinchine), through the whole engine."""
     service = 200_000
     stage = tpu_stage(load_bytes=0, driver_ns=0, latency_ns=0, instructions_ns=0, input_ns=0, output_ns=0, copy_ns=0)
     one = network("a", replace(stage, steps=(replace(stage.steps[0], compute_ns=service),)))
     setup = hand_setup([one], arrivals=f"poisson:{load * 1e9 / service}", inferences=200_000, seed=7)
-    latencies = simulate_open(setup)
-    assert holds(latencies, service + load * service / (2 * (1 - load)))
-
-
-def simulate_open(setup):
-    """Latencies (ns) of an open run, in order of completion."""
     latencies = []
 
     class Noting(Run):
@@ -47,29 +86,126 @@ def simulate_open(setup):
             super().completed(number, model, start_ns, invoked_ns)
 
     Noting(setup).until_steady()
-    return latencies
+    assert holds(latencies, service + load * service / (2 * (1 - load)))
 
 
-@pytest.mark.parametrize(("servers", "load"), [(1, 0.5), (2, 0.6), (4, 0.7)])
-def test_cores_with_random_bursts_are_m_m_c(servers, load):
-    """Mean time in system of M/M/c by Erlang's C formula."""
-    service, n = 1e6, 300_000
-    rng = np.random.default_rng(servers)
-    gaps = np.rint(rng.exponential(service / (load * servers), n)).astype(int).tolist()
-    bursts = np.rint(rng.exponential(service, n)).astype(int).tolist()
-    cores, times = Cores(servers, 1 << 62, 0), []
-    env = simpy.Environment()
+def test_one_core_is_m_m_1_and_m_d_1():
+    """s / (1 - rho), and s + rho s / (2 (1 - rho)), at 15 loads each."""
+    service, n, rows = 1e6, 60_000, []
+    for point in range(POINTS):
+        load, rng = 0.1 + 0.04 * (point // 2), np.random.default_rng(1000 + point)
+        gaps = exponential(rng, service / load, n)
+        bursts = exponential(rng, service, n) if point % 2 else [round(service)] * n
+        expected = service / (1 - load) if point % 2 else service + load * service / (2 * (1 - load))
+        rows.append(summary(open_queue(1, gaps, bursts), expected))
+    check(rows)
 
-    def arrivals():
-        for gap, burst in zip(gaps, bursts, strict=True):
-            yield env.timeout(gap)
-            times.append(cores.reserve(env.now, burst) - env.now)
 
-    env.run(until=env.process(arrivals()))
-    offered = load * servers
-    tail = offered**servers / math.factorial(servers) / (1 - load)
-    wait_probability = tail / (sum(offered**k / math.factorial(k) for k in range(servers)) + tail)
-    assert holds(times, service * (1 + wait_probability / (servers * (1 - load))))
+def test_cores_are_m_m_c():
+    """Mean time in system by Erlang's C formula, for 2 to 6 cores at six loads."""
+    service, n, rows = 1e6, 60_000, []
+    for point in range(POINTS):
+        servers, load = 2 + point % 5, 0.2 + 0.1 * (point // 5)
+        rng = np.random.default_rng(2000 + point)
+        times = open_queue(servers, exponential(rng, service / (load * servers), n), exponential(rng, service, n))
+        rows.append(summary(times, service * (1 + erlang_c(servers, load) / (servers * (1 - load)))))
+    check(rows)
+
+
+def mean_value_analysis(think, demands, customers):
+    """Throughput of a closed network of single-server stations with exponential service (Reiser and Lavenberg)."""
+    queues, throughput = [0.0] * len(demands), 0.0
+    for n in range(1, customers + 1):
+        times = [demand * (1 + queue) for demand, queue in zip(demands, queues, strict=True)]
+        throughput = n / (think + sum(times))
+        queues = [throughput * time for time in times]
+    return throughput
+
+
+def closed_network(think, demands, customers, rounds, seed):
+    """Gaps between completions (ns) of customers that think, then pass our locks one after the other."""
+    env, rng = simpy.Environment(), np.random.default_rng(seed)
+    locks = [Lock(env) for _ in demands]
+    total = customers * rounds
+    draws = [iter(exponential(rng, demand, total + customers)) for demand in demands]
+    pauses = iter(exponential(rng, think, total + customers)) if think else None
+    ends = []
+
+    def customer():
+        while len(ends) < total:
+            if pauses:
+                yield env.timeout(next(pauses))
+            for lock, draw in zip(locks, draws, strict=True):
+                waiting = lock.acquire(None)
+                if waiting is not None:
+                    yield waiting
+                yield env.timeout(next(draw))
+                lock.release()
+            ends.append(env.now)
+
+    for _ in range(customers):
+        env.process(customer())
+    env.run()
+    warm = len(ends) // 10
+    return [b - a for a, b in pairwise(ends[warm:total])]
+
+
+def test_a_lock_with_thinking_threads_is_the_machine_repair_model():
+    rows = []
+    for point in range(POINTS):
+        customers, think = 1 + point % 6, 1e6 * (0.5 + point // 6)
+        gaps = closed_network(think, [1e6], customers, 40_000 // customers, 3000 + point)
+        rows.append(summary(gaps, 1 / mean_value_analysis(think, [1e6], customers)))
+    check(rows)
+
+
+def test_locks_in_a_row_are_the_central_server_model():
+    rows = []
+    for point in range(POINTS):
+        customers, demands = 1 + point % 6, [1e6, 1e6 * (0.3 + 0.3 * (point // 6)), 4e5]
+        gaps = closed_network(0, demands, customers, 40_000 // customers, 4000 + point)
+        rows.append(summary(gaps, 1 / mean_value_analysis(0, demands, customers)))
+    check(rows)
+
+
+def test_a_tandem_queue_with_blocking_has_the_known_throughput():
+    """Two exponential stations, saturated, b places between them (blocking after service).
+
+    The number in front of or at station 2, counting a blocked one, is a birth-death chain on 0..b+2 with rates mu1 and mu2,
+    so the throughput is mu2 (1 - p0) (Hillier and Boling, 1967).
+    """
+    rows = []
+    for point in range(POINTS):
+        places, ratio_ = 1 + point % 5, 0.5 + 0.3 * (point // 5)
+        first, second = 1e6, 1e6 * ratio_
+        weights = [(second / first) ** k for k in range(places + 3)]
+        expected = (1 - weights[0] / sum(weights)) / second
+        rows.append(summary(tandem(first, second, places, 40_000, 5000 + point), 1 / expected))
+    check(rows)
+
+
+def tandem(first, second, places, n, seed):
+    """Gaps between departures (ns) of two stations with our bounded queue between them."""
+    env, rng = simpy.Environment(), np.random.default_rng(seed)
+    queue, ends = BoundedQueue(env, places), []
+    draws = [iter(exponential(rng, mean, 2 * n)) for mean in (first, second)]
+
+    def source():
+        while True:
+            yield env.timeout(next(draws[0]))
+            full = queue.put(1)
+            if full is not None:
+                yield full
+
+    def drain():
+        while len(ends) < n:
+            yield from queue.get()
+            yield env.timeout(next(draws[1]))
+            ends.append(env.now)
+
+    env.process(source())
+    env.run(until=env.process(drain()))
+    return [b - a for a, b in pairwise(ends[n // 10 :])]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
