@@ -17,7 +17,7 @@ from calibration.gil import measure_gil
 from calibration.hostbench import Figure, interpreter_version, make_interpreter, measure_host, quartile_ns
 from calibration.jobs import Job, Settings, model_name, plan_jobs, run_job
 from calibration.microbench import micro_network
-from calibration.records import Record, append_records, environment, host_text, read_records
+from calibration.records import Record, append_records, board_id, environment, host_text, read_records
 from calibration.tflite_writer import model_bytes
 from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph
@@ -75,7 +75,8 @@ def measure_command(
     meter, meter_s
         A power meter's CSV that grows while the harness runs, and the length of a window in s.
     host_id, link, clock_id
-        What the rows say of host part, link (usb3, usb2, pcie) and clock (max, std); empty = found out or not known.
+        What the rows say of host part, link (usb3, usb2, pcie) and clock (max, std); empty = found
+        out or not known.
     time_scale
         Fake device: real time times this; 0 = virtual time, without waiting.
     frame
@@ -93,7 +94,7 @@ def measure_command(
         return _host_only(output, models, host_id, repetitions, dry_run, report)
     settings = Settings(
         repetitions=repetitions, warm_up=warm_up, threads=threads, meter=meter, meter_s=meter_s,
-        host_id=host_id or "x86-xeon" * fake_device, link=link * (not fake_device),
+        host_id=host_id or ("x86-xeon" if fake_device else board_id(host_text())), link=link * (not fake_device),
         clock_id=clock_id or "max" * fake_device, frame=frame,
     )  # fmt: skip
     if fake_device:

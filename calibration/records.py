@@ -6,13 +6,14 @@ import csv
 import io
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from hwmodels.errors import InputError
 
-__all__ = ["COLUMNS", "Record", "append_records", "environment", "host_text", "read_records"]
+__all__ = ["COLUMNS", "Record", "append_records", "board_id", "environment", "host_text", "read_records"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,22 @@ class Record:
 
 #: The columns of a measurement file, in order.
 COLUMNS = tuple(field.name for field in fields(Record))
+#: Names in a board's own text, the more special first, and their host parts.
+BOARDS = {
+    "raspberry pi compute module 4": "raspberry-pi-cm4",
+    "raspberry pi 5": "raspberry-pi-5",
+    "raspberry pi 4": "raspberry-pi-4",
+    "raspberry pi 3 model b plus": "raspberry-pi-3b-plus",
+    "raspberry pi 3 model b": "raspberry-pi-3b",
+    "raspberry pi 2": "raspberry-pi-2",
+    "jetson nano": "jetson-nano",
+    "phanbell": "dev-board",
+    "mt8167": "dev-board-mini",
+    "odroid-xu4": "odroid-xu4",
+    "rk3399": "rk3399",
+    "orange pi 6 plus": "orange-pi-6-plus",
+}
+WORD_SIZES = ("raspberry-pi-3b", "raspberry-pi-3b-plus", "raspberry-pi-4")
 _WHOLE = ("threads", "accelerators", "batch")
 
 
@@ -113,6 +130,12 @@ def host_text() -> str:
     """Return what this machine says of itself: board or processor, cores, architecture."""
     board = _first_line("/proc/device-tree/model")
     return f"{board or _processor()}, {os.cpu_count()} cores, {platform.machine()}"
+
+
+def board_id(text: str, is_32bit: bool = sys.maxsize < 2**32) -> str:
+    """Return the host part of a board by what it calls itself (with its word size), empty for an unknown one."""
+    found = next((part for name, part in BOARDS.items() if name in text.lower()), "")
+    return f"{found}-32bit" if is_32bit and found in WORD_SIZES else found
 
 
 def _processor() -> str:

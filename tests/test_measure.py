@@ -11,7 +11,7 @@ from calibration.jobs import Job, Settings, model_name, plan_jobs, run_job, spli
 from calibration.measure import host_part_text, measure_command
 from calibration.meter import mean_power_w, read_meter
 from calibration.microbench import CHAINS, MICROBENCHES, export, micro_network, table_markdown
-from calibration.records import COLUMNS, Record, append_records, environment, host_text, read_records
+from calibration.records import COLUMNS, Record, append_records, board_id, environment, host_text, read_records
 from calibration.tflite_writer import model_bytes
 from hwmodels.errors import InputError
 from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
@@ -282,6 +282,21 @@ def test_a_value_that_is_no_number_names_its_line(tmp_path):
     path.write_text(path.read_text().replace("1.25", "fast"))
     with pytest.raises(InputError, match="line 2"):
         read_records(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_32bit", "part"),
+    [
+        ("Raspberry Pi 4 Model B Rev 1.1, 4 cores, aarch64", False, "raspberry-pi-4"),
+        ("Raspberry Pi 3 Model B Plus Rev 1.3", True, "raspberry-pi-3b-plus-32bit"),
+        ("Raspberry Pi Compute Module 4 Rev 1.0", False, "raspberry-pi-cm4"),
+        ("NVIDIA Jetson Nano Developer Kit", True, "jetson-nano"),
+        ("Some Xeon, 8 cores, x86_64", False, ""),
+    ],
+)
+def test_boards_are_known_by_what_they_call_themselves(text, is_32bit, part):
+    assert board_id(text, is_32bit) == part
+    assert not part or load_host(part).name == part
 
 
 def test_the_environment_is_told_as_text():
