@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -171,7 +172,14 @@ def _first(bench: _Bench) -> list[Record]:
 
 
 def _single(bench: _Bench) -> list[Record]:
-    return _latency_rows(bench, bench.times_ms(bench.session().invoke))
+    session = bench.session()
+    before_ns = time.thread_time_ns()
+    times = bench.times_ms(session.invoke)
+    cpu_ms = (time.thread_time_ns() - before_ns) / 1e6 / (len(times) + bench.settings.warm_up)
+    rows = _latency_rows(bench, times)
+    if bench.backend.name != "fake":
+        rows.append(bench.row("host_cpu_time_per_invoke_ms", cpu_ms, conditions="CPU time of the calling thread"))
+    return rows
 
 
 def _latency_rows(bench: _Bench, times: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Record]:

@@ -17,7 +17,7 @@ from calibration.gil import measure_gil
 from calibration.hostbench import Figure, interpreter_version, make_interpreter, measure_host, quartile_ns
 from calibration.jobs import Job, Settings, model_name, plan_jobs, run_job
 from calibration.microbench import micro_network
-from calibration.records import Record, append_records, board_id, environment, host_text, read_records
+from calibration.records import Record, append_records, board_id, environment, host_text, read_records, runtime_clock
 from calibration.tflite_writer import model_bytes
 from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph
@@ -95,7 +95,7 @@ def measure_command(
     settings = Settings(
         repetitions=repetitions, warm_up=warm_up, threads=threads, meter=meter, meter_s=meter_s,
         host_id=host_id or ("x86-xeon" if fake_device else board_id(host_text())), link=link * (not fake_device),
-        clock_id=clock_id or "max" * fake_device, frame=frame,
+        clock_id=clock_id or ("max" if fake_device else runtime_clock()), frame=frame,
     )  # fmt: skip
     if fake_device:
         backend: Backend = FakeBackend(

@@ -13,7 +13,16 @@ from pathlib import Path
 
 from hwmodels.errors import InputError
 
-__all__ = ["COLUMNS", "Record", "append_records", "board_id", "environment", "host_text", "read_records"]
+__all__ = [
+    "COLUMNS",
+    "Record",
+    "append_records",
+    "board_id",
+    "environment",
+    "host_text",
+    "read_records",
+    "runtime_clock",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +145,12 @@ def board_id(text: str, is_32bit: bool = sys.maxsize < 2**32) -> str:
     """Return the host part of a board by what it calls itself (with its word size), empty for an unknown one."""
     found = next((part for name, part in BOARDS.items() if name in text.lower()), "")
     return f"{found}-32bit" if is_32bit and found in WORD_SIZES else found
+
+
+def runtime_clock(folder: Path = Path("/var/lib/dpkg/info")) -> str:
+    """Return which libedgetpu package is installed: ``max`` or ``std``, empty where the system does not tell."""
+    found = [state for state in ("max", "std") if any(folder.glob(f"libedgetpu1-{state}*.list"))]
+    return found[0] if len(found) == 1 else ""
 
 
 def _processor() -> str:

@@ -11,7 +11,16 @@ from calibration.jobs import Job, Settings, model_name, plan_jobs, run_job, spli
 from calibration.measure import host_part_text, measure_command
 from calibration.meter import mean_power_w, read_meter
 from calibration.microbench import CHAINS, MICROBENCHES, export, micro_network, table_markdown
-from calibration.records import COLUMNS, Record, append_records, board_id, environment, host_text, read_records
+from calibration.records import (
+    COLUMNS,
+    Record,
+    append_records,
+    board_id,
+    environment,
+    host_text,
+    read_records,
+    runtime_clock,
+)
 from calibration.tflite_writer import model_bytes
 from hwmodels.errors import InputError
 from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
@@ -299,6 +308,14 @@ def test_boards_are_known_by_what_they_call_themselves(text, is_32bit, part):
     assert not part or load_host(part).name == part
 
 
+def test_the_installed_runtime_tells_the_clock(tmp_path):
+    assert runtime_clock(tmp_path) == ""
+    (tmp_path / "libedgetpu1-std:arm64.list").touch()
+    assert runtime_clock(tmp_path) == "std"
+    (tmp_path / "libedgetpu1-max.list").touch()
+    assert runtime_clock(tmp_path) == ""
+
+
 def test_the_environment_is_told_as_text():
     assert environment()["python"].count(".") == 2
     assert "cores" in host_text()
@@ -427,6 +444,7 @@ def test_pycoral_is_used_as_google_wrote_it(monkeypatch, tmp_path):
         Job("single", (str(model),), "invoke_latency_ms"), backend, [device], Settings(repetitions=3, warm_up=1)
     )
     assert rows[0].model == "net"
+    assert rows[-1].metric == "host_cpu_time_per_invoke_ms"
     assert rows[0].model_file == "net_edgetpu.tflite"
     assert "BuildLabel(test)" in rows[0].conditions
     backend.open(str(model), device).postprocess()
