@@ -16,8 +16,8 @@ from hwmodels.errors import InputError
 from hwmodels.parts import Part, load, part_names
 
 __all__ = [
-    "Board", "Work", "board_names", "bound_threads", "closed_loop_ips", "fair_rates", "load_board", "spread_ips",
-    "stretches",
+    "Board", "Work", "board_names", "bound_threads", "busy_cores", "closed_loop_ips", "fair_rates", "load_board",
+    "spread_ips", "stretches",
 ]  # fmt: skip
 
 MAX_CORES = 10  # subsets of the other cores are enumerated
@@ -30,8 +30,9 @@ class Board(Part):
     """A board: its cores, CPUs and memory, and how they differ from the board that was profiled (units in the names).
 
     ``host_factor`` multiplies host time; ``early_slowdown`` divides the accelerator time of a profile that this board
-    gave in a release before ``early_before_release``. ``spread90`` (and ``own_spread90``, where the network was measured
-    on two cores) is half the 90 % range of the relative error. ``slow_port`` is the number of a core whose port is slower (0: none).
+    gave in a release before ``early_before_release``. ``spread90`` (and ``own_spread90``, where the network was
+    measured on two cores) is half the 90 % range of the relative error. ``slow_port`` is the number of a core whose
+    port is slower (0: none).
     """
 
     accelerators: int
@@ -65,8 +66,8 @@ class Board(Part):
 
     @property
     def port_bytes_per_s(self) -> float:
-        """What one core's own port carries."""
-        return self.port_bytes_per_cycle * self.clock_hz
+        """What one core's own port carries: no more than the memory gives."""
+        return min(self.port_bytes_per_cycle * self.clock_hz, self.memory_bytes_per_s)
 
     def port_rates(self) -> tuple[float, ...]:
         """Bytes/s of every core's port."""
@@ -178,6 +179,13 @@ def closed_loop_ips(work: Work, board: Board, threads: int = 0) -> float:
 def _cores_ips(work: Work, factors: Sequence[float], bound: Sequence[int]) -> float:
     times = [work.accelerator_s * factor for factor in factors]
     return sum(min(n / (time + work.host_s), 1 / time) for n, time in zip(bound, times, strict=True))
+
+
+def busy_cores(work: Work, board: Board, threads: int) -> float:
+    """Return how many cores are busy on average, CPUs being no limit: what watts go with."""
+    bound = bound_threads(threads, board.accelerators)
+    times = [work.accelerator_s * f for f in stretches(work.memory_share, board, [float(n > 0) for n in bound])]
+    return sum(min(1.0, n * time / (time + work.host_s)) for n, time in zip(bound, times, strict=True))
 
 
 def _smooth_minimum(a: float, b: float, sharpness: float) -> float:

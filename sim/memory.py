@@ -1,7 +1,8 @@
 """Memory that several accelerator cores contend for: each has a port of its own, and all share what the memory gives.
 
-Transfers are fluid: whenever one starts or ends, the rates of all are shared out anew (:func:`hwmodels.board.fair_rates`).
-:func:`replay` runs a measured profile on a board event by event; :mod:`hwmodels.board` has the closed forms for the same.
+Transfers are fluid: whenever one starts or ends, the rates of all are shared out anew
+(:func:`hwmodels.board.fair_rates`). :func:`replay` runs a measured profile on a board event by event;
+:mod:`hwmodels.board` has the closed forms for the same.
 """
 
 from __future__ import annotations
@@ -120,9 +121,9 @@ def replay(
 ) -> Replay:  # fmt: skip
     """Run a profile on a board: threads bound to cores for life, CPUs shared, memory contended for.
 
-    ``times`` are one thread's stage times, or one for each thread. With ``spread``, ``inferences`` are split evenly over
-    the threads and the rate is theirs until the last one ends; else the threads go on, and the rate is that of the
-    second half of ``inferences``.
+    ``times`` are one thread's stage times, or one for each thread. With ``spread``, ``inferences`` are split evenly
+    over the threads and the rate is theirs until the last one ends; else the threads go on, and the rate is that of
+    the second half of ``inferences``.
     """
     per_thread = [times] * threads if isinstance(times, StageTimes) else list(times)
     machine = _machine(board, threads)
