@@ -171,8 +171,8 @@ def test_locks_in_a_row_are_the_central_server_model():
 def test_a_tandem_queue_with_blocking_has_the_known_throughput():
     """Two exponential stations, saturated, b places between them (blocking after service).
 
-    The number in front of or at station 2, counting a blocked one, is a birth-death chain on 0..b+2 with rates mu1 and mu2,
-    so the throughput is mu2 (1 - p0) (Hillier and Boling, 1967).
+    The number in front of or at station 2, counting a blocked one, is a birth-death chain on 0..b+2 with rates mu1 and
+    mu2, so the throughput is mu2 (1 - p0) (Hillier and Boling, 1967).
     """
     rows = []
     for point in range(POINTS):

@@ -1,0 +1,78 @@
+"""Compiled files run from their own bytes, and say where their compute time comes from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from hwmodels import InputError, compile_network, load_network
+from hwmodels.accelerator import load_accelerator
+from hwmodels.compiled import REGRESSION, SPREADS
+from hwmodels.zoo import names
+from sim import Scenario, simulate
+
+
+def test_every_real_file_runs_with_two_threads(shared_models, capsys):
+    """None is skipped: plain and compiled, each from its own bytes."""
+    sources: Counter[str] = Counter()
+    for path in sorted(shared_models.glob("*.tflite")):
+        results = simulate(Scenario(models=str(path), threads=2))
+        executable = results.setup.executables[0][0]
+        sources[executable.compute_source.split(" ")[0] if executable.source == "file" else "plain"] += 1
+        assert results.summary["throughput_ips"] > 0
+        print(
+            f"{path.name:90s} {results.summary['invoke_ms']['mean']:9.3f} ms {results.summary['throughput_ips']:8.1f} /s"
+        )
+    print(sources)
+    assert sources.total() == len(list(shared_models.glob("*.tflite")))
+    assert sources["twin"] > sources["regression"]
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v2_1.0_224_quant", "mobilenet_v1_0.75_192_quant", "dense_512", "yamnet_spectra_in"]
+)
+def test_a_compiled_file_takes_its_twin_s_time(shared_models, name):
+    """The file's own instruction stream differs from the modelled one by up to 20 %, the rest is the same."""
+    plain = simulate(Scenario(models=str(shared_models / f"{name}.tflite"), compiler="2020")).summary["invoke_ms"][
+        "mean"
+    ]
+    compiled = simulate(Scenario(models=str(shared_models / f"{name}_edgetpu.tflite"))).summary["invoke_ms"]["mean"]
+    assert compiled == pytest.approx(plain, rel=0.15)
+
+
+def test_intervals_are_wider_where_less_is_known(shared_models):
+    def width(file):
+        low, high = simulate(Scenario(models=str(shared_models / file))).summary["interval90"]["invoke_mean_ms"]
+        return math.log(high / low)
+
+    assert (
+        width("dense_512_edgetpu.tflite")
+        < width("voice_commands_v0.7_edgetpu.tflite")
+        < width("testconv1-edgetpu.tflite")
+    )
+    assert SPREADS["twin"] < SPREADS["estimate"] < SPREADS["regression"]
+
+
+def test_a_compiled_program_fits_one_chip_only(shared_models):
+    for size in ("small", "large"):
+        with pytest.raises(InputError, match="coral"):
+            compile_network(shared_models / "dense_512_edgetpu.tflite", size)
+
+
+def test_the_regression_is_the_zoo_s(capsys):
+    """Fit the powers of instruction and input bytes anew; the constants are that fit's, rounded."""
+    rows, cycles, part = [], [], load_accelerator("coral")
+    for name in names():
+        executable = compile_network(load_network(name), part)
+        total = sum(step.cycles for segment in executable.tpu_segments for step in segment.steps)
+        if total > 1000:
+            rows.append([math.log(executable.total("instruction_bytes")), math.log(executable.total("input_bytes")), 1])
+            cycles.append(math.log(total))
+    powers, *_ = np.linalg.lstsq(np.array(rows), np.array(cycles), rcond=None)
+    print(powers, np.std(np.array(cycles) - np.array(rows) @ powers))
+    assert powers[:2] == pytest.approx(REGRESSION[:2], abs=0.15)
+    shipped = np.array([*REGRESSION[:2], math.log(REGRESSION[2])])
+    assert np.std(np.array(cycles) - np.array(rows) @ shipped) < SPREADS["regression"]
