@@ -1,0 +1,189 @@
+"""What a sweep covers: a TOML spec to an ordered list of points.
+
+::
+
+    models = ["mobilenet_v2_1.0_224", "resnet_50_v1_224"]   # a scenario's options: one value, or a list = an axis
+    threads = [1, 2, 4, 8]
+    host = "dev-board"
+
+    [parts]                                                  # numbers of part files, likewise
+    "host.gil_share" = [0.2, 0.5, 1.0]
+
+    [lhs]                                                    # optional: a Latin hypercube for every grid point
+    samples = 32
+    seed = 0
+    [lhs.ranges]
+    "size.clock_hz" = [400e6, 600e6]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hwmodels.accelerator import Accelerator
+from hwmodels.errors import InputError, nearest
+from hwmodels.host import Host
+from hwmodels.link import Link
+from hwmodels.parts import Part
+from sim.defaults import SCENARIO_DEFAULTS
+from sim.tabular import stamp
+
+__all__ = ["PARTS", "Spec", "points", "read_spec"]
+
+Axes = dict[str, list[Any]]
+
+#: Option that names a part -> (kind of part file, its class).
+PARTS: dict[str, tuple[str, type[Part]]] = {
+    "size": ("accelerator", Accelerator), "link": ("link", Link), "host": ("host", Host),
+}  # fmt: skip
+MAX_POINTS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A sweep: axes of the grid, and for a Latin hypercube its ranges, number of samples and seed."""
+
+    grid: Axes
+    ranges: dict[str, tuple[float, float]]
+    samples: int = 1
+    seed: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        total = self.samples
+        for values in self.grid.values():
+            total *= len(values)
+        return total
+
+    @property
+    def digest(self) -> str:
+        """A hash of what is asked, and of the version that answers."""
+        text = json.dumps([list(self.grid.items()), list(self.ranges.items()), self.samples, self.seed, stamp()])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_spec(path: Path) -> Spec:
+    """Read a spec file.
+
+    Raises :class:`InputError` for a file that cannot be read, an unknown key, a value of the wrong type, an empty grid.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(str(path), error.strerror or type(error).__name__, "a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(str(path), str(error), "a TOML file") from None
+    return spec_of(table, str(path))
+
+
+def spec_of(table: Mapping[str, Any], where: str = "spec") -> Spec:
+    """Check a spec given as a table."""
+    options = {key: value for key, value in table.items() if key not in ("parts", "lhs")}
+    parts, lhs = _table(where, table, "parts"), _table(where, table, "lhs")
+    for key in lhs:
+        _known(f"{where}: [lhs]", key, ("samples", "seed", "ranges"))
+    grid = {key: _axis(where, key, value) for key, value in (options | parts).items()}
+    ranges = {key: _range(where, key, value) for key, value in _table(where, lhs, "ranges").items()}
+    if "models" not in grid:
+        raise InputError(f"{where}: models", "nothing", "a network, or a list of networks")
+    if set(grid) & set(ranges):
+        raise InputError(f"{where}: {min(set(grid) & set(ranges))}", "given twice", "an axis, or a range in [lhs.ranges]")
+    spec = Spec(grid, ranges, _count(where, lhs, "samples", 1 if not ranges else 0), _count(where, lhs, "seed", 0))
+    if not 0 < spec.size <= MAX_POINTS:
+        raise InputError(where, f"{spec.size} points", f"1 to {MAX_POINTS} points: every list needs a value")
+    return spec
+
+
+def _table(where: str, table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = table.get(key, {})
+    if not isinstance(found, dict):
+        raise InputError(f"{where}: {key}", repr(found), f"a table [{key}]")
+    return found
+
+
+def _count(where: str, table: Mapping[str, Any], key: str, default: int) -> int:
+    value = table.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InputError(f"{where}: lhs.{key}", repr(value), "a whole number")
+    return value
+
+
+def _known(where: str, key: str, allowed: tuple[str, ...]) -> None:
+    if key not in allowed:
+        raise InputError(f"{where}: {key}", "an unknown key", ", ".join(allowed), nearest(key, allowed))
+
+
+def _check_key(where: str, key: str) -> type:
+    """Return the type of a key's values: an option's, or float for a part's number."""
+    if key == "models":
+        return str
+    if key in SCENARIO_DEFAULTS:
+        return type(SCENARIO_DEFAULTS[key])
+    option, dot, number = key.partition(".")
+    numbers = [f.name for f in fields(PARTS[option][1]) if f.type in ("float", "int")] if option in PARTS else []
+    if dot and number in numbers:
+        return float
+    known = [f"{option}.{name}" for name in numbers] or ["models", *SCENARIO_DEFAULTS, "size.KEY, link.KEY, host.KEY"]
+    raise InputError(f"{where}: {key}", "an unknown key", ", ".join(known), nearest(key, known))
+
+
+def _axis(where: str, key: str, value: Any) -> list[Any]:
+    kind = _check_key(where, key)
+    values = value if isinstance(value, list) else [value]
+    return [_typed(where, key, kind, one) for one in values]
+
+
+def _typed(where: str, key: str, kind: type, value: Any) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise InputError(f"{where}: {key}", repr(value), {str: "text", int: "a whole number", bool: "true or false"}.get(kind, "a number"))
+    return value
+
+
+def _range(where: str, key: str, value: Any) -> tuple[float, float]:
+    kind = _check_key(where, key)
+    if kind in (str, bool) or not isinstance(value, list) or len(value) != 2:
+        raise InputError(f"{where}: {key}", repr(value), "[lowest, highest] of a number")
+    low, high = (_typed(where, key, kind, one) for one in value)
+    if not low <= high:
+        raise InputError(f"{where}: {key}", repr(value), "[lowest, highest]")
+    return low, high
+
+
+def points(spec: Spec) -> Iterator[dict[str, Any]]:
+    """Yield every point as option or part number -> value; the last axis of the spec changes fastest."""
+    samples = _samples(spec)
+    for values in product(*spec.grid.values()):
+        for sample in samples:
+            yield dict(zip(spec.grid, values, strict=True)) | sample
+
+
+def _samples(spec: Spec) -> list[dict[str, Any]]:
+    """A Latin hypercube: in each range every one of the equal strata is hit once (McKay 1979)."""
+    if not spec.ranges:
+        return [{}] * spec.samples
+    import numpy as np
+
+    streams = np.random.SeedSequence(spec.seed).spawn(len(spec.ranges))
+    columns = {}
+    for (key, (low, high)), stream in zip(spec.ranges.items(), streams, strict=True):
+        random = np.random.default_rng(stream)
+        strata = (random.permutation(spec.samples) + random.random(spec.samples)) / spec.samples
+        columns[key] = [_scaled(float(share), low, high) for share in strata]
+    return [{key: column[i] for key, column in columns.items()} for i in range(spec.samples)]
+
+
+def _scaled(share: float, low: float, high: float) -> float | int:
+    """A value at a share of a range; whole numbers stay whole, both ends included."""
+    if isinstance(low, int) and isinstance(high, int):
+        return min(high, low + int(share * (high - low + 1)))
+    return low + share * (high - low)

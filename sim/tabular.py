@@ -1,0 +1,139 @@
+"""Rows of results: one flat row for a simulated point, and the Parquet files that hold them.
+
+A results file is written whole or not at all, says which version of these rows it holds, and is checked when read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwmodels.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["RESULTS_VERSION", "check_target", "flat", "need", "read_results", "stamp", "write_parquet", "write_text"]
+
+#: Changes whenever a column of the results files changes its meaning.
+RESULTS_VERSION = 1
+SKIPPED = ("wall_s", "models", "scenario")  # not a property of the point, or not a scalar
+
+
+def need(module: str, extra: str) -> Any:
+    """Import an optional package, or say which extra to install.
+
+    Raises :class:`InputError` where it is missing.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise InputError(module.split(".")[0], "not installed", f"pip install 'edgetpusim[{extra}]'") from None
+
+
+def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the summary of a run as one flat row: options first, then scalars, nested keys joined by ``_``.
+
+    Pairs (intervals) become ``..._lo`` and ``..._hi``; warnings one text; the wall time is left out, so that a row
+    depends on nothing but its point.
+    """
+    row: dict[str, Any] = dict(summary.get("scenario", {}))
+    for key, value in summary.items():
+        if key not in SKIPPED:
+            row.update(_flat(key, value))
+    return row
+
+
+def _flat(key: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(f"{key}_{name}", inner)
+    elif isinstance(value, list) and key == "warnings":
+        yield key, "; ".join(value)
+    elif isinstance(value, list | tuple):
+        yield from zip((f"{key}_lo", f"{key}_hi"), value, strict=True)
+    else:
+        yield key, value
+
+
+def stamp() -> dict[str, Any]:
+    """The columns that say which program and which meaning of the columns made a row."""
+    return {"edgetpusim_version": version("edgetpusim"), "results_version": RESULTS_VERSION}
+
+
+def check_target(path: Path) -> None:
+    """Raise :class:`InputError` unless a file can be written at ``path``."""
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(str(path), "no place to write a file", "a file in a folder that exists and can be written")
+
+
+def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as Parquet: to a temporary name, then renamed. Missing cells are null.
+
+    Raises :class:`InputError` where the folder cannot be written.
+    """
+    write_frame(path, frame_of(rows))
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows as a frame, with the stamp's columns; the columns are in the order in which they first appear."""
+    pl = need("polars", "study")
+    marks = stamp()
+    return pl.DataFrame([{**row, **marks} for row in rows], infer_schema_length=None, strict=False)  # type: ignore[no-any-return]
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write a frame as Parquet, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        frame.write_parquet(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises :class:`InputError` where the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_results(path: Path) -> pl.DataFrame:
+    """Read a results file of this version.
+
+    Raises :class:`InputError` for a file that is missing, truncated, no results file, or of another version.
+    """
+    pl = need("polars", "study")
+    if not path.is_file():
+        raise InputError(str(path), "no such file", "a results file of edgetpusim sweep or study")
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError):
+        raise InputError(str(path), "truncated, or not Parquet", "a whole results file of sweep or study") from None
+    _check_version(path, frame)
+    return frame  # type: ignore[no-any-return]
+
+
+def _check_version(path: Path, frame: pl.DataFrame) -> None:
+    if "results_version" not in frame.columns:
+        raise InputError(str(path), "no results of edgetpusim", "a file written by edgetpusim sweep or study")
+    found = frame["results_version"].unique().to_list()
+    if found != [RESULTS_VERSION]:
+        raise InputError(str(path), f"results version {found}", f"version {RESULTS_VERSION}: run the sweep or study again")
