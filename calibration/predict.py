@@ -6,6 +6,7 @@ inference alone); throughput of several threads and power come from the simulato
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -19,12 +20,14 @@ from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.graph import LayerGraph
 from hwmodels.host import Host, load_host
 from hwmodels.link import Link, channel, load_link
+from hwmodels.parts import part_names
 from hwmodels.timing import StageTimes, stage_times
 from hwmodels.zoo import canonical_name, load_network
 
 __all__ = ["Conditions", "Parts", "Skip", "conditions", "network_of", "predict", "times_of"]
 
 DEFAULTS = {"link": "usb3", "host_id": "x86-desktop", "clock_id": "max"}
+KEPT = re.compile(r"max_detections?[_=](\d+)")  # said by the files of N. Tsukamoto
 FRAME = (1280, 720)  # the camera frame that --preprocess resize assumes
 
 
@@ -82,6 +85,8 @@ def conditions(row: Row) -> Conditions:
     clock_matters = row.link not in ("none", "pcie")
     wanted = [key for key in DEFAULTS if not getattr(row, key) and (key != "clock_id" or clock_matters)]
     values = {key: getattr(row, key) or default for key, default in DEFAULTS.items()}
+    if "(32bit)" in row.host and f"{values['host_id']}-32bit" in part_names("host"):
+        values["host_id"] += "-32bit"
     clock = "max" if values["link"] in ("none", "pcie") else values["clock_id"]
     return Conditions(
         values["link"], values["host_id"], clock,
@@ -111,11 +116,30 @@ def network_named(candidates: tuple[str, ...]) -> LayerGraph | None:
 
 
 def network_of(row: Row, model: str = "") -> LayerGraph:
-    """Return a row's network. Raises :class:`Skip` where it is neither in the zoo nor generated."""
-    graph = network_named(tuple(name_candidates(row, model or row.model)))
+    """Return a row's network, its post-processing as the conditions say.
+
+    Raises :class:`Skip` where it is neither in the zoo nor generated.
+    """
+    names = name_candidates(row, model or row.model)
+    graph = None
+    if "no postprocess" in row.conditions:
+        graph = network_named(tuple(f"{name}_no_postprocess" for name in names))
+    graph = graph or network_named(tuple(names))
     if graph is None:
         raise Skip("network not in the zoo" if row.model else "no network")
-    return graph
+    kept = KEPT.search(f"{row.conditions} {row.citation}")
+    return keeping(graph, int(kept[1])) if kept else graph
+
+
+@lru_cache(maxsize=256)
+def keeping(graph: LayerGraph, kept: int) -> LayerGraph:
+    """Return a detection network whose post-processing keeps so many detections."""
+    layers = tuple(
+        replace(layer, outputs=tuple(replace(t, shape=(1, kept, *t.shape[2:])) for t in layer.outputs))
+        if layer.op == "TFLite_Detection_PostProcess" else layer
+        for layer in graph.layers
+    )  # fmt: skip
+    return replace(graph, layers=layers)
 
 
 def canonical(row: Row) -> str:
@@ -125,24 +149,6 @@ def canonical(row: Row) -> str:
         graph = network_named(tuple(name_candidates(row, model)))
         names.append(graph.name if graph else canonical_name(model))
     return "+".join(names)
-
-
-@lru_cache(maxsize=4096)
-def _compiled(name: str, key: str, holder: _Holder) -> Executable:
-    return compile_graph(load_network(name), holder.part, key)
-
-
-class _Holder:
-    """An accelerator as a cache key: parts with changed numbers are different objects."""
-
-    def __init__(self, part: Accelerator) -> None:
-        self.part = part
-
-    def __hash__(self) -> int:
-        return hash(repr(self.part))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Holder) and other.part == self.part
 
 
 def executable_of(row: Row, parts: Parts, model: str = "") -> Executable:

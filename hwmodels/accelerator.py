@@ -34,6 +34,7 @@ class Accelerator(Part):
     conv_cycles_per_step: float
     partial_sum_factor: float
     drain_cycles_per_output: float
+    dense_cycles_per_step: float
     depthwise_cycles_per_tap: float
     pool_cycles_per_tap: float
     elementwise_cycles_per_element: float

@@ -14,7 +14,7 @@ from math import ceil, prod
 from hwmodels.accelerator import Accelerator, activation_bytes_per_tile
 from hwmodels.graph import Layer
 
-__all__ = ["OP_COSTS", "Cost", "OpCost", "layer_cost", "stream_passes"]
+__all__ = ["OP_COSTS", "Cost", "OpCost", "layer_cost", "stream_class", "stream_passes"]
 
 WAYS = 4  # bytes of a narrow-memory word: channels are padded to it
 LANES = 16  # output lanes that drain together
@@ -109,13 +109,14 @@ def reduction(layer: Layer, accelerator: Accelerator) -> float:
 
 
 def fully_connected(layer: Layer, accelerator: Accelerator) -> float:
-    """Fully connected: each tile reads its own weights; ceil(N/lanes) ceil(K/4) cycles."""
+    """Fully connected: every tile reads the weights of its own outputs, a part of a row in a cycle."""
     if not layer.weights:
         return 0.0
     outputs, inputs = layer.weights[0].shape[0], layer.weights[0].shape[-1]
     rows = prod(layer.output.shape[:-1])
     lanes = accelerator.tiles * accelerator.cells_per_tile
-    return float(rows * ceil(outputs / lanes) * ceil(inputs / accelerator.macs_per_cell))
+    steps = rows * ceil(outputs / lanes) * ceil(inputs / accelerator.macs_per_cell)
+    return accelerator.dense_cycles_per_step * steps
 
 
 def _elements(layer: Layer, accelerator: Accelerator) -> int:
@@ -186,13 +187,20 @@ def layer_cost(layer: Layer, accelerator: Accelerator) -> Cost:
     return Cost(cycles, macs, wide, narrow)
 
 
+def stream_class(layer: Layer, accelerator: Accelerator) -> int:
+    """Line of the part's table of passes that a streamed layer falls into, counted from 1 (0: not a convolution)."""
+    if layer.op not in ("CONV_2D", "TRANSPOSE_CONV"):
+        return 0
+    tile_bytes = activation_bytes_per_tile(layer, accelerator)
+    limits = [limit for limit, _ in accelerator.stream_passes]
+    return next((line for line, limit in enumerate(limits, 1) if tile_bytes <= limit), len(limits))
+
+
 def stream_passes(layer: Layer, accelerator: Accelerator) -> float:
     """How often a streamed layer's parameters cross the link in one inference.
 
     Once while inputs and outputs fit a tile's narrow memory; beyond, once per band of positions that does
     (device-model.md: regimes of the streamed convolution sweep; the part's table of tile bytes and passes).
     """
-    tile_bytes = activation_bytes_per_tile(layer, accelerator)
-    if layer.op not in ("CONV_2D", "TRANSPOSE_CONV"):
-        return 1.0
-    return next((passes for limit, passes in accelerator.stream_passes if tile_bytes <= limit), 1.0)
+    line = stream_class(layer, accelerator)
+    return accelerator.stream_passes[line - 1][1] if line else 1.0

@@ -1,0 +1,155 @@
+"""The closed form of one inference for many measurement rows at once: what the fit evaluates thousands of times.
+
+Same arithmetic as :mod:`hwmodels.timing` without the rounding to whole nanoseconds (a test holds both together):
+a layer is costed once however many networks hold it, and only cycles and rates change between evaluations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.data import Row
+from calibration.predict import Conditions, Parts, conditions, executable_of, network_of, times_of
+from hwmodels.accelerator import Accelerator
+from hwmodels.compiler import cocompile
+from hwmodels.executable import Executable
+from hwmodels.graph import Layer
+from hwmodels.opcost import layer_cost, stream_class
+from hwmodels.timing import CpuStage
+
+__all__ = ["Bus", "Evaluator", "bus_of"]
+
+Array = NDArray[np.float64]
+BUS_KEYS = ("out_bytes_per_s", "in_bytes_per_s", "floor_ns", "instruction_ns_per_byte")
+
+
+@dataclass(frozen=True, order=True)
+class Bus:
+    """A link as one host drives it; a source that states no host has one of its own."""
+
+    host: str
+    link: str
+
+
+def bus_of(row: Row) -> Bus:
+    """Return the bus a row was measured on."""
+    setup = conditions(row)
+    return Bus(f"?{row.source_id}" if "host_id" in setup.assumed else setup.host, setup.link)
+
+
+@dataclass
+class _Tables:
+    """Flat tables over all rows: one entry for each layer of each program of each row."""
+
+    layers: dict[tuple[object, ...], int] = field(default_factory=dict)
+    unique: list[Layer] = field(default_factory=list)
+    row: list[int] = field(default_factory=list)
+    layer: list[int] = field(default_factory=list)
+    streamed: list[int] = field(default_factory=list)
+    passes: list[int] = field(default_factory=list)
+
+    def number(self, layer: Layer) -> int:
+        """Number of a layer among those of different cost."""
+        key = _signature(layer)
+        if key not in self.layers:
+            self.layers[key] = len(self.unique)
+            self.unique.append(layer)
+        return self.layers[key]
+
+
+def _signature(layer: Layer) -> tuple[object, ...]:
+    shapes = tuple(t.shape for t in (*layer.inputs, *layer.outputs, *layer.weights))
+    return layer.op, shapes, layer.kernel, layer.stride, layer.dilation
+
+
+class Evaluator:
+    """Predicted times (ms) of measurement rows as a function of cycle costs, passes and bus numbers.
+
+    ``rows`` must be invoke latencies or alternating pairs on an accelerator whose network is known.
+    """
+
+    def __init__(self, rows: Sequence[Row], parts: Parts) -> None:
+        self.rows, self.parts = list(rows), parts
+        self.accelerator = parts.accelerator()
+        self.buses = sorted({bus_of(row) for row in rows})
+        self.bus = np.array([self.buses.index(bus_of(row)) for row in rows])
+        self._tables = _Tables()
+        self._out_bytes, self._in_bytes, self._instructions, self._floors, self._fixed_ms = np.zeros((5, len(rows)))
+        self.clock_hz = np.array([self.accelerator.at_clock(conditions(r).clock, conditions(r).link) for r in rows])
+        for number, row in enumerate(rows):
+            for executable, is_loaded in programs(row, parts):
+                self._add(number, row, executable, is_loaded)
+        self._memory: tuple[Accelerator, Array] | None = None
+
+    def _add(self, number: int, row: Row, executable: Executable, is_loaded: bool) -> None:
+        times = times_of(executable, row, self.parts)
+        self._fixed_ms[number] += times.python_ns / 1e6
+        for stage in times.stages:
+            if isinstance(stage, CpuStage):
+                self._fixed_ms[number] += stage.invoke_ns / 1e6
+                continue
+            self._fixed_ms[number] += stage.copy_ns / 1e6
+            loaded = 0 if is_loaded else stage.load_bytes
+            self._out_bytes[number] += stage.instruction_bytes + stage.input_bytes + loaded
+            self._instructions[number] += stage.instruction_bytes
+            self._in_bytes[number] += stage.output_bytes
+            self._floors[number] += 1
+        self._add_layers(number, executable)
+
+    def _add_layers(self, number: int, executable: Executable) -> None:
+        tables = self._tables
+        for segment in executable.tpu_segments:
+            for plan in segment.plans:
+                tables.row.append(number)
+                tables.layer.append(tables.number(plan.layer))
+                tables.streamed.append(0 if plan.cached else plan.blob_bytes)
+                tables.passes.append(stream_class(plan.layer, self.accelerator))
+
+    @cached_property
+    def _flat(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array, NDArray[np.int64]]:
+        t = self._tables
+        return np.array(t.row), np.array(t.layer), np.array(t.streamed, float), np.array(t.passes)
+
+    def cycles(self, accelerator: Accelerator) -> Array:
+        """Cycles of every different layer."""
+        plain = replace(accelerator, quantities={}, stream_passes=())
+        if self._memory is None or self._memory[0] != plain:
+            costs = [layer_cost(layer, accelerator).cycles for layer in self._tables.unique]
+            self._memory = plain, np.array(costs)
+        return self._memory[1]
+
+    def predict_ms(self, accelerator: Accelerator, buses: Array) -> Array:
+        """Times of all rows; ``buses`` has a line for each bus: out and in (bytes/s), floor (ns), ns per instruction byte."""
+        out, inward, floor, extra = buses[self.bus].T
+        sent = self._out_bytes / out + self._in_bytes / inward
+        host = self._floors * floor + self._instructions * extra
+        return self._fixed_ms + sent * 1e3 + host / 1e6 + self._program_ms(accelerator, out)
+
+    def host_share(self, measured_ms: Array) -> Array:
+        """Share of each measured time that CPU operators and copies account for (at most 1)."""
+        return np.minimum(1.0, self._fixed_ms / measured_ms)
+
+    def _program_ms(self, accelerator: Accelerator, out: Array) -> Array:
+        row, layer, streamed, passes = self._flat
+        compute = self.cycles(accelerator)[layer] / self.clock_hz[row]
+        repeats = np.array([1.0, *(number for _, number in accelerator.stream_passes)])
+        seconds = np.maximum(compute, streamed * repeats[passes] / out[row])
+        return np.bincount(row, seconds, len(self.rows)) * 1e3
+
+
+def programs(row: Row, parts: Parts) -> list[tuple[Executable, bool]]:
+    """What one measured time consists of: executables, and whether their parameters are on the chip already."""
+    if row.metric != "alternating_pair_latency_ms":
+        return [(executable_of(row, parts), row.metric != "first_inference_ms")]
+    models = row.model.split("+")
+    if row.mode == "cocompiled":
+        graphs = [network_of(row, model) for model in models]
+        return [(e, True) for e in cocompile(graphs, parts.accelerator(), conditions(row).compiler)]
+    return [(executable_of(row, parts, model), False) for model in models]
+
+

@@ -1,0 +1,232 @@
+"""The calibration problem: which numbers are free within which ranges, which rows they must explain, how well.
+
+All free numbers are positive and fitted as logarithms. A prior is a range: half a width away from its middle counts as
+one standard error. Residuals are logarithms of predicted over measured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.data import FOLDER, Row, read_table, trust_of
+from calibration.fastpath import BUS_KEYS, Bus, Evaluator
+from calibration.predict import Parts, Skip, canonical, executable_of, source_table
+from hwmodels.accelerator import Accelerator
+from hwmodels.errors import InputError
+from hwmodels.link import channel
+
+__all__ = ["Number", "Problem", "block_of", "fit_rows", "sigma_of"]
+
+Array = NDArray[np.float64]
+FITTED_METRICS = ("invoke_latency_ms", "alternating_pair_latency_ms")
+TRUST_SIGMA = {"A": 0.05, "B": 0.08, "C": 0.25, "": 0.05}
+CLOCK_PAIR_SIGMA = 0.05
+HOST_SIGMA = 0.3  # relative uncertainty of the host's own work
+CROWD = 30  # rows of one source beyond which its weight no longer grows
+SWEEP = re.compile(r"(conv5x3x3|conv7x7|fc5|dense_u|dense|stride|padding_stride|padding|baseline_io|depthwise_k5)_")
+
+
+@dataclass(frozen=True)
+class Number:
+    """One free number: the part and key it belongs to and its prior range."""
+
+    kind: str
+    part: str
+    key: str
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        """Logarithm of the range's (geometric) middle."""
+        return (log(self.low) + log(self.high)) / 2
+
+    @property
+    def half_width(self) -> float:
+        """Half of the range's logarithmic width."""
+        return (log(self.high) - log(self.low)) / 2
+
+    @property
+    def label(self) -> str:
+        """How the number is called in reports."""
+        return self.key if self.kind == "accelerator" else f"{self.part}: {self.key}"
+
+
+@cache
+def priors() -> tuple[tuple[str, str, str, float, float], ...]:
+    """The prior ranges of ``priors.csv``; later lines are more special."""
+    _, records = read_table(FOLDER / "priors.csv")
+    return tuple((r["kind"], r["part"], r["key"], float(r["low"]), float(r["high"])) for _, r in records)
+
+
+def prior_of(kind: str, part: str, key: str) -> tuple[float, float] | None:
+    """Return the range of a number, or None where it is not free."""
+    found = [(low, high) for k, p, name, low, high in priors() if k == kind and name == key and fnmatchcase(part, p)]
+    return found[-1] if found else None
+
+
+def sigma_of(row: Row) -> float:
+    """Relative standard error that a row is believed to: by its source's trust, wider where it was rounded."""
+    given = source_table().get(row.source_id, {}).get("sigma")
+    sigma = float(given) if given else TRUST_SIGMA[trust_of(row.source_id)]
+    digits = 0.3 if row.value >= 1 and float(row.value).is_integer() else 0.0
+    return float(np.hypot(sigma, digits / row.value))
+
+
+def fit_rows(rows: Sequence[Row], parts: Parts) -> list[Row]:
+    """Rows that the fit explains: single-inference latencies on an accelerator, unflagged, of known networks, once each."""
+    kept: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        if _is_fitted(row) and _is_known(row, parts):
+            kept.setdefault((canonical(row), row.link, row.host_id, row.clock_id, row.mode, row.value), row)
+    return list(kept.values())
+
+
+def _is_fitted(row: Row) -> bool:
+    alone = row.threads == row.accelerators == 1 and row.mode in ("single", "cocompiled") and row.batch == 1
+    source = source_table().get(row.source_id)
+    is_trusted = source is None or bool(source["sigma"])
+    return row.metric in FITTED_METRICS and row.link != "none" and alone and is_trusted and not row.flag and row.value > 0
+
+
+def _is_known(row: Row, parts: Parts) -> bool:
+    try:
+        return all(executable_of(row, parts, model).tpu_segments for model in row.model.split("+"))
+    except (Skip, InputError):
+        return False
+
+
+def block_of(row: Row, parts: Parts) -> str:
+    """What leaves the fit together: a network under all its names; of a sweep a whole cached or streamed regime."""
+    match = SWEEP.match(row.model)
+    if not match:
+        return canonical(row)
+    try:
+        executable = executable_of(row, parts)
+    except (Skip, InputError):
+        return match[1]
+    streams = any(not plan.cached for plan in executable.plans if not plan.reason and plan.blob_bytes)
+    spills = match[1] == "depthwise_k5" and int(row.model.rpartition("c")[2]) > 224
+    return f"{match[1]} {'streamed' if streams else 'spilled' if spills else 'cached'}"
+
+
+class Problem:
+    """Rows, free numbers and residuals of one calibration."""
+
+    def __init__(self, rows: Sequence[Row], parts: Parts) -> None:
+        self.rows, self.parts = list(rows), parts
+        self.evaluator = Evaluator(rows, parts)
+        self.accelerator = parts.accelerator()
+        self.numbers = self._numbers()
+        self.measured = np.array([row.value for row in rows])
+        self.weights = _weights(rows, self.evaluator.host_share(self.measured))
+        self.pairs = _clock_pairs(rows)
+
+    def _numbers(self) -> list[Number]:
+        numbers = [Number(kind, self.accelerator.name, key, low, high) for kind, _, key, low, high in priors() if kind == "accelerator"]
+        for bus in self.evaluator.buses:
+            for key in BUS_KEYS:
+                found = prior_of("host", bus.host, f"{bus.link}_{key}")
+                numbers += [Number("host", bus.host, f"{bus.link}_{key}", *found)] if found else []
+        return numbers
+
+    def start(self) -> Array:
+        """Logarithms of the parts' present numbers, moved into the prior ranges."""
+        values = [self._present(number) for number in self.numbers]
+        inside = [min(max(v, n.low), n.high) for v, n in zip(values, self.numbers, strict=True)]
+        return np.log(inside)
+
+    def _present(self, number: Number) -> float:
+        if number.kind == "accelerator":
+            return accelerator_number(self.accelerator, number.key)
+        try:
+            return float(getattr(self.parts.host(number.part.lstrip("?")), number.key)) or np.exp(number.middle)
+        except InputError:
+            return float(np.exp(number.middle))
+
+    def unpack(self, x: Array) -> tuple[Accelerator, Array]:
+        """Return the accelerator and the table of buses that a vector of logarithms stands for."""
+        values = np.exp(x)
+        accelerator = self.accelerator
+        table = np.array([self._fixed(bus) for bus in self.evaluator.buses])
+        changes: dict[str, float] = {}
+        for number, value in zip(self.numbers, values, strict=True):
+            if number.kind == "accelerator":
+                changes[number.key] = float(value)
+                continue
+            line = next(i for i, bus in enumerate(self.evaluator.buses) if bus.host == number.part and number.key.startswith(f"{bus.link}_"))
+            table[line, BUS_KEYS.index(number.key.partition("_")[2])] = value
+        return changed_accelerator(accelerator, changes), table
+
+    def _fixed(self, bus: Bus) -> tuple[float, float, float, float]:
+        host = self.parts.host("x86-desktop" if bus.host.startswith("?") else bus.host)
+        line = channel(self.parts.link(bus.link), host)
+        return line.out_bytes_per_s, line.in_bytes_per_s, line.floor_ns, line.instruction_ns_per_byte
+
+    def predict_ms(self, x: Array) -> Array:
+        """Predicted times of all rows."""
+        return self.evaluator.predict_ms(*self.unpack(x))
+
+    def data_residuals(self, x: Array) -> Array:
+        """Weighted logarithmic residuals of the rows, then of the clock pairs."""
+        predicted = self.predict_ms(x)
+        rows = np.log(predicted / self.measured) * self.weights
+        pairs = [self._pair(predicted, slow, fast) for slow, fast in self.pairs]
+        return np.concatenate([rows, pairs])
+
+    def _pair(self, predicted: Array, slow: int, fast: int) -> float:
+        measured = self.measured[slow] - self.measured[fast]
+        rounding = 0.4 / measured if float(self.measured[slow]).is_integer() else 0.0
+        ratio = max(1e-3, predicted[slow] - predicted[fast]) / measured
+        return float(np.log(ratio) / np.hypot(CLOCK_PAIR_SIGMA, rounding))
+
+    def prior_residuals(self, x: Array) -> Array:
+        """How far each number is from the middle of its range, in half widths."""
+        return np.array([(value - n.middle) / n.half_width for value, n in zip(x, self.numbers, strict=True)])
+
+
+def accelerator_number(accelerator: Accelerator, key: str) -> float:
+    """A number of the accelerator; ``stream_passes[2]`` is the second line of the table."""
+    name, _, line = key.rstrip("]").partition("[")
+    value = getattr(accelerator, name)
+    return float(value[int(line) - 1][1] if line else value)
+
+
+def changed_accelerator(accelerator: Accelerator, changes: dict[str, float]) -> Accelerator:
+    """Return the accelerator with numbers replaced."""
+    plain = {key: value for key, value in changes.items() if "[" not in key}
+    table = [list(line) for line in accelerator.stream_passes]
+    for key, value in changes.items():
+        if "[" in key:
+            table[int(key.rstrip("]").partition("[")[2]) - 1][1] = value
+    return replace(accelerator, stream_passes=tuple((a, b) for a, b in table), **plain)  # type: ignore[arg-type]
+
+
+def _weights(rows: Sequence[Row], host_share: Array) -> Array:
+    """One over the standard error, CPU operators' uncertainty included; a source counts as CROWD rows at most."""
+    counts: dict[str, int] = defaultdict(int)
+    for row in rows:
+        counts[row.source_id] += 1
+    crowd = np.array([min(1.0, (CROWD / counts[row.source_id]) ** 0.5) for row in rows])
+    return crowd / np.hypot([sigma_of(row) for row in rows], HOST_SIGMA * host_share)
+
+
+def _clock_pairs(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Rows of one network, host and source at both clocks: their difference holds no host time."""
+    found: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
+    for number, row in enumerate(rows):
+        if row.clock_id:
+            found[row.source_id, row.host_id, row.link, canonical(row)].setdefault(row.clock_id, number)
+    both = [(d["std"], d["max"]) for d in found.values() if {"std", "max"} <= set(d)]
+    return [(slow, fast) for slow, fast in both if rows[slow].value > 1.1 * rows[fast].value]
+
+
