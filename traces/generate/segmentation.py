@@ -1,4 +1,4 @@
-"""All segmentation networks; here DeepLab v3, U-Net and an FPN, on MobileNet v2 where the source says so."""
+"""All segmentation networks; here DeepLab v3, U-Net, FPN and FCN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from traces.generate import postprocess, realtime_segmentation
 from traces.generate.definition import Definition
-from traces.generate.dense_prediction import argmax, backbone_v2, conv_bn, image, layers, model, resize
+from traces.generate.dense_prediction import activate, argmax, backbone_v2, conv_bn, image, layers, model, resize
 
 __all__ = ["DEFINITIONS"]
 
@@ -89,6 +89,29 @@ def _seg_branch(x: Any, doublings: int, depth: int) -> Any:
     return x
 
 
+def _fcn_resnet_50(size: int, classes: int = PASCAL) -> Any:
+    """FCN head on a ResNet-50 whose last two stages are dilated (output stride 8)."""
+    x = image(size)
+    y = layers.MaxPooling2D(3, 2, padding="same")(conv_bn(x, 64, 7, 2, "relu"))
+    for filters, count, stride, rates in (
+        (64, 3, 1, (1, 1)),
+        (128, 4, 2, (1, 1)),
+        (256, 6, 1, (1, 2)),
+        (512, 3, 1, (2, 4)),
+    ):
+        for block in range(count):
+            y = _bottleneck(y, filters, stride if block == 0 else 1, rates[min(block, 1)])
+    y = conv_bn(y, 512, 3, act="relu")
+    return model(x, resize(layers.Conv2D(classes, 1)(y), size, size))
+
+
+def _bottleneck(x: Any, filters: int, stride: int, rate: int) -> Any:
+    y = conv_bn(conv_bn(x, filters, act="relu"), filters, 3, stride, "relu", dilation_rate=rate)
+    y = conv_bn(y, 4 * filters, act=None)
+    shortcut = x if x.shape[-1] == 4 * filters else conv_bn(x, 4 * filters, 1, stride, None)
+    return activate(layers.Add()([y, shortcut]), "relu")
+
+
 def _of(name: str, build: Callable[[], Any], architecture: str, variant: str, source: str, *hooks: Hook) -> Definition:
     return Definition(name, build, architecture.split("_")[0], architecture, variant, "segmentation", source, hooks)
 
@@ -112,6 +135,10 @@ DEFINITIONS = [
     _of(
         "fpn_mobilenet_v2_512", partial(_fpn_mobilenet_v2, 512), "fpn_mobilenet_v2", "512",
         "arXiv 1612.03144, 1901.02446",
+    ),
+    _of(
+        "fcn_resnet_50_520", partial(_fcn_resnet_50, 520), "fcn_resnet_50", "520",
+        "torchvision fcn_resnet50 without its auxiliary head; arXiv 1411.4038",
     ),
     *realtime_segmentation.DEFINITIONS,
 ]  # fmt: skip

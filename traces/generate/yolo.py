@@ -21,18 +21,18 @@ def _double(x: Any) -> Any:
 # Tiny-YOLO v3
 
 
-def _tiny_yolo_v3(size: int) -> Any:
+def _tiny_yolo_v3(size: int, act: str = "leaky") -> Any:
     """Tiny-YOLO v3: seven convolutions with max pooling, two scales of three anchors, raw maps as outputs."""
     x = image(size)
     y, route = x, x
     for filters in (16, 32, 64, 128, 256):
-        route = conv_bn(y, filters, 3, act="leaky")
+        route = conv_bn(y, filters, 3, act=act)
         y = layers.MaxPooling2D(2, 2, padding="same")(route)
-    y = layers.MaxPooling2D(2, 1, padding="same")(conv_bn(y, 512, 3, act="leaky"))
-    neck = conv_bn(conv_bn(y, 1024, 3, act="leaky"), 256, act="leaky")
-    coarse = _raw(conv_bn(neck, 512, 3, act="leaky"))
-    joined = layers.Concatenate()([_double(conv_bn(neck, 128, act="leaky")), route])
-    return model(x, [coarse, _raw(conv_bn(joined, 256, 3, act="leaky"))])
+    y = layers.MaxPooling2D(2, 1, padding="same")(conv_bn(y, 512, 3, act=act))
+    neck = conv_bn(conv_bn(y, 1024, 3, act=act), 256, act=act)
+    coarse = _raw(conv_bn(neck, 512, 3, act=act))
+    joined = layers.Concatenate()([_double(conv_bn(neck, 128, act=act)), route])
+    return model(x, [coarse, _raw(conv_bn(joined, 256, 3, act=act))])
 
 
 def _raw(x: Any) -> Any:
@@ -199,6 +199,13 @@ def _v8(letter: str, size: int, width: float) -> Definition:
 
 DEFINITIONS = [
     _of("tiny_yolo_v3_416", partial(_tiny_yolo_v3, 416), "tiny_yolo_v3", "416", "yolov3-tiny.cfg; arXiv 1804.02767"),
+    _of(
+        "tiny_yolo_v3_relu_416",
+        partial(_tiny_yolo_v3, 416, "relu"),
+        "tiny_yolo_v3",
+        "ReLU for the Edge TPU, 416",
+        "guichristmann/edge-tpu-tiny-yolo",
+    ),
     *[_v5("n", size, 0.25) for size in (320, 416, 640)],
     *[_v5("s", size, 0.5) for size in (96, 192, 224, 320, 416, 640)],
     *[_v8("n", size, 0.25) for size in (320, 512, 640)],
