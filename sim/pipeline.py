@@ -82,7 +82,7 @@ def stage(machine: Machine, thread: Thread, source: BoundedQueue, target: Bounde
     env = machine.env
     while True:
         request, started, queued = yield from source.get()
-        machine.recorder.waited(thread.component, State.WAIT, int(env.now) - queued)
+        machine.recorder.add(thread.component, State.WAIT, queued, int(env.now), request, thread.model, -1)
         yield from inference(machine, thread, request)
         full = target.put((request, started, int(env.now)))
         if full is not None:

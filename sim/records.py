@@ -16,7 +16,7 @@ __all__ = ["BREAKDOWN", "Recorder", "Span", "State"]
 
 
 class State(IntEnum):
-    """What a component is doing; the first twelve partition a request's latency."""
+    """What a component is doing: the first twelve partition a request's latency; INVOKE encloses those in between."""
 
     PREPROCESS = 0
     WAIT = 1
@@ -32,6 +32,7 @@ class State(IntEnum):
     GIL_WAIT = 11
     TRANSFER_OUT = 12
     TRANSFER_IN = 13
+    INVOKE = 14
 
 
 #: States that partition a request's latency, in the order of the JSON contract.
@@ -39,7 +40,10 @@ BREAKDOWN = tuple(State)[:12]
 
 
 class Span(NamedTuple):
-    """One component in one state: start and end in ns, for which request, model and segment, how many bytes."""
+    """One component in one state: start and end in ns, for which request, model and segment, how many bytes.
+
+    Segment -1 is the time in a queue before a thread takes the request.
+    """
 
     component: str
     state: State

@@ -71,7 +71,8 @@ class ThreadPool:
             event, start = simpy.Event(env), int(env.now)
             self.waiting.append(event)
             number = yield event
-            self.machine.recorder.waited(self.threads[number].component, State.WAIT, int(env.now) - start)
+            taker = self.threads[number]
+            self.machine.recorder.add(taker.component, State.WAIT, start, int(env.now), request, taker.model, -1)
         thread = self.threads[number]
         invoked = yield from inference(self.machine, thread, request)
         if self.waiting:

@@ -19,7 +19,8 @@ def spans_of(setup, inferences):
 
 
 def timeline(spans, component):
-    rows = [(s.state.name.lower(), s.start_ns, s.end_ns) for s in spans if s.component.startswith(component)]
+    own = (s for s in spans if s.component.startswith(component) and s.state is not State.INVOKE)
+    rows = [(s.state.name.lower(), s.start_ns, s.end_ns) for s in own]
     return sorted(rows, key=lambda row: row[1:])
 
 
