@@ -83,7 +83,7 @@ OTHER_PARTS = {
     ("edgetpu_api_ref", "raspberry-pi-3b"): "raspberry-pi-3b-32bit",
     ("edgetpu_api_ref", "raspberry-pi-4"): "raspberry-pi-4-32bit",
     ("ddps_58", "raspberry-pi-4"): "raspberry-pi-4-32bit",
-    ("softserve", "raspberry-pi-3b-plus"): "raspberry-pi-3b-plus-2019",
+    ("softserve", "raspberry-pi-3b-plus"): "raspberry-pi-3b-plus-32bit",
 }
 
 

@@ -90,9 +90,12 @@ def load_host(name_or_path: str) -> Host:
 
 
 def _conv_ns(layer: Layer, host: Host) -> float:
-    """Multiply-accumulates, and packing of every input and requantising of every output value."""
+    """Multiply-accumulates, and packing of every input that is read and requantising of every output value."""
     per_mac = host.conv_ns_per_mac if prod(layer.kernel) > 1 else host.pointwise_ns_per_mac or host.conv_ns_per_mac
-    return layer.macs * per_mac + (layer.input.n_elements + layer.output.n_elements) * host.conv_ns_per_element
+    height, width, channels = layer.output.hwc
+    read = min(layer.input.n_elements, height * width * prod(layer.kernel) * layer.input.hwc[2])
+    elements = read + height * width * channels
+    return layer.macs * per_mac + elements * host.conv_ns_per_element
 
 
 def _depthwise_ns(layer: Layer, host: Host) -> float:

@@ -189,6 +189,12 @@ def test_a_row_finds_the_part_of_its_word_size_and_kernels(row, part):
     assert host_part_of(row) == part
 
 
+def test_every_other_part_is_shipped():
+    from calibration.cpufit import OTHER_PARTS
+
+    assert set(OTHER_PARTS.values()) <= set(part_names("host"))
+
+
 def test_the_cpu_fit_predicts_what_made_its_rows():
     pytest.importorskip("scipy")
     from calibration.cpufit import CpuSample, fit_cpu, leave_one_out, predicted_ns
