@@ -33,6 +33,7 @@ FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
 MAX_RANDOM = 200_000
 MAX_ENDS = 4096
+ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
 SETTLED = 0.005  # relative width of the interval at which a run without a period stops
 
@@ -217,6 +218,7 @@ class Run:
         """Whether a closed loop without a short period has been measured well enough."""
         if not self._is_closed() or self.completions < MAX_PERIODIC:
             return False
+        self.opened.flush()
         low, high = batch_means_interval(self.opened.ends_ns)
         return bool(high - low <= SETTLED * low) and not self.setup.scenario.inferences
 
@@ -238,20 +240,31 @@ class _Mark:
         self.core_ns, self.gil_ns = machine.cores.busy_ns, _gil_busy(machine)
         self.latency = [LatencyCounts() for _ in range(models)]
         self.invoke = LatencyCounts()
+        self.rows: list[tuple[int, int, int, int]] = []
         self.ends_ns, self.every, self.count = [now], 1, 0
 
     def add(self, now: int, model: int, latency_ns: int, invoked_ns: int) -> None:
-        """Count a completion; its time is kept thinned out, so that memory stays flat."""
-        self.latency[model].add(latency_ns)
-        self.invoke.add(invoked_ns)
-        self.count += 1
-        if self.count % self.every == 0:
-            self.ends_ns.append(now)
-            if len(self.ends_ns) > MAX_ENDS:
-                self.ends_ns, self.every = self.ends_ns[::2], 2 * self.every
+        """Note a completion; rows are counted a thousand at a time."""
+        self.rows.append((now, model, latency_ns, invoked_ns))
+        if len(self.rows) >= ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Count the rows; times of completion are kept thinned out, so that memory stays flat."""
+        for model, counts in enumerate(self.latency):
+            counts.extend([row[2] for row in self.rows if row[1] == model])
+        self.invoke.extend([row[3] for row in self.rows])
+        for now, *_ in self.rows:
+            self.count += 1
+            if self.count % self.every == 0:
+                self.ends_ns.append(now)
+        self.rows.clear()
+        while len(self.ends_ns) > MAX_ENDS:
+            self.ends_ns, self.every = self.ends_ns[::2], 2 * self.every
 
     def window(self, now: int, recorder: Recorder, machine: Machine, run: Run) -> Window:
         """Close the window."""
+        self.flush()
         low, high = batch_means_interval(self.ends_ns)
         time_ns, n_bytes = recorder.totals()
         return Window(

@@ -12,8 +12,6 @@ from sim.accelerator import Lock
 
 __all__ = ["Cores", "Gil"]
 
-Steps = Generator[Any, Any, None]
-
 
 class Cores:
     """CPU cores that serve bursts of known length first come, first served, in slices of a quantum.
@@ -38,16 +36,17 @@ class Cores:
         heapreplace(self.free_ns, start + work_ns)
         return start + work_ns
 
-    def run(self, env: simpy.Environment, work_ns: int, count: int = 1) -> Steps:
-        """Run a burst to its end on ``count`` cores at once, slice by slice."""
+    def run(self, env: simpy.Environment, now_ns: int, work_ns: int, count: int = 1) -> Generator[Any, Any, int]:
+        """Run a burst on ``count`` cores at once, slice by slice; return when it ends (ns)."""
         while work_ns > 0:
             part = work_ns if work_ns < self.quantum_ns else self.quantum_ns
-            now = int(env.now)
-            end = self.reserve(now, part)
+            end = self.reserve(now_ns, part)
             for _ in range(count - 1):
-                end = max(end, self.reserve(now, part))
-            yield env.timeout(end - now)
+                end = max(end, self.reserve(now_ns, part))
+            yield env.timeout(end - now_ns)
+            now_ns = end
             work_ns -= part
+        return now_ns
 
 
 class Gil:

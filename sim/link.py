@@ -22,21 +22,21 @@ class SharedLink:
         self.out_free_ns = 0
         self.in_free_ns = 0
 
-    def send(self, env: simpy.Environment, n_bytes: int, work_ns: int) -> Generator[Any, Any, None]:
-        """Send bytes to the accelerator; ``work_ns`` is the time with the bus to itself."""
-        if n_bytes <= self.chunk_bytes:
-            now = int(env.now)
-            start = self.out_free_ns if self.out_free_ns > now else now
-            self.out_free_ns = start + work_ns
-            yield env.timeout(self.out_free_ns - now)
-            return
-        chunks = -(-n_bytes // self.chunk_bytes)
+    def reserve(self, now_ns: int, work_ns: int) -> int:
+        """Take the bus towards the accelerator for one chunk; return when the transfer ends (ns)."""
+        start = self.out_free_ns if self.out_free_ns > now_ns else now_ns
+        self.out_free_ns = start + work_ns
+        return self.out_free_ns
+
+    def send(self, env: simpy.Environment, now_ns: int, n_bytes: int, work_ns: int) -> Generator[Any, Any, int]:
+        """Send bytes to the accelerator, ``work_ns`` with the bus to itself; return when the last one is there."""
+        chunks = 1 if n_bytes <= self.chunk_bytes else -(-n_bytes // self.chunk_bytes)
         for chunk in range(chunks):
             part = work_ns * (chunk + 1) // chunks - work_ns * chunk // chunks
-            now = int(env.now)
-            start = self.out_free_ns if self.out_free_ns > now else now
-            self.out_free_ns = start + part
-            yield env.timeout(self.out_free_ns - now)
+            end = self.reserve(now_ns, part)
+            yield env.timeout(end - now_ns)
+            now_ns = end
+        return now_ns
 
     def receive(self, now_ns: int, work_ns: int) -> int:
         """Take the bus towards the host; return when the transfer ends (ns)."""

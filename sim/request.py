@@ -59,7 +59,7 @@ def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, 
     env = machine.env
     accelerator = machine.dispatch(machine.accelerators, thread)
     accelerator.in_use += 1
-    network = thread.networks[accelerator.number]
+    network, gil = thread.networks[accelerator.number], thread.gil
     if network.preprocess_ns:
         yield from python(machine, thread, State.PREPROCESS, network.preprocess_ns, request)
     called_ns = env.now
@@ -68,9 +68,14 @@ def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, 
             yield from accelerate(machine, thread, accelerator, network.token, stage, request, segment)
         else:
             yield from cpu_operators(machine, thread, stage, request, segment)
-    if network.python_ns:
+    if gil is None:
         yield from python(machine, thread, State.HOST_COPY, network.python_ns, request)
+    else:
+        yield from python_locked(machine, thread, gil, State.HOST_COPY, network.python_ns, request)
     invoked_ns = int(env.now - called_ns)
+    if machine.recorder.sink is not None:
+        span = machine.recorder.span
+        span(thread.component, State.INVOKE, int(called_ns), int(env.now), request, thread.model, 0, 0)
     if network.postprocess_ns:
         yield from python(machine, thread, State.POSTPROCESS, network.postprocess_ns, request)
     accelerator.in_use -= 1
@@ -81,33 +86,34 @@ def python(machine: Machine, thread: Thread, state: State, work_ns: int, request
     """Compute in Python: a share of it holds the GIL, the rest is native code that lets go of it."""
     env, gil = machine.env, thread.gil
     if gil is not None:
-        locked_ns = work_ns if state is State.HOST_COPY else round(work_ns * machine.gil_share)
+        locked_ns = round(work_ns * machine.gil_share)
         yield from python_locked(machine, thread, gil, state, locked_ns, request)
         work_ns -= locked_ns
         if not work_ns:
             return
     start = int(env.now)
-    yield from machine.cores.run(env, work_ns)
-    machine.recorder.add(thread.component, state, start, int(env.now), request, thread.model)
+    end = yield from machine.cores.run(env, start, work_ns)
+    machine.recorder.add(thread.component, state, start, end, request, thread.model)
 
 
 def python_locked(machine: Machine, thread: Thread, gil: Gil, state: State, work_ns: int, request: int) -> Steps:
     """Hold the GIL and a core; after a switch interval let another waiting Python thread in."""
     env, cores, add = machine.env, machine.cores, machine.recorder.add
     while work_ns > 0:
-        start = int(env.now)
+        start = granted = int(env.now)
         waiting = gil.acquire(thread)
         if waiting is not None:
             yield waiting
+            granted = int(env.now)
         if gil.busy_threads:
             yield env.timeout(gil.handover_ns)
-        granted = int(env.now)
-        part = min(work_ns, gil.interval_ns)
-        if part <= cores.quantum_ns:
-            yield env.timeout(cores.reserve(granted, part) - granted)
+            granted += gil.handover_ns
+        part = work_ns if work_ns < gil.interval_ns else gil.interval_ns
+        if part <= cores.quantum_ns:  # the common case, without a generator of its own
+            end = cores.reserve(granted, part)
+            yield env.timeout(end - granted)
         else:
-            yield from cores.run(env, part)
-        end = int(env.now)
+            end = yield from cores.run(env, granted, part)
         gil.busy_ns += end - granted
         gil.release()
         if granted > start:
@@ -119,8 +125,8 @@ def python_locked(machine: Machine, thread: Thread, gil: Gil, state: State, work
 def cpu_operators(machine: Machine, thread: Thread, stage: CpuStage, request: int, segment: int) -> Steps:
     """Run the operators that do not map to the accelerator, inside invoke() and outside its lock."""
     start = int(machine.env.now)
-    yield from machine.cores.run(machine.env, stage.ops_ns, machine.num_threads)
-    machine.recorder.add(thread.component, State.CPU_OPS, start, int(machine.env.now), request, thread.model, segment)
+    end = yield from machine.cores.run(machine.env, start, stage.ops_ns, machine.num_threads)
+    machine.recorder.add(thread.component, State.CPU_OPS, start, end, request, thread.model, segment)
 
 
 def accelerate(
@@ -150,11 +156,9 @@ def accelerate(
     if recorder.sink is not None:
         show_pass(recorder, thread, accelerator, stage, request, segment, (held, sent, computed, end))
     if stage.copy_ns:
-        if stage.copy_ns <= cores.quantum_ns:
-            yield env.timeout(cores.reserve(end, stage.copy_ns) - end)
-        else:
-            yield from cores.run(env, stage.copy_ns)
-        recorder.add(thread.component, State.HOST_COPY, end, int(env.now), request, thread.model, segment)
+        copied = cores.reserve(end, stage.copy_ns)
+        yield env.timeout(copied - end)
+        recorder.add(thread.component, State.HOST_COPY, end, copied, request, thread.model, segment)
 
 
 def over_shared_link(
@@ -166,19 +170,22 @@ def over_shared_link(
     """
     env, link = machine.env, accelerator.link
     yield env.timeout(dispatched - held)
-    yield from link.send(env, stage.instruction_bytes + stage.input_bytes, stage.send_ns)
-    sent = int(env.now)
+    if stage.instruction_bytes + stage.input_bytes <= link.chunk_bytes:
+        sent = now = link.reserve(dispatched, stage.send_ns)
+        yield env.timeout(now - dispatched)
+    else:
+        n_bytes = stage.instruction_bytes + stage.input_bytes
+        sent = now = yield from link.send(env, dispatched, n_bytes, stage.send_ns)
     for step in stage.steps:
-        start = int(env.now)
+        computed = now + step.compute_ns
         if step.streamed_bytes:
-            yield from link.send(env, step.streamed_bytes, step.parameters_ns)
-        left = start + step.compute_ns - int(env.now)
-        if left > 0:
-            yield env.timeout(left)
-    computed = int(env.now)
-    end = link.receive(computed, stage.output_ns)
-    yield env.timeout(end - computed)
-    return sent, computed, end
+            now = yield from link.send(env, now, step.streamed_bytes, step.parameters_ns)
+        if computed > now:
+            yield env.timeout(computed - now)
+            now = computed
+    end = link.receive(now, stage.output_ns)
+    yield env.timeout(end - now)
+    return sent, now, end
 
 
 def load_parameters(
@@ -186,9 +193,9 @@ def load_parameters(
 ) -> Steps:
     """Send a network's cached parameters, before its inference and under the same lock."""
     env, add = machine.env, machine.recorder.add
-    start = int(env.now)
-    yield from accelerator.link.send(env, stage.load_bytes, stage.load_ns)
-    end, n_bytes, sent = int(env.now), stage.load_bytes, int(env.now) - stage.load_ns
+    start, n_bytes = int(env.now), stage.load_bytes
+    end = yield from accelerator.link.send(env, start, n_bytes, stage.load_ns)
+    sent = end - stage.load_ns
     add(accelerator.component, State.LOAD_PARAMETERS, start, end, request, thread.model, segment, n_bytes)
     add(accelerator.link_component, State.TRANSFER_OUT, sent, end, request, thread.model, segment, n_bytes)
 

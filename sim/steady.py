@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from statistics import fmean, stdev
 
 __all__ = ["LatencyCounts", "batch_means_interval", "period"]
@@ -33,16 +34,21 @@ class LatencyCounts:
         self.rounded = False
 
     def add(self, latency_ns: int, times: int = 1) -> None:
-        """Count a latency."""
+        """Count one latency a number of times."""
         self.sum_ns += latency_ns * times
         self.n += times
         self.counts[_four_digits(latency_ns) if self.rounded else latency_ns] += times
+
+    def extend(self, latencies_ns: Sequence[int]) -> None:
+        """Count many latencies at once."""
+        self.sum_ns += sum(latencies_ns)
+        self.n += len(latencies_ns)
+        self.counts.update(map(_four_digits, latencies_ns) if self.rounded else latencies_ns)
         if not self.rounded and len(self.counts) > EXACT_VALUES:
             self.rounded = True
-            rounded: Counter[int] = Counter()
-            for value, count in self.counts.items():
-                rounded[_four_digits(value)] += count
-            self.counts = rounded
+            exact, self.counts = self.counts, Counter()
+            for value, count in exact.items():
+                self.counts[_four_digits(value)] += count
 
     def summary_ms(self) -> dict[str, float]:
         """Mean, 50th, 90th, 95th and 99th percentile (nearest rank) and maximum, in ms."""
