@@ -7,7 +7,7 @@ board with two cores gives a network's own memory share, where the typical one i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
@@ -146,9 +146,8 @@ def on_board(work: Work, source: Board, target: Board) -> Work:
     return Work(work.host_s * target.host_factor / source.host_factor, work.accelerator_s * size, work.memory_share)
 
 
-def own_stretch(work: Work, source: Board, row: BoardRow) -> Own:
+def own_stretch(work: Work, source: Board, row: BoardRow, board: Board) -> Own:
     """Learn a network's memory share from its row on a second board (work: of the first one, ``source``)."""
-    board = row.part()
     carried = on_board(work, source, board)
     accelerator_s = max(1 / row.single_ips - carried.host_s, carried.accelerator_s / 2)
     work = _fitted_share(Work(carried.host_s, accelerator_s, carried.memory_share), board, row.multi_ips)
@@ -173,17 +172,20 @@ def _fitted_share(work: Work, board: Board, ips: float) -> Work:
     return replace(work, memory_share=(low + high) / 2)
 
 
-def predict_row(references: Sequence[BoardRow], target: Board) -> tuple[float, Work]:
+def predict_row(
+    references: Sequence[BoardRow], target: Board, part: Callable[[BoardRow], Board] = BoardRow.part
+) -> tuple[float, Work]:
     """Return inferences per second on a board, and the work of one inference on one of its cores.
 
-    ``references`` are the network's rows on the one-core board and, if any, on a second one.
+    ``references`` are the network's rows on the one-core board and, if any, on a second one; ``part`` says which board
+    a row is of.
     """
-    source = references[0].part()
+    source = part(references[0])
     work = one_core_work(references[0], source)
     if len(references) == 1:
         work = on_board(work, source, target)
         return closed_loop_ips(work, target), work
-    own = own_stretch(work, source, references[1])
+    own = own_stretch(work, source, references[1], part(references[1]))
     work = on_board(own.work, own.board, target)
     return min(own.gain * closed_loop_ips(work, target), own.limit_ips), work
 

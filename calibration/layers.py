@@ -14,11 +14,11 @@ from typing import Any
 from calibration.boards import BoardRow, on_board, one_core_work, read_board_rows, release_number, summary, suspicion
 from hwmodels.board import Board, closed_loop_ips
 from hwmodels.errors import InputError
-from hwmodels.graph import LayerGraph
+from hwmodels.graph import Layer, LayerGraph
 from hwmodels.roofline import compute_scale, network_s, phases
 from hwmodels.zoo import load_network
 
-__all__ = ["LAYER_NETWORKS", "layer_network", "predict_layers", "validate_layers"]
+__all__ = ["LAYER_NETWORKS", "layer_network", "layers_of", "predict_layers", "validate_layers"]
 
 #: Name in the model zoo of the boards (a pattern), and our network of the same layers.
 LAYER_NETWORKS = {
@@ -29,6 +29,33 @@ LAYER_NETWORKS = {
     r"(tf|cf)_vgg_?19_imagenet_224_224_39\.28G": "vgg_19_224",
     r"tf2?_mobilenetv1(_1\.0)?_imagenet_224_224_1\.1\dG": "mobilenet_v1_1.0_224",
 }
+
+#: Networks that differ from another one only in how often a block is repeated: base, the operator that ends a block,
+#: and extra copies by the block's number from 0 (He et al. 2015; Simonyan and Zisserman 2014).
+DEEPER = {
+    "resnet_101_v1_224": ("resnet_50_v1_224", "ADD", {8: 17}),
+    "resnet_152_v1_224": ("resnet_50_v1_224", "ADD", {4: 4, 8: 30}),
+    "vgg_19_224": ("vgg_16_224", "CONV_2D", {6: 1, 9: 1, 12: 1}),
+}
+
+
+def layers_of(name: str) -> LayerGraph:
+    """Load a network; where the zoo lacks it, repeat the blocks of the one it is a deeper form of."""
+    try:
+        return load_network(name)
+    except InputError:
+        if name not in DEEPER:
+            raise
+    base, op, copies = DEEPER[name]
+    graph, number = load_network(base), 0
+    layers: list[Layer] = []
+    block: list[Layer] = []
+    for layer in graph.layers:
+        block.append(layer)
+        if layer.op == op:
+            layers += block * (1 + copies.get(number, 0))
+            block, number = [], number + 1
+    return replace(graph, name=name, layers=(*layers, *block))
 
 
 def layer_network(model: str) -> str:
@@ -76,11 +103,12 @@ def _answer(row: BoardRow, one_core: BoardRow, name: str) -> dict[str, Any]:
     }  # fmt: skip
     try:
         board = row.part()
-        ips = predict_layers(one_core, load_network(name), board, row.release)
+        ips = predict_layers(one_core, layers_of(name), board, row.release)
     except InputError as error:
         return answer | {"skipped": str(error)}
     half = board.own_spread90
     flag = suspicion(row, one_core, on_board(one_core_work(one_core, one_core.part()), one_core.part(), board))
     return answer | {
-        "predicted": ips, "lo90": ips * (1 - half), "hi90": ips * (1 + half), "error": ips / row.multi_ips - 1, "flag": flag,
+        "predicted": ips, "lo90": ips * (1 - half), "hi90": ips * (1 + half), "error": ips / row.multi_ips - 1,
+        "flag": flag,
     }  # fmt: skip
