@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hwmodels.graph import MAC_OPS, LayerGraph, from_json
+from hwmodels.graph import MAC_OPS, Layer, LayerGraph, from_json
 from hwmodels.tflite import read_graph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,3 +92,17 @@ def test_same_operators_up_to_the_stated_differences(name: str) -> None:
 def test_same_arithmetic_layers(name: str) -> None:
     trace, file = pair(name)
     assert arithmetic(trace) == arithmetic(file)
+
+
+@pytest.mark.parametrize("name", ["ssd_mobilenet_v1_coco_300"])
+def test_detection_ends_as_in_the_compiled_file(name: str) -> None:
+    """The host's operators behind the compiled part: box and score conversion, then the custom operator."""
+    compiled = FILES / "ssd_mobilenet_v1_coco_quant_postprocess_segment_1_of_2_edgetpu.tflite"
+    theirs = read_graph(compiled).layers[1:]
+    ours = from_json((ZOO / f"{name}.json").read_text(encoding="ascii"), name).layers[-len(theirs) :]
+    assert [tail(layer) for layer in ours] == [tail(layer) for layer in theirs]
+
+
+def tail(layer: Layer) -> tuple[object, ...]:
+    shapes = [[tensor.shape for tensor in side] for side in (layer.inputs, layer.outputs, layer.weights)]
+    return layer.op, [tensor.dtype for tensor in layer.outputs], shapes

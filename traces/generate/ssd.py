@@ -20,6 +20,7 @@ from traces.generate.dense_prediction import (
     separable_bn,
 )
 from traces.generate.edgetpu_backbones import mobiledet_edgetpu, mobilenet_edgetpu, mobilenet_v3_detection
+from traces.generate.mobiledet import mobiledet_cpu, mobiledet_dsp
 
 __all__ = ["DEFINITIONS", "extra_maps", "ssd_head"]
 
@@ -130,6 +131,14 @@ DEFINITIONS = [
         "ssdlite_mobiledet_320", partial(_ssdlite, 320, mobiledet_edgetpu), "ssdlite_mobiledet_edgetpu", "320",
         "ssdlite_mobiledet_edgetpu_320x320_coco_sync_4x4.config; arXiv 2004.14525",
     ),
+    *_pair(
+        "ssdlite_mobiledet_dsp_320", partial(_ssdlite, 320, mobiledet_dsp), "ssdlite_mobiledet_dsp", "320",
+        "ssdlite_mobiledet_dsp_320x320_coco_sync_4x4.config; arXiv 2004.14525",
+    )[:1],
+    *_pair(
+        "ssdlite_mobiledet_cpu_320", partial(_ssdlite, 320, mobiledet_cpu), "ssdlite_mobiledet_cpu", "320",
+        "ssdlite_mobiledet_cpu_320x320_coco_sync_4x4.config; arXiv 2004.14525",
+    )[:1],
     *_pair(
         "ssdlite_mobilenet_edgetpu_coco_320", partial(_ssdlite, 320, mobilenet_edgetpu), "ssdlite_mobilenet_edgetpu",
         "320", "ssdlite_mobilenet_edgetpu_320x320_coco_quant.config",
