@@ -31,6 +31,7 @@ class Accelerator(Part):
     clock_std_hz: float = 0
     narrow_bytes_per_tile: int
     parameter_cache_bytes: int
+    weight_buffer_share: float
     conv_cycles_per_step: float
     partial_sum_factor: float
     drain_cycles_per_output: float

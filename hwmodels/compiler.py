@@ -13,6 +13,7 @@ from itertools import accumulate, pairwise
 
 from hwmodels import memory
 from hwmodels.accelerator import Accelerator
+from hwmodels.capacity import parameter_capacity_bytes
 from hwmodels.errors import InputError
 from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
@@ -49,7 +50,7 @@ def compile_graph(
 def _plan(graph: LayerGraph, accelerator: Accelerator, compiler: str, reserved_bytes: int) -> list[LayerPlan]:
     reasons = placement(graph)
     mapped = [layer for layer, reason in zip(graph.layers, reasons, strict=True) if not reason]
-    flags = memory.allocate(mapped, accelerator.parameter_cache_bytes - reserved_bytes, compiler)
+    flags = memory.allocate(mapped, parameter_capacity_bytes(mapped, accelerator) - reserved_bytes, compiler)
     cached = {layer.index for layer, flag in zip(mapped, flags, strict=True) if flag}
     return [
         LayerPlan(layer, reason) if reason else _tpu_plan(layer, layer.index in cached, accelerator, compiler)

@@ -109,14 +109,16 @@ def reduction(layer: Layer, accelerator: Accelerator) -> float:
 
 
 def fully_connected(layer: Layer, accelerator: Accelerator) -> float:
-    """Fully connected: every tile reads the weights of its own outputs, a part of a row in a cycle."""
+    """Fully connected: the input is gathered and sent to all tiles word by word, every tile reads its own weights.
+
+    The slower of ``dense_cycles_per_step`` for a word and one row of weights for every round of outputs.
+    """
     if not layer.weights:
         return 0.0
     outputs, inputs = layer.weights[0].shape[0], layer.weights[0].shape[-1]
-    rows = prod(layer.output.shape[:-1])
-    lanes = accelerator.tiles * accelerator.cells_per_tile
-    steps = rows * ceil(outputs / lanes) * ceil(inputs / accelerator.macs_per_cell)
-    return accelerator.dense_cycles_per_step * steps
+    rounds = ceil(outputs / (accelerator.tiles * accelerator.cells_per_tile))
+    words = prod(layer.output.shape[:-1]) * ceil(inputs / accelerator.macs_per_cell)
+    return max(accelerator.dense_cycles_per_step, rounds) * words
 
 
 def _elements(layer: Layer, accelerator: Accelerator) -> int:

@@ -1,0 +1,40 @@
+"""How much of the parameter memory a network's own weight buffers take away.
+
+Weights of a convolution are broadcast to all tiles, 64 outputs at a time; each tile needs room for what it receives.
+One formula, found on the capacities that compiler logs print (jetson_nano_layers.csv and docs/device-model.md): 8.02 MiB
+for dense networks, 7.14 for MobileNet v1, 6.91 for v2, 6.25 for ResNet-50 and 5.01 for a stack of 7x7 convolutions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ceil, prod
+
+from hwmodels.accelerator import Accelerator
+from hwmodels.graph import Layer
+
+__all__ = ["buffer_bytes", "parameter_capacity_bytes"]
+
+GROUP = 64  # outputs whose weights are broadcast together
+
+
+def parameter_capacity_bytes(layers: Iterable[Layer], accelerator: Accelerator) -> int:
+    """Bytes of parameters that the tiles can keep beside the largest weight buffer of the layers."""
+    largest = max((buffer_bytes(layer, accelerator) for layer in layers), default=0)
+    return max(0, accelerator.parameter_cache_bytes - accelerator.tiles * largest)
+
+
+def buffer_bytes(layer: Layer, accelerator: Accelerator) -> int:
+    """Weight buffer of one layer in one tile.
+
+    A larger kernel holds the weights of 64 outputs twice while positions are the outer loop (no more words of inputs
+    than positions); everything else holds one tap's weights, of which the logs show ``weight_buffer_share``.
+    """
+    if layer.op != "CONV_2D" or not layer.weights:
+        return 0
+    inputs = ceil(layer.input.hwc[2] // layer.groups / accelerator.macs_per_cell) * accelerator.macs_per_cell
+    taps = prod(layer.kernel)
+    words = taps * inputs // accelerator.macs_per_cell
+    height, width, _ = layer.output.hwc
+    is_whole = taps > 1 and words <= accelerator.positions_per_tile(height, width) + 1
+    return ceil(inputs * GROUP * (2 * taps if is_whole else accelerator.weight_buffer_share))
