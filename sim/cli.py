@@ -61,10 +61,9 @@ def run(
     if timeline is None:
         results = simulate(scenario)
     else:
-        from sim.timeline import TimelineWriter
+        from sim.timeline import record
 
-        with TimelineWriter(timeline) as write:
-            results = simulate(scenario, write)
+        results, _ = record(scenario, timeline)
     if json:
         print(results.to_json())
         return
@@ -76,15 +75,17 @@ def run(
 @app.command()
 @scenario_command
 def timeline(
-    scenario: Any, output: Annotated[Path, typer.Option("-o", "--output", help="The trace file to write.")]
+    scenario: Any,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The trace file to write (.json or .json.gz).")],
+    layers: Annotated[bool, typer.Option(help="Also show the layers inside each computation.")] = False,
 ) -> None:
     """Write a Perfetto trace of a scenario from a cold start (open it at ui.perfetto.dev, or any trace viewer).
 
     Example: edgetpusim timeline mobilenet_v2_1.0_224 --threads 2 --inferences 20 -o trace.json
     """
-    from sim.engine import write_timeline
+    from sim.timeline import record
 
-    spans = write_timeline(scenario, output)
+    _, spans = record(scenario, output, layers, compare=False)
     print(f"{output}: {spans} spans; open it in the Perfetto UI", file=sys.stderr)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import simpy
@@ -15,13 +14,12 @@ from sim.host import Cores, Gil
 from sim.link import SharedLink
 from sim.pipeline import pipeline
 from sim.policies import DISCIPLINES, DISPATCHES, policy
-from sim.records import Recorder, Span, SpanSink
+from sim.records import Recorder, SpanSink
 from sim.request import Machine, Thread
 from sim.results import Results, Window, power_of, summarise
 from sim.scenario import Scenario, Setup, at_divisor, build
 from sim.steady import LatencyCounts, batch_means_interval, period
 from sim.thermal import ambient_c, steady_clock
-from sim.timeline import TimelineWriter
 from sim.workloads import WORKLOADS, mixed_loop, parse_arrivals
 
 __all__ = ["Run", "one_thread", "run", "simulate", "wire"]
@@ -290,17 +288,3 @@ def _gil_busy(machine: Machine) -> int:
 
 def _difference(after: Sequence[Sequence[int]], before: Sequence[Sequence[int]]) -> list[list[int]]:
     return [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(after, before, strict=True)]
-
-
-def write_timeline(scenario: Scenario, path: Path) -> int:
-    """Write a Perfetto trace of a scenario from a cold start; return how many spans it holds."""
-    count = 0
-    with TimelineWriter(path) as write:
-
-        def sink(span: Span) -> None:
-            nonlocal count
-            count += 1
-            write(span)
-
-        run(build(scenario), sink)
-    return count

@@ -1,0 +1,217 @@
+"""The Perfetto timeline: valid, complete, exact to the nanosecond, and flat in memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter, defaultdict
+
+import pytest
+from hand import network, tpu_stage
+from trace_check import check, load, ns, slices_by_track, track_names
+
+from hwmodels.errors import InputError
+from hwmodels.timing import CpuStage, StepTime
+from sim import Scenario, simulate
+from sim.engine import Run
+from sim.records import BREAKDOWN, State
+from sim.scenario import build
+from sim.timeline import SLICES, TimelineWriter, record
+
+FAST = "conv5x3x3_f32_64x64"
+SCENARIOS = {
+    "one inference": {"models": FAST, "inferences": 1},
+    "threads": {"models": FAST, "threads": 3, "preprocess": "resize", "host": "raspberry-pi-4"},
+    "a swap": {"models": "fc5_n500_in64_out10:1,fc5_n600_in64_out10:1"},
+    "a shared bus": {"models": FAST, "threads": 4, "accelerators": 2},
+    "streamed": {"models": "conv5x3x3_f452_64x64", "threads": 2, "inferences": 20},
+    "cpu operators": {"models": "ssd_mobilenet_v2_coco_300", "threads": 2, "inferences": 40},
+    "a queue": {"models": FAST, "threads": 2, "arrivals": "poisson:300", "inferences": 300},
+    "offline": {"models": FAST, "threads": 2, "arrivals": "offline:40"},
+    "a pipeline": {"models": "inception_v3_299", "mode": "pipeline", "num_segments": 2, "inferences": 60},
+    "a pipeline of batches": {"models": FAST, "mode": "pipeline", "batch": 8, "runner": "python", "inferences": 60},
+    "crowded cores": {"models": FAST, "threads": 6, "cores": 1, "preprocess": "resize"},
+    "busy python": {"models": FAST, "threads": 2, "busy_python_threads": 1, "preprocess": "resize"},
+}  # fmt: skip
+
+
+@pytest.fixture(params=SCENARIOS, ids=str)
+def scenario(request):
+    return Scenario(**SCENARIOS[request.param])
+
+
+def test_the_trace_is_valid(scenario, tmp_path):
+    record(scenario, tmp_path / "trace.json", layers=True)
+    check(load(tmp_path / "trace.json"))
+
+
+def test_spans_add_up_to_the_breakdown_to_the_nanosecond(scenario):
+    """Over the measured window: spans by component and state against the totals that the answer is made of."""
+    setup, spans, opened = build(scenario), [], [0]
+    run = Run(setup, spans.append)
+    open_window = run._open
+    run._open = lambda now: (open_window(now), opened.append(len(spans)))[0]
+    window = run.until_steady()
+    found = defaultdict(Counter)
+    for span in spans[opened[-1] :]:
+        found[span.component][span.state] += span.end_ns - span.start_ns
+    for name, row in zip(run.recorder.components, window.time_ns, strict=True):
+        assert {s: found[name][s] for s in BREAKDOWN} == {s: row[s] for s in BREAKDOWN}, name
+
+
+def test_slices_add_up_to_the_spans(scenario, tmp_path):
+    """What the file shows is what the recorder counted: by state, over the whole run."""
+    counted, path = Counter(), tmp_path / "trace.json"
+    with TimelineWriter(path) as write:
+        simulate(scenario, lambda span: (write(span), counted.update({span.state: span.end_ns - span.start_ns})), False)
+    shown = Counter()
+    events = load(path)
+    for slices in slices_by_track(events).values():
+        for start, end, name in slices:
+            shown[name] += end - start
+    for event in events:
+        if event["ph"] in "be":
+            shown["wait"] += ns(event["ts"]) * (1 if event["ph"] == "e" else -1)
+    assert {SLICES[s]: counted[s] for s in counted if counted[s]} == {name: t for name, t in shown.items() if t}
+
+
+def test_breakdown_of_a_finite_run_is_that_of_its_trace(tmp_path):
+    """All forty inferences of an offline run count: the trace's sums over forty are the answer's milliseconds."""
+    results, _ = record(Scenario(models=FAST, threads=2, arrivals="offline:40"), tmp_path / "trace.json")
+    shown = Counter()
+    events = load(tmp_path / "trace.json")
+    for slices in slices_by_track(events).values():
+        for start, end, name in slices:
+            shown[name] += end - start
+    breakdown = results.summary["time_breakdown_ms"]
+    for state in (State.COMPUTE, State.INSTRUCTIONS, State.INPUT, State.OUTPUT, State.HOST_COPY, State.GIL_WAIT):
+        assert breakdown[state.name.lower()] * 40e6 == pytest.approx(shown[SLICES[state]], abs=1e-3)
+
+
+def hand_trace(setup, path, inferences, layers=False):
+    from dataclasses import replace
+
+    limited = replace(setup, scenario=replace(setup.scenario, inferences=inferences))
+    with TimelineWriter(path, limited, layers) as write:
+        Run(limited, write).until_steady()
+    return load(path)
+
+
+def test_a_hand_drawn_trace(hand_setup, tmp_path):
+    """One inference of round numbers: every slice of every track."""
+    events = hand_trace(hand_setup([network("a", tpu_stage(), CpuStage(70))]), tmp_path / "trace.json", 1)
+    names = track_names(events)
+    rows = {names[track]: rows for track, rows in slices_by_track(events).items()}
+    assert rows == {
+        "thread 0": [(0, 390, "invoke"), (290, 320, "host_copy"), (320, 390, "cpu_op")],
+        "coral 0": [
+            (0, 100, "load_parameters"), (100, 140, "instructions"), (140, 170, "transfer_in"), (170, 270, "compute"),
+            (270, 290, "transfer_out"),
+        ],
+        "usb3 0 to accelerator": [(0, 100, "send"), (120, 170, "send")],
+        "usb3 0 to host": [(270, 290, "receive")],
+    }  # fmt: skip
+
+
+def test_arrows_lead_to_the_accelerator_and_back(hand_setup, tmp_path):
+    events = hand_trace(hand_setup([network()]), tmp_path / "trace.json", 1)
+    names = track_names(events)
+    arrows = [(e["ph"], names[e["pid"], e["tid"]], ns(e["ts"])) for e in events if e["ph"] in "sf"]
+    assert arrows == [("s", "thread 0", 0), ("f", "coral 0", 0), ("s", "coral 0", 289), ("f", "thread 0", 290)]
+
+
+def test_the_queue_counter_counts_who_waits(hand_setup, tmp_path):
+    """Three threads on one accelerator: two wait at first."""
+    events = hand_trace(hand_setup([network()], threads=3), tmp_path / "trace.json", 3)
+    levels = [(ns(e["ts"]), e["args"]["value"]) for e in events if e["ph"] == "C" and e["name"] == "queue length"]
+    assert levels[:3] == [(0, 2), (290, 1), (320, 2)]
+
+
+def test_the_cache_counter_forgets_at_a_swap(hand_setup, tmp_path):
+    setup = hand_setup([network("a"), network("b", tpu_stage(load_bytes=700))], [0, 1])
+    events = hand_trace(setup, tmp_path / "trace.json", 3)
+    levels = [e["args"]["value"] for e in events if e["ph"] == "C" and "cache" in e["name"]]
+    assert levels[:6] == [0, 1000, 0, 700, 0, 1000]
+
+
+def test_layers_fill_their_computation(tmp_path):
+    scenario = Scenario(models="mobilenet_v1_1.0_224", inferences=2)
+    record(scenario, tmp_path / "trace.json", layers=True)
+    events = load(tmp_path / "trace.json")
+    layers = [e for e in events if e.get("cat") == "layer" and e["args"]["request"] == 1]
+    compute = next(e for e in events if e["name"] == "compute" and e["args"]["request"] == 1)
+    assert len(layers) > 25
+    assert sum(ns(e["dur"]) for e in layers) == ns(compute["dur"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"threads": 2}, {"threads": 3, "accelerators": 2, "preprocess": "resize"}], ids=str
+)
+def test_the_area_under_the_power_counter_is_the_energy(options, tmp_path):
+    """The counter's mean over the measured window against the answer's watts."""
+    scenario = Scenario(models="mobilenet_v2_1.0_224", host="raspberry-pi-4", **options)
+    results, _ = record(scenario, tmp_path / "trace.json")
+    levels = [
+        (ns(e["ts"]), e["args"]["value"])
+        for e in load(tmp_path / "trace.json")
+        if e["ph"] == "C" and e["name"].startswith("power")
+    ]
+    start, end = results.window.start_ns, results.window.end_ns
+    area = sum(
+        level * max(0, min(after, end) - max(at, start))
+        for (at, level), (after, _) in zip(levels, [*levels[1:], (end, 0)], strict=True)
+    )
+    assert area / (end - start) == pytest.approx(results.summary["power_w"]["total"], rel=0.01)
+
+
+def test_temperature_is_shown_when_heat_is_modelled(tmp_path):
+    record(Scenario(models=FAST, link="pcie", thermal="40"), tmp_path / "trace.json")
+    assert any("temperature" in e["name"] for e in load(tmp_path / "trace.json"))
+
+
+def test_a_compressed_trace_is_the_same(tmp_path):
+    scenario = Scenario(models=FAST, threads=2, inferences=20)
+    for name in ("trace.json", "trace.json.gz"):
+        record(scenario, tmp_path / name)
+    assert load(tmp_path / "trace.json") == load(tmp_path / "trace.json.gz")
+
+
+def test_an_unwritable_path_is_one_line_and_an_error_leaves_nothing(tmp_path):
+    with pytest.raises(InputError, match="can be written"):
+        record(Scenario(models=FAST), tmp_path / "missing" / "trace.json")
+    with pytest.raises(RuntimeError), TimelineWriter(tmp_path / "trace.json"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_are_escaped(hand_setup, tmp_path):
+    events = hand_trace(hand_setup([network('a"\\<b>')]), tmp_path / "trace.json", 1)
+    assert {e["args"]["model"] for e in events if e["ph"] == "X"} == {'a"\\<b>'}
+
+
+def test_streamed_steps_and_their_waits_nest(hand_setup, tmp_path):
+    steps = (StepTime(50, 0, 0), StepTime(40, 70, 700), StepTime(0, 30, 300))
+    setup = hand_setup([network("a", tpu_stage(steps=steps))], threads=4, accelerators=2)
+    check(hand_trace(setup, tmp_path / "trace.json", 40, layers=True))
+
+
+MEMORY = """
+import json, resource, sys
+from pathlib import Path
+from sim import Scenario
+from sim.timeline import record
+scenario = Scenario(models="fc5_n500_in64_out10", threads=4, accelerators=2, arrivals="poisson:3000", inferences=10**5)
+results, slices = record(scenario, Path(sys.argv[1]), compare=False)
+print(json.dumps([results.window.completions, slices, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+"""
+
+
+def test_memory_stays_flat_over_a_hundred_thousand_inferences(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(tmp_path / "trace.json.gz")], capture_output=True, text=True, check=True
+    )
+    inferences, slices, kilobytes = json.loads(run.stdout)
+    assert inferences >= 100_000
+    assert slices > 700_000
+    assert kilobytes < 300_000
