@@ -99,12 +99,30 @@ class MemoryLink(SharedLink):
         super().__init__(True, 1 << 62)
         self.memory, self.port_factor = memory, port_factor
 
-    def send(self, env: simpy.Environment, n_bytes: int, work_ns: int) -> Steps:
-        """Move bytes that take ``work_ns`` on a port that nobody disturbs."""
+    def send(self, env: simpy.Environment, now_ns: int, n_bytes: int, work_ns: int) -> Generator[Any, Any, int]:
+        """Move bytes that take ``work_ns`` on a port that nobody disturbs; return when the last one is there."""
         if n_bytes and work_ns:
             yield from self.memory.move(n_bytes, self.port_factor * n_bytes * 1e9 / work_ns)
-        elif work_ns:
-            yield env.timeout(work_ns)
+            return int(env.now)
+        yield env.timeout(work_ns)
+        return now_ns + work_ns
+
+
+class _CountedLock(Lock):
+    """A core's lock that adds up for how long it is held."""
+
+    busy_ns = 0
+    since_ns = 0
+
+    def acquire(self, ticket: Any) -> simpy.Event | None:
+        if not self.held:
+            self.since_ns = int(self.env.now)
+        return super().acquire(ticket)
+
+    def release(self) -> None:
+        super().release()
+        if not self.held:
+            self.busy_ns += int(self.env.now) - self.since_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +166,7 @@ def _machine(board: Board, threads: int) -> Machine:
     )
     memory = SharedMemory(env, board.memory_bytes_per_s)
     links = [MemoryLink(memory, rate / board.port_bytes_per_s) for rate in board.port_rates()]
-    cores = [SimAccelerator(i, threads + i, Lock(env), links[i], threads + count + i) for i in range(count)]
+    cores = [SimAccelerator(i, threads + i, _CountedLock(env), links[i], threads + count + i) for i in range(count)]
     cpus = Cores(board.cpu_cores, SLICE_NS if threads > board.cpu_cores else 1 << 62, 0)
     return Machine(env, Recorder(names, ["profile"]), cpus, cores, bind)
 
@@ -163,5 +181,5 @@ def _loop(machine: Machine, number: int, networks: list[StageTimes], count: int,
 
 
 def _busy(machine: Machine, end_ns: int) -> tuple[float, ...]:
-    rows = (machine.recorder.time_ns[accelerator.component] for accelerator in machine.accelerators)
-    return tuple(min(1.0, sum(row) / end_ns) for row in rows)
+    locks = (accelerator.lock for accelerator in machine.accelerators)
+    return tuple(min(1.0, lock.busy_ns / end_ns) for lock in locks if isinstance(lock, _CountedLock))
