@@ -17,6 +17,7 @@ __all__ = ["Host", "cpu_op_ns", "frame_ns", "load_host", "postprocess_ns"]
 
 KERNELS = ("xnnpack", "builtin")
 BUSES = ("usb3", "usb2", "pcie")
+CUSTOM_DETECTION = "TFLite_Detection_PostProcess"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +158,7 @@ _FAMILIES: list[tuple[Callable[[Layer, Host], float], str]] = [
         """CONCATENATION PAD PADV2 MIRROR_PAD SLICE STRIDED_SLICE SPLIT SPLIT_V PACK UNPACK TRANSPOSE SPACE_TO_DEPTH
         DEPTH_TO_SPACE TILE GATHER CAST RESHAPE SQUEEZE EXPAND_DIMS SPACE_TO_BATCH_ND BATCH_TO_SPACE_ND""",
     ),
-    (_detection_ns, "TFLite_Detection_PostProcess NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5"),
+    (_detection_ns, f"{CUSTOM_DETECTION} NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5"),
     (_pose_ns, "PosenetDecoderOp"),
 ]
 

@@ -223,3 +223,25 @@ def test_a_fit_is_written_into_the_part_file(tmp_path):
     host = load_host(str(path))
     assert (host.op_ns, host.anchor_ns) == (800, 9)
     assert host.quantities["op_ns"].std_error == 50
+
+
+def test_shipped_parts_are_what_the_shipped_rows_give():
+    pytest.importorskip("scipy")
+    from calibration.cpurows import fit_hosts
+
+    for part, fit in fit_hosts(["raspberry-pi-3b", "x86-xeon", "raspberry-pi-4"]).items():
+        host = load_host(part)
+        for key, value in fit.values.items():
+            assert getattr(host, key) == pytest.approx(value, rel=0.05), (part, key)
+
+
+def test_rows_named_by_their_number_get_their_networks_name():
+    from calibration.cpurows import corrected
+    from calibration.data import Row
+
+    row = Row(
+        "file", 1, "conv5x3x3_f7_64x64", "invoke_latency_ms", 1.0, source_id="villarrubia", link="none", threads=2
+    )
+    assert corrected(row).model == "conv5x3x3_f102_64x64"
+    for same in (replace(row, threads=1), replace(row, link="pcie"), replace(row, source_id="own")):
+        assert corrected(same).model == row.model

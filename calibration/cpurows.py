@@ -1,0 +1,127 @@
+"""The published CPU rows as samples for the fit: which part each belongs to, what is left out and why."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from calibration.cpufit import CpuFit, CpuSample, fit_cpu, host_part_of
+from calibration.data import Row, dataset_names, load_dataset
+from calibration.predict import Skip, network_of
+from hwmodels.graph import Layer, LayerGraph
+from hwmodels.host import CUSTOM_DETECTION
+from hwmodels.zoo import load_network
+
+__all__ = ["corrected", "cpu_samples", "fit_hosts"]
+
+#: Rows that stay out of the fit: (source, part of the model's name, part of host or file) and the reason.
+LEFT_OUT = {
+    ("softserve", "", ""): "MobileNet v1 0.25/128 takes four times what every other source needs",
+    ("deepedgebench", "", ""): "a third slower than the two other sources of the same board",
+    ("coral_ai_table1", "efficientnet", "desktop"): "unoptimised kernels, as the source says",
+    ("nobuo", "efficientdet-lite0", "Raspberry Pi 4 (32bit) 4"): "repeats the 64-bit figure",
+    ("jetson_nano", "stride_", ""): "times the old API's copy of the input",
+    ("jetson_nano", "padding_", ""): "times the old API's conversion of the output to floats",
+}
+#: ns of a call of the 2019 Python API on the Jetson Nano, taken off before the fit: an empty network takes it.
+CALL_NS = {"jetson_nano": 6500.0}
+SPAGHETTI = re.compile(r"spaghettinet_edgetpu_[sml]")
+
+
+def corrected(row: Row) -> Row:
+    """Return a row with its network's true name.
+
+    The CPU rows of villarrubia's convolutions with several threads are named by their number n in the series, not by
+    their filters (32 + 10 n): so named they lie on the single-thread times divided by 1.85, 3.4 and up to 7.
+    """
+    match = re.fullmatch(r"conv5x3x3_f(\d+)_64x64", row.model)
+    if match and row.source_id == "villarrubia" and row.link == "none" and row.threads > 1:
+        return replace(row, model=f"conv5x3x3_f{32 + 10 * int(match[1])}_64x64")
+    return row
+
+
+def cpu_samples() -> dict[str, list[CpuSample]]:
+    """Return the samples of every host part, from the shipped datasets; rows of unknown networks are left out."""
+    rows = [row for name in dataset_names() for row in load_dataset(name)]
+    samples: dict[str, list[CpuSample]] = defaultdict(list)
+    for row in rows:
+        if _is_used(row):
+            fixed = corrected(row)
+            for sample in _sample(fixed):
+                samples[host_part_of(fixed) or "x86-desktop"].append(sample)
+    for part, sample in _postprocessing(rows):
+        samples[part].append(sample)
+    return dict(samples)
+
+
+def fit_hosts(parts: Iterable[str] = ()) -> dict[str, CpuFit]:
+    """Fit every host part that has at least three samples (or only ``parts``); needs SciPy."""
+    samples = cpu_samples()
+    wanted = set(parts) or set(samples)
+    return {part: fit_cpu(found) for part, found in sorted(samples.items()) if len(found) > 2 and part in wanted}
+
+
+def _is_used(row: Row) -> bool:
+    if row.link != "none" or row.metric not in ("invoke_latency_ms", "coexec_cpu_latency_ms") or row.value <= 0:
+        return False
+    if row.source_id.startswith("ddps") and not row.host_id:
+        return False
+    return not any(_matches(row, *key) for key in LEFT_OUT) and _is_kept_of_a_sweep(row)
+
+
+def _matches(row: Row, source: str, model: str, host: str) -> bool:
+    place = f"{row.host} {row.threads}"
+    if source == "jetson_nano" and row.model.startswith("padding_stride"):
+        return row.value < 0.012
+    return row.source_id == source and row.model.startswith(model) and host in place
+
+
+def _is_kept_of_a_sweep(row: Row) -> bool:
+    """Keep every eighth network of villarrubia's sweeps, and of the dense ones those that fit the cache."""
+    match = re.search(r"_[fn](\d+)_", corrected(row).model)
+    if row.source_id != "villarrubia" or not match:
+        return True
+    size = int(match[1])
+    if row.model.startswith("fc5"):
+        return row.threads == 1 and size <= 940 and size % 80 == 20
+    return size % 80 == 32
+
+
+def _sample(row: Row) -> Iterator[CpuSample]:
+    try:
+        graph = network_of(row)
+    except Skip:
+        return
+    threads = 1 if row.metric.startswith("coexec") else max(1, row.threads)
+    yield CpuSample(graph, row.value * 1e6 - CALL_NS.get(row.source_id, 0.0), threads)
+
+
+def _postprocessing(rows: Iterable[Row]) -> Iterator[tuple[str, CpuSample]]:
+    """SpaghettiNet on the accelerator with 10 to 100 detections, less the same network without post-processing."""
+    found: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        match = SPAGHETTI.match(row.model)
+        if match and row.metric == "invoke_latency_ms" and row.host_id in ("dev-board", "raspberry-pi-4"):
+            kept = re.search(r"max_detections?[_=](\d+)", f"{row.conditions} {row.citation}")
+            found[row.host_id, match[0]][int(kept[1]) if kept else 0] = row.value
+    for (host, name), times in found.items():
+        for kept_boxes, value in times.items():
+            if kept_boxes and 0 in times:
+                yield host, _pair(name, kept_boxes, value - times[0])
+
+
+def _pair(name: str, kept_boxes: int, ms: float) -> CpuSample:
+    whole, without = load_network(f"{name}_320"), load_network(f"{name}_320_no_postprocess")
+    return CpuSample(_keeping(whole, kept_boxes), ms * 1e6, minus=without)
+
+
+def _keeping(graph: LayerGraph, kept_boxes: int) -> LayerGraph:
+    layers = tuple(_kept_layer(layer, kept_boxes) if layer.op == CUSTOM_DETECTION else layer for layer in graph.layers)
+    return replace(graph, layers=layers, name=f"{graph.name}_keep{kept_boxes}")
+
+
+def _kept_layer(layer: Layer, kept_boxes: int) -> Layer:
+    first = replace(layer.outputs[0], shape=(1, kept_boxes, 4))
+    return replace(layer, outputs=(first, *layer.outputs[1:]))
