@@ -1,14 +1,14 @@
 """Closed-form throughput: deterministic bounds of the closed network of threads, accelerators, link, cores and GIL.
 
-Form: Little's law and the utilisation law (Lazowska et al., Quantitative System Performance, ch. 5), per accelerator with
-its own threads, then every resource that all share; exact where service is constant and threads do not get in each
+Form: Little's law and the utilisation law (Lazowska et al., Quantitative System Performance, ch. 5), per accelerator
+with its own threads, then every resource that all share; exact where service is constant and threads do not get in each
 other's way by chance (docs/contention.md, form A).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from hwmodels.timing import CpuStage, StageTimes, TpuStage
@@ -38,12 +38,16 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Threads that queue for one accelerator (a share of a thread where a pool is shared) and their mean demand."""
+    """Threads that queue for one accelerator (a share of a thread where a pool is shared) and their mean demand.
+
+    ``reload`` is the share of inferences that send cached parameters first (in the demand already).
+    """
 
     accelerator: int
     models: tuple[int, ...]
     threads: float
     need: Demand
+    reload: float = 0.0
 
     @property
     def ips(self) -> float:
@@ -107,7 +111,8 @@ def lines(setup: Setup, times: Sequence[StageTimes] | None = None) -> list[Line]
     if setup.turns or setup.pipelines:
         return []
     count = len(setup.accelerators)
-    needs = [[_demand(times[m] if times else row[a], setup) for a in range(count)] for m, row in enumerate(setup.networks)]
+    rows = [[times[m]] * count if times else row for m, row in enumerate(setup.networks)]
+    needs = [[_demand(each, setup) for each in row] for row in rows]
     bound = setup.scenario.dispatch in FIXED
     return list(_bound_lines(setup, needs) if bound else _pool_lines(setup, needs))
 
@@ -120,7 +125,7 @@ def _bound_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Li
         users = tuple(model for model in mine if needs[model][accelerator].held_ns)
         rest = [model for model in mine if not needs[model][accelerator].held_ns]
         if users:
-            yield Line(accelerator, users, len(users), _loading(setup, users, accelerator, needs))
+            yield Line(accelerator, users, len(users), *_loading(setup, users, accelerator, needs))
         yield from (Line(accelerator, (model,), 1, needs[model][accelerator]) for model in rest)
 
 
@@ -129,26 +134,33 @@ def _pool_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Lin
     count, threads = len(setup.accelerators), len(setup.thread_models)
     for accelerator in range(count):
         models = setup.thread_models
-        yield Line(accelerator, models, threads / count, _loading(setup, models, accelerator, needs))
+        yield Line(accelerator, models, threads / count, *_loading(setup, models, accelerator, needs))
 
 
-def _loading(setup: Setup, models: Sequence[int], accelerator: int, needs: Sequence[Sequence[Demand]]) -> Demand:
-    """Mean demand of threads on one accelerator; where tokens differ, every change sends parameters again."""
-    tokens = {setup.networks[model][accelerator].token for model in models}
-    share = reload_share(setup, models) if len(tokens) > 1 else 0.0
-    return mean_demand([with_load(needs[model][accelerator], share) for model in models])
+def _loading(
+    setup: Setup, models: Sequence[int], accelerator: int, needs: Sequence[Sequence[Demand]]
+) -> tuple[Demand, float]:
+    """Mean demand of threads on one accelerator, and the share of inferences that send parameters again."""
+    share = reload_share(setup, models, accelerator)
+    return mean_demand([with_load(needs[model][accelerator], share) for model in models]), share
 
 
-def reload_share(setup: Setup, models: Sequence[int]) -> float:
-    """Share of inferences that find another network's parameters: all, unless the discipline batches by model."""
-    return len(set(models)) / len(models) if setup.scenario.discipline == "affinity" else 1.0
+def reload_share(setup: Setup, models: Sequence[int], accelerator: int) -> float:
+    """Share of inferences that find another network's parameters.
+
+    None where all have one token (one network, or compiled together); else all, as threads take turns, unless the
+    discipline batches by model.
+    """
+    if len({setup.networks[model][accelerator].token for model in models}) < 2:
+        return 0.0
+    return len(set(models)) / len(models) if setup.scenario.discipline == "affinity" and not setup.turns else 1.0
 
 
 def with_load(need: Demand, share: float) -> Demand:
     """The demand when that share of inferences sends its cached parameters first."""
     extra = share * need.load_ns
-    return Demand(
-        need.alone_ns + extra, need.held_ns + extra, need.out_ns + extra, need.in_ns, need.cpu_ns, need.gil_ns, need.load_ns
+    return replace(
+        need, alone_ns=need.alone_ns + extra, held_ns=need.held_ns + extra, out_ns=need.out_ns + extra
     )
 
 
@@ -191,9 +203,8 @@ def throughput_bound(setup: Setup, times: Sequence[StageTimes] | None = None) ->
 def one_thread_ips(setup: Setup, times: Sequence[StageTimes] | None = None) -> float:
     """Inferences per second of one thread that runs the models in turn on the first accelerator."""
     rows = list(times) if times else [row[0] for row in setup.networks]
-    swapping = len({row.token for row in rows}) > 1
-    alone = sum(row.latency_ns + (row.load_ns if swapping else 0) for row in rows)
-    return len(rows) * 1e9 / alone
+    share = reload_share(setup, range(len(rows)), 0)
+    return len(rows) * 1e9 / sum(_demand(row, setup).alone_ns + share * row.load_ns for row in rows)
 
 
 def pipeline_ips(setup: Setup, times: Sequence[StageTimes] | None = None) -> float:

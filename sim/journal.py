@@ -1,9 +1,8 @@
-"""An append-only file of finished work: every line carries its checksum, so a kill at any moment costs at most one line."""
+"""An append-only file of finished work: every line has its checksum, so a kill at any moment costs at most one line."""
 
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +66,7 @@ class Journal:
         """Take over the finished points, and cut off what was torn at the end."""
         self.file.seek(0)
         lines = self.file.readlines()
-        if not lines or _value(lines[0]) is None and len(lines) == 1:
+        if not lines or (len(lines) == 1 and _value(lines[0]) is None):
             self._start()
             return
         if _value(lines[0]) != self.header:
@@ -90,7 +89,7 @@ class Journal:
 
     def remove(self) -> None:
         """Delete the file: the work's result has been written."""
-        os.unlink(self.path)
+        self.path.unlink()
 
 
 def _finished(lines: list[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:

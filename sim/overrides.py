@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,7 @@ def with_numbers(scenario: Scenario, numbers: Mapping[str, float]) -> Scenario:
     The part files are written to a folder of this process that is deleted at its end. Raises :class:`InputError` for a
     number that the part file's loader refuses or a part that is not there.
     """
-    from dataclasses import replace
-
-    changed = {}
+    changed: dict[str, Any] = {}
     for option, kind in KINDS.items():
         mine = {key.partition(".")[2]: value for key, value in numbers.items() if key.startswith(f"{option}.")}
         if mine:

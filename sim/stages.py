@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from hwmodels.timing import CpuStage, StageTimes, TpuStage
-from sim.bounds import Demand, lines, mean_demand, shared_links, throughput_bound
+from sim.bounds import Demand, demand, lines, mean_demand, reload_share, shared_links, throughput_bound
 from sim.energy import Power, mean_power
 from sim.records import State
 from sim.scenario import Setup
@@ -25,6 +25,8 @@ STAGE_COLUMNS = {
     "stage_send_ns": "instructions and input over the link",
     "stage_program_ns": "the accelerator's program with its streamed parameters",
     "stage_compute_ns": "its cycles alone",
+    "stage_program_half_ns": "the program when its parameters come at half the link's speed",
+    "stage_link_turns": "transfers to the accelerator that queue for a shared link one by one",
     "stage_out_ns": "everything sent over the link: instructions, input, streamed parameters",
     "stage_in_ns": "output over the link",
     "stage_copy_ns": "copying the output on the host",
@@ -51,6 +53,7 @@ class Flow:
     models: tuple[int, ...]
     ips: float
     need: Demand
+    reload: float = 0.0
 
 
 def flows(setup: Setup, ips: float | None = None) -> list[Flow]:
@@ -58,18 +61,16 @@ def flows(setup: Setup, ips: float | None = None) -> list[Flow]:
     whole = throughput_bound(setup) if ips is None else ips
     if setup.turns:
         models = tuple(range(len(setup.models)))
-        return [Flow(0, models, whole, _mean(setup, models, 0))]
+        return [Flow(0, models, whole, _mean(setup, models, 0), reload_share(setup, models, 0))]
     if setup.pipelines:
         each = whole / len(setup.pipelines)
         return [Flow(i, (m,), each, _mean(setup, (m,), i)) for i, m in enumerate(setup.thread_models)]
     rows = lines(setup)
     scale = whole / sum(row.ips for row in rows)
-    return [Flow(row.accelerator, row.models, scale * row.ips, row.need) for row in rows]
+    return [Flow(row.accelerator, row.models, scale * row.ips, row.need, row.reload) for row in rows]
 
 
 def _mean(setup: Setup, models: Sequence[int], accelerator: int) -> Demand:
-    from sim.bounds import demand
-
     return demand([setup.networks[model][accelerator] for model in models], setup)
 
 
@@ -94,7 +95,7 @@ def power_at(setup: Setup, rows: Sequence[Flow]) -> Power:
     )  # fmt: skip
     for row in rows:
         _account(setup, row, totals, threads, count)
-    return mean_power(setup, cast(Any, totals))
+    return mean_power(setup, cast("Any", totals))
 
 
 def _account(setup: Setup, row: Flow, totals: _Totals, threads: int, count: int) -> None:
@@ -107,7 +108,7 @@ def _account(setup: Setup, row: Flow, totals: _Totals, threads: int, count: int)
             if isinstance(stage, TpuStage):
                 totals.time_ns[device][State.COMPUTE] += each * stage.compute_ns
                 totals.time_ns[device][State.PARAMETERS] += each * (stage.program_ns - stage.compute_ns)
-                totals.n_bytes[link][State.TRANSFER_OUT] += each * _sent_bytes(stage)
+                totals.n_bytes[link][State.TRANSFER_OUT] += each * (_sent_bytes(stage) + row.reload * stage.load_bytes)
                 totals.n_bytes[link][State.TRANSFER_IN] += each * stage.output_bytes
                 for i, key in enumerate(("macs", "wide_bytes", "narrow_bytes")):
                     totals.actions[device][i] += each * getattr(stage, key)
@@ -125,6 +126,8 @@ def visits(times: StageTimes) -> dict[str, float]:
         "stage_send_ns": sum(s.instructions_ns + s.input_ns for s in tpu),
         "stage_program_ns": sum(s.program_ns for s in tpu),
         "stage_compute_ns": sum(s.compute_ns for s in tpu),
+        "stage_program_half_ns": sum(max(t.compute_ns, 2 * t.parameters_ns) for s in tpu for t in s.steps),
+        "stage_link_turns": sum(1 + sum(1 for t in s.steps if t.streamed_bytes) for s in tpu),
         "stage_copy_ns": sum(s.copy_ns for s in tpu),
         "stage_ops_ns": sum(s.ops_ns for s in times.stages if isinstance(s, CpuStage)),
         "stage_python_ns": times.python_ns + times.preprocess_ns + times.postprocess_ns,
@@ -143,7 +146,8 @@ def stage_columns(setup: Setup) -> dict[str, float]:
     rest, busy = power_at(steady, flows(steady, 0.0)), power_at(steady, flows(steady, one))
     return {
         "stage_alone_ns": need.alone_ns, "stage_held_ns": need.held_ns, **mean,
-        "stage_out_ns": need.out_ns, "stage_in_ns": need.in_ns, "stage_cpu_ns": need.cpu_ns, "stage_gil_ns": need.gil_ns,
+        "stage_out_ns": need.out_ns, "stage_in_ns": need.in_ns,
+        "stage_cpu_ns": need.cpu_ns, "stage_gil_ns": need.gil_ns,
         "stage_shared_link": float(shared_links(setup)), "stage_bound": float(setup.scenario.dispatch == "bind"),
         "stage_static_w": rest.total_w, "stage_dynamic_mj": (busy.total_w - rest.total_w) / one * 1e3,
         "stage_accelerator_static_w": rest.accelerators_w,

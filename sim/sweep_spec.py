@@ -39,11 +39,10 @@ __all__ = ["PARTS", "Spec", "points", "read_spec"]
 
 Axes = dict[str, list[Any]]
 
-#: Option that names a part -> (kind of part file, its class).
-PARTS: dict[str, tuple[str, type[Part]]] = {
-    "size": ("accelerator", Accelerator), "link": ("link", Link), "host": ("host", Host),
-}  # fmt: skip
+#: Option that names a part -> what the part file holds.
+PARTS: dict[str, type[Part]] = {"size": Accelerator, "link": Link, "host": Host}
 MAX_POINTS = 10_000_000
+TYPES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,8 @@ def spec_of(table: Mapping[str, Any], where: str = "spec") -> Spec:
     if "models" not in grid:
         raise InputError(f"{where}: models", "nothing", "a network, or a list of networks")
     if set(grid) & set(ranges):
-        raise InputError(f"{where}: {min(set(grid) & set(ranges))}", "given twice", "an axis, or a range in [lhs.ranges]")
+        twice = min(set(grid) & set(ranges))
+        raise InputError(f"{where}: {twice}", "given twice", "an axis, or a range in [lhs.ranges]")
     spec = Spec(grid, ranges, _count(where, lhs, "samples", 1 if not ranges else 0), _count(where, lhs, "seed", 0))
     if not 0 < spec.size <= MAX_POINTS:
         raise InputError(where, f"{spec.size} points", f"1 to {MAX_POINTS} points: every list needs a value")
@@ -128,7 +128,7 @@ def _check_key(where: str, key: str) -> type:
     if key in SCENARIO_DEFAULTS:
         return type(SCENARIO_DEFAULTS[key])
     option, dot, number = key.partition(".")
-    numbers = [f.name for f in fields(PARTS[option][1]) if f.type in ("float", "int")] if option in PARTS else []
+    numbers = [f.name for f in fields(PARTS[option]) if f.type in ("float", "int")] if option in PARTS else []
     if dot and number in numbers:
         return float
     known = [f"{option}.{name}" for name in numbers] or ["models", *SCENARIO_DEFAULTS, "size.KEY, link.KEY, host.KEY"]
@@ -145,7 +145,7 @@ def _typed(where: str, key: str, kind: type, value: Any) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise InputError(f"{where}: {key}", repr(value), {str: "text", int: "a whole number", bool: "true or false"}.get(kind, "a number"))
+        raise InputError(f"{where}: {key}", repr(value), TYPES[kind])
     return value
 
 

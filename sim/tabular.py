@@ -136,4 +136,4 @@ def _check_version(path: Path, frame: pl.DataFrame) -> None:
         raise InputError(str(path), "no results of edgetpusim", "a file written by edgetpusim sweep or study")
     found = frame["results_version"].unique().to_list()
     if found != [RESULTS_VERSION]:
-        raise InputError(str(path), f"results version {found}", f"version {RESULTS_VERSION}: run the sweep or study again")
+        raise InputError(str(path), f"results version {found}", f"version {RESULTS_VERSION}: run sweep or study again")
