@@ -21,6 +21,7 @@ from calibration.records import Record, append_records, board_id, environment, h
 from calibration.tflite_writer import model_bytes
 from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph
+from hwmodels.parts import part_names
 
 __all__ = ["host_part_text", "measure_command"]
 
@@ -65,7 +66,8 @@ def measure_command(
     fake_device
         Replay the simulator: accelerator ``size``, link ``link`` and host ``host_id`` by name or part file.
     host_only
-        Measure this host without a device; also writes a part file ``<output stem>.host.toml``.
+        Measure this host without a device; also writes a part file ``<output stem>.host.toml``, which takes buses and
+        power from the shipped part ``host_id``.
     repetitions, warm_up
         Inferences of a row, and inferences before it that do not count.
     threads
@@ -223,7 +225,8 @@ def _gil_rows(host_id: str) -> list[Record]:
 
 def _write_part(path: Path, host_id: str) -> list[Record]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(host_part_text(path.name.removesuffix(".host.toml"), measure_host(), host_id), encoding="utf-8")
+    base = host_id if host_id in part_names("host") else ""
+    path.write_text(host_part_text(path.name.removesuffix(".host.toml"), measure_host(), base), encoding="utf-8")
     return []
 
 
