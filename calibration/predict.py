@@ -128,7 +128,29 @@ def network_of(row: Row, model: str = "") -> LayerGraph:
     if graph is None:
         raise Skip("network not in the zoo" if row.model else "no network")
     kept = KEPT.search(f"{row.conditions} {row.citation}")
-    return keeping(graph, int(kept[1])) if kept else graph
+    graph = keeping(graph, int(kept[1])) if kept else graph
+    return per_tensor(graph) if is_per_tensor(row) else graph
+
+
+def is_known(row: Row) -> bool:
+    """Whether every network of a row is in the zoo or generated."""
+    return all(network_named(tuple(name_candidates(row, model))) for model in row.model.split("+"))
+
+
+def is_per_tensor(row: Row) -> bool:
+    """Whether a row's network is one of the uint8 files of 2019 and 2020: one scale a tensor, none a channel."""
+    later = ("int8", "efficientdet", "spaghettinet")
+    return source_table().get(row.source_id, {}).get("compiler") == "2020" and not any(word in row.model for word in later)
+
+
+@lru_cache(maxsize=512)
+def per_tensor(graph: LayerGraph) -> LayerGraph:
+    """Return the network with uint8 filters, which carry no scale for each channel."""
+    layers = tuple(
+        replace(layer, weights=tuple(replace(w, dtype="uint8") if w.dtype == "int8" else w for w in layer.weights))
+        for layer in graph.layers
+    )
+    return replace(graph, layers=layers)
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,218 @@
+"""The command ``edgetpusim-calibrate``: measure, fit, validate, datasets. It parses, calls and prints."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sim.cli import run_app
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Measure Edge TPUs, fit part files to measurements, and hold the models against measurements.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+)  # fmt: skip
+datasets_app = typer.Typer(help="The shipped measurements, and checks of your own.", no_args_is_help=True)
+app.add_typer(datasets_app, name="datasets")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"edgetpusim {version('edgetpusim')}\ncalibration: {Path(__file__).parent}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Version and paths.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _print(value: object) -> None:
+    print(json_module.dumps(value, indent=1))
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@datasets_app.command("list")
+def list_datasets(json: Json = False) -> None:
+    """List the shipped measurement files: rows, sources, flagged rows, trust.
+
+    Example: edgetpusim-calibrate datasets list
+    """
+    from dataclasses import asdict
+
+    from calibration.data import dataset_info, dataset_names
+
+    found = [dataset_info(name) for name in dataset_names()]
+    if json:
+        _print({"datasets": [asdict(info) for info in found]})
+        return
+    for info in found:
+        print(f"{info.name:24} {info.rows:5} rows, {info.flagged:3} flagged  {', '.join(info.sources[:5])}")
+
+
+@datasets_app.command("show")
+def show_dataset(name: str, json: Json = False) -> None:
+    """Show the rows of a shipped dataset or of a file.
+
+    Example: edgetpusim-calibrate datasets show google_reference
+    """
+    from dataclasses import asdict
+
+    from calibration.data import load_dataset
+
+    rows = load_dataset(name)
+    if json:
+        _print({"dataset": name, "rows": [asdict(row) for row in rows]})
+        return
+    for row in rows:
+        print(f"{row.source_id}  {row.model}  {row.metric}  {row.value:g} {row.unit}  {row.link} {row.host_id}  {row.flag}")
+
+
+@datasets_app.command("check")
+def check_dataset(file: Path, json: Json = False) -> None:
+    """Check a measurement file: columns, numbers, units, networks, known outliers.
+
+    Example: edgetpusim-calibrate datasets check mine.csv
+    """
+    from calibration.data import read_measurements
+    from calibration.predict import is_known
+
+    rows = read_measurements(file)
+    unknown = sorted({row.model for row in rows if not is_known(row)})
+    answer = {
+        "file": str(file), "rows": len(rows), "flagged": sum(bool(row.flag) for row in rows),
+        "networks": len({row.model for row in rows}), "unknown_networks": unknown,
+    }  # fmt: skip
+    if json:
+        _print(answer)
+        return
+    print(f"{file}: {len(rows)} rows, {answer['flagged']} flagged, {answer['networks']} networks")
+    print(f"not in the zoo: {', '.join(unknown) or 'none'}")
+
+
+@app.command("fit")
+def fit_command(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the part files.")],
+    dataset: Annotated[list[str] | None, typer.Option(help="Shipped dataset or FILE.csv; again for more.")] = None,
+    json: Json = False,
+) -> None:
+    """Fit the part files to measurements; prints the fit's error beside the error with each network left out.
+
+    Example: edgetpusim-calibrate fit --dataset mine.csv -o mine/
+    """
+    from calibration.fit import fit
+    from calibration.partfiles import write_parts
+    from calibration.report import fit_report, print_fit
+
+    _progress("fitting ...")
+    calibration = fit(dataset or ())
+    paths = write_parts(calibration, output)
+    report = fit_report(calibration) | {"files": [str(path) for path in paths]}
+    if json:
+        _print(report)
+    else:
+        print_fit(report)
+
+
+@app.command("validate")
+def validate_command(
+    files: Annotated[list[str], typer.Argument(metavar="FILE.csv...", help="Measurement files or shipped datasets.")],
+    leave_out: Annotated[str, typer.Option(help="model, family, source or host: refit without each row's group.")] = "",
+    json: Json = False,
+) -> None:
+    """Predict every row of measurement files and print the error.
+
+    Example: edgetpusim-calibrate validate mine.csv --leave-out model
+    """
+    from calibration.report import print_validation
+    from calibration.validate import validate
+
+    answer = validate(files, leave_out, _progress)
+    if json:
+        _print(answer)
+    else:
+        print_validation(answer)
+
+
+@app.command("validate-boards")
+def validate_boards_command(
+    reference: Annotated[Path, typer.Option(help="Rows of the board with one core.")],
+    target: Annotated[Path, typer.Option(help="Rows of boards with more cores.")],
+    reference_board: Annotated[str, typer.Option(help="Board in the reference file; a second one after a comma.")] = "KV260",
+    target_board: Annotated[str, typer.Option(help="Only this board of the target file.")] = "",
+    json: Json = False,
+) -> None:
+    """Predict boards with more cores from the rows of one-core boards (profile replay).
+
+    Example: edgetpusim-calibrate validate-boards --reference zoo.csv --target zoo.csv --target-board ZCU104
+    """
+    from calibration.boards import validate_boards
+    from calibration.report import print_validation
+
+    answer = validate_boards(reference, target, reference_board, target_board)
+    if json:
+        _print(answer)
+    else:
+        print_validation(answer)
+
+
+@app.command("measure")
+def measure(
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file of the measurement schema.")] = Path("measured.csv"),
+    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL...]", help="Compiled .tflite files.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only list what would be done.")] = False,
+    fake_device: Annotated[bool, typer.Option(help="Replay the simulator instead of a device.")] = False,
+    host_only: Annotated[bool, typer.Option(help="Measure this host without a device.")] = False,
+    repetitions: Annotated[int, typer.Option(help="Inferences of a row.")] = 200,
+    warm_up: Annotated[int, typer.Option(help="Inferences before it that do not count.")] = 10,
+    threads: Annotated[int, typer.Option(help="Most threads on one device.")] = 2,
+    devices: Annotated[int, typer.Option(help="Use at most so many devices; 0 = all.")] = 0,
+    meter: Annotated[Path | None, typer.Option(help="CSV of a power meter that grows while the harness runs.")] = None,
+    host_id: Annotated[str, typer.Option(help="Host part of the rows; found out where empty.")] = "",
+    link: Annotated[str, typer.Option(help="usb3, usb2 or pcie; found out where empty.")] = "",
+    clock_id: Annotated[str, typer.Option(help="max or std; found out where empty.")] = "",
+    size: Annotated[str, typer.Option(help="Accelerator of the fake device.")] = "coral",
+    time_scale: Annotated[float, typer.Option(help="Fake device: real time times this; 0 = without waiting.")] = 1.0,
+    json: Json = False,
+) -> None:
+    """Measure on a machine with Edge TPUs (or --host-only, or --fake-device) and write the measurement schema.
+
+    Example: edgetpusim-calibrate measure -o mine.csv mobilenet_v2_1.0_224_quant_edgetpu.tflite
+    """
+    from calibration.measure import measure_command
+
+    answer: dict[str, Any] = measure_command(
+        output, models or (), dry_run=dry_run, fake_device=fake_device, host_only=host_only, repetitions=repetitions,
+        warm_up=warm_up, threads=threads, devices=devices, meter=meter, host_id=host_id, link=link, clock_id=clock_id,
+        size=size, time_scale=time_scale, report=_progress,
+    )  # fmt: skip
+    if json:
+        _print(answer)
+    else:
+        print(f"{answer.get('rows', 0)} rows -> {answer.get('output', output)}")
+
+
+def main() -> None:
+    """Run the command; bad input becomes one line on stderr and exit code 2."""
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()
+

@@ -1,0 +1,79 @@
+"""Write fitted numbers into part files: the shipped file's text, with value, standard error and source replaced."""
+
+from __future__ import annotations
+
+import re
+from math import exp
+from pathlib import Path
+
+from calibration.fit import Calibration
+from hwmodels import parts
+from hwmodels.errors import InputError
+
+__all__ = ["part_text", "write_parts"]
+
+SHIPPED = Path(parts.__file__).parent
+
+
+def write_parts(calibration: Calibration, folder: Path) -> list[Path]:
+    """Write the accelerator, every host with fitted numbers and every link of the rows; return the paths.
+
+    With a single host its file is also written as ``host.toml``. Raises :class:`InputError` for a folder that cannot be
+    written.
+    """
+    texts = {f"{name}.toml": part_text(calibration, kind, name) for kind, name in calibration.values()}
+    hosts = [name for kind, name in calibration.values() if kind == "host"]
+    if len(hosts) == 1:
+        texts["host.toml"] = texts[f"{hosts[0]}.toml"]
+    for link in sorted({bus.link for bus in calibration.problem.evaluator.buses}):
+        texts[f"{link}.toml"] = (SHIPPED / "links" / f"{link}.toml").read_text(encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_written(folder / name, text) for name, text in texts.items()]
+    except OSError as error:
+        raise InputError(f"-o {folder}", error.strerror or "not writable", "a folder that can be written") from None
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def part_text(calibration: Calibration, kind: str, name: str) -> str:
+    """Return the text of a part file with the fitted numbers."""
+    text = (SHIPPED / f"{kind}s" / f"{name}.toml").read_text(encoding="utf-8")
+    errors = _errors(calibration, kind, name)
+    for key, value in calibration.values()[kind, name].items():
+        text = _replaced(text, key, value, errors.get(key), _source(calibration, kind, name))
+    return text
+
+
+def _errors(calibration: Calibration, kind: str, name: str) -> dict[str, float]:
+    """Standard errors in the numbers' own units; tables have none."""
+    found: dict[str, float] = {}
+    for number, x, sd in zip(calibration.numbers, calibration.x, calibration.std_errors(), strict=True):
+        if number.kind == kind and number.part in (name, f"?{name}"):
+            found[number.key] = exp(x) * float(sd)
+    return found
+
+
+def _source(calibration: Calibration, kind: str, name: str) -> str:
+    problem = calibration.problem
+    rows = [row for row, bus in zip(problem.rows, problem.evaluator.bus, strict=True)
+            if kind == "accelerator" or problem.evaluator.buses[bus].host == name]  # fmt: skip
+    sources = sorted({row.source_id for row in rows})
+    shown = ", ".join(sources[:6]) + (f" and {len(sources) - 6} more" if len(sources) > 6 else "")
+    return f"edgetpusim-calibrate fit: {len(rows)} rows of {shown or 'sources that state no host'}"
+
+
+def _replaced(text: str, key: str, value: object, std_error: float | None, source: str) -> str:
+    error = f", std_error = {std_error:.3g}" if std_error else ""
+    line = f'{key} = {{ value = {_toml(value)}, status = "fitted", source = "{source}"{error} }}'
+    changed, count = re.subn(rf"^{re.escape(key)} = .*$", lambda _: line, text, flags=re.M)
+    return changed if count else f"{text.rstrip()}\n{line}\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f"[{a:.6g}, {b:.5g}]" for a, b in value) + "]"
+    return f"{value:.6g}"

@@ -1,0 +1,166 @@
+"""Hold the models against measurement files: a prediction, an interval and an error for every row.
+
+Groups can be left out: the row is then predicted with numbers fitted without its model, family, source or host.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from math import exp
+from pathlib import Path
+from typing import Any
+
+from calibration.compiled import COMPILED_HEADER, compiled_rows
+from calibration.data import Row, dataset_path, read_measurements, read_table
+from calibration.fit import GROUPS, Calibration, fit, members
+from calibration.predict import PREDICTORS, Parts, Skip, conditions, network_of, predict
+from calibration.spread import spread_of
+from hwmodels.errors import InputError, nearest
+
+__all__ = ["LEAVE_OUT", "error_of", "summarise", "validate"]
+
+LEAVE_OUT = tuple(GROUPS)
+Z90 = 1.645
+
+
+@dataclass
+class Validator:
+    """Predicts rows; with ``leave_out`` with numbers fitted without each row's group."""
+
+    leave_out: str = ""
+    parts: Parts = field(default_factory=Parts)
+    calibration: Calibration | None = None
+    _without: dict[str, Parts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Fit once where groups are to be left out."""
+        if self.leave_out and self.leave_out not in GROUPS:
+            raise InputError("--leave-out", self.leave_out, ", ".join(LEAVE_OUT), nearest(self.leave_out, LEAVE_OUT))
+        if self.leave_out and self.calibration is None:
+            self.calibration = fit(parts=self.parts)
+
+    def parts_for(self, row: Row) -> Parts:
+        """Parts for one row: the shipped ones, or those of a fit without the row's group."""
+        if self.calibration is None:
+            return self.parts
+        group = GROUPS[self.leave_out](row, self.parts)
+        if group not in self._without:
+            out = members(self.calibration, self.leave_out, group)
+            x = self.calibration.without(out, f"{self.leave_out}:{group}") if out.any() else self.calibration.x
+            self._without[group] = self.calibration.parts(x)
+        return self._without[group]
+
+    def answer(self, row: Row) -> dict[str, Any]:
+        """One row of the JSON answer."""
+        setup = conditions(row)
+        answer: dict[str, Any] = {
+            "file": row.file, "line": row.line, "source_id": row.source_id, "device": row.device,
+            "link": setup.link, "host_id": setup.host, "model": row.model, "metric": row.metric,
+            "threads": row.threads, "accelerators": row.accelerators, "batch": row.batch, "mode": row.mode,
+            "measured": row.value, "predicted": None, "lo90": None, "hi90": None, "error": None,
+            "assumed": list(setup.assumed), "flag": f"outlier: {row.flag}" if row.flag else None, "skipped": None,
+        }  # fmt: skip
+        try:
+            parts = self.parts_for(row) if row.metric in PREDICTORS else self.parts
+            value = predict(row, parts)
+            return answer | {"predicted": value, "error": error_of(row, value, parts)} | self.interval(row, value)
+        except (Skip, InputError) as skip:
+            return answer | {"skipped": str(skip)}
+
+    def interval(self, row: Row, value: float) -> dict[str, float]:
+        """The 90 % interval: the spread of residuals of such rows when their group is left out."""
+        spread = spread_of(row)
+        if row.metric.endswith("_bytes"):
+            return {"lo90": value * (1 - spread), "hi90": value * (1 + spread)}
+        return {"lo90": value * exp(-Z90 * spread), "hi90": value * exp(Z90 * spread)}
+
+
+def error_of(row: Row, predicted: float, parts: Parts) -> float | None:
+    """Predicted over measured less 1, null where 0 was measured; for bytes the difference over all parameter bytes."""
+    if row.metric.endswith("_bytes"):
+        total = sum(network_of(row, model).parameter_bytes for model in row.model.split("+"))
+        return (predicted - row.value) / total if total else None
+    return predicted / row.value - 1 if row.value else None
+
+
+def validate(
+    files: Sequence[str | Path], leave_out: str = "", progress: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Predict every row of measurement files (or shipped datasets by name) and sum up the errors.
+
+    ``leave_out`` is model, family, source or host. Returns ``rows``, ``summary``, ``predicted_rows``, ``skipped_rows``.
+    Raises :class:`InputError` for a bad file.
+    """
+    readers = [(path, _reader(path)) for path in map(_path, files)]
+    validator = Validator(leave_out)
+    answers: list[dict[str, Any]] = []
+    for path, read in readers:
+        progress(f"{path.name} ...")
+        answers += read(path, validator)
+    done = [answer for answer in answers if answer["predicted"] is not None]
+    return {
+        "rows": answers, "summary": summarise(done),
+        "predicted_rows": len(done), "skipped_rows": len(answers) - len(done),
+    }  # fmt: skip
+
+
+def _path(name: str | Path) -> Path:
+    return name if isinstance(name, Path) else dataset_path(name)
+
+
+Reader = Callable[[Path, Validator], list[dict[str, Any]]]
+
+
+def _reader(path: Path) -> Reader:
+    """Return what reads a file, by its header; a bad one is told before anything is predicted."""
+    header, _ = read_table(path)
+    if set(header) >= COMPILED_HEADER:
+        return lambda path, _: compiled_rows(path)
+    from calibration.sweeps import board_file_predictor
+
+    predictor = board_file_predictor(header)
+    if predictor is not None:
+        return lambda path, _: list(predictor(path)["rows"])
+    rows = with_periods(read_measurements(path))
+    return lambda _, validator: [validator.answer(row) for row in rows]
+
+
+def with_periods(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows, those of a power meter with the program's period where the file states it as a row of its own."""
+    periods = {(r.source_id, r.model, r.clock_id): r.value for r in rows if r.metric == "system_latency_ms"}
+    return [
+        replace(row, conditions=f"{row.conditions}; system_latency {period}")
+        if row.metric.startswith(("power", "energy")) and (period := periods.get((row.source_id, row.model, row.clock_id)))
+        else row
+        for row in rows
+    ]
+
+
+def summarise(answers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Error statistics by source, metric and link; flagged rows are left out."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for answer in answers:
+        if answer["error"] is not None and not answer["flag"]:
+            keys = (answer.get("source_id"), answer.get("metric"), answer.get("link"))
+            groups["/".join(str(key or "") for key in keys)].append(answer)
+    return [_statistics(name, rows) for name, rows in sorted(groups.items())]
+
+
+def _statistics(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    sizes = sorted(abs(row["error"]) for row in rows)
+    inside = [row["lo90"] <= row["measured"] <= row["hi90"] for row in rows if row.get("lo90") is not None]
+    return {
+        "group": name, "n": len(rows), "mape": sum(sizes) / len(sizes), "median_ape": quantile(sizes, 0.5),
+        "p90_ape": quantile(sizes, 0.9), "bias": sum(row["error"] for row in rows) / len(rows),
+        "coverage90": sum(inside) / len(inside) if inside else None,
+    }  # fmt: skip
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Linearly interpolated quantile of sorted values."""
+    position = share * (len(values) - 1)
+    low = int(position)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (position - low)
