@@ -26,7 +26,10 @@ class Host(Part):
 
     A bus that the host's file does not name (0) is taken at the link's own numbers. ``pointwise_ns_per_mac`` and
     ``pool_ns_per_tap`` at 0 are as a convolution's and a depthwise convolution's MAC. Dense weights of a layer beyond
-    ``cached_weight_bytes`` (0: no limit) come out of main memory at ``stream_ns_per_byte``.
+    ``cached_weight_bytes`` (0: no limit) come out of main memory at ``stream_ns_per_byte``. ``gil_handover_ns`` comes on
+    top of a switch interval, ``python_stage_ns`` is what a pipeline of Python threads and queues does for a segment under
+    the GIL, ``thread_wake_ns`` the time from putting into a queue to its reader running; ``jitter_cv`` the coefficient of
+    variation of an invoke.
     """
 
     cores: int
@@ -51,6 +54,10 @@ class Host(Part):
     decode_ns_per_element: float
     gil_share: float
     switch_ns: float
+    gil_handover_ns: float
+    python_stage_ns: float
+    thread_wake_ns: float
+    jitter_cv: float
     pointwise_ns_per_mac: float = 0
     conv_ns_per_element: float = 0
     pool_ns_per_tap: float = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from sim.results import Results, Window, power_of, summarise
 from sim.scenario import Scenario, Setup, at_divisor, build
 from sim.steady import LatencyCounts, batch_means_interval, period
 from sim.thermal import ambient_c, steady_clock
-from sim.workloads import WORKLOADS, mixed_loop, parse_arrivals
+from sim.workloads import WORKLOADS, deviations, mixed_loop, parse_arrivals
 
 __all__ = ["Run", "one_thread", "run", "simulate", "wire"]
 
@@ -100,8 +100,9 @@ def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
     ]
     dispatch = policy("--dispatch", scenario.dispatch, DISPATCHES)
     machine = Machine(env, recorder, cores, accelerators, dispatch, scenario.num_threads)
-    gil = _gil(env, scenario, threads)
-    machine.gil, machine.gil_share = gil, setup.host.gil_share
+    gil = _gil(env, setup)
+    machine.gil, machine.gil_share, machine.jitter = gil, setup.host.gil_share, _jitter(setup)
+    machine.wake_ns = round(setup.host.thread_wake_ns) if scenario.runner == "python" else 0
     return machine, [_thread(setup, i, model, gil) for i, model in enumerate(setup.thread_models)]
 
 
@@ -109,9 +110,20 @@ def _thread(setup: Setup, number: int, model: int, gil: Gil | None) -> Thread:
     return Thread(number, model, list(setup.networks[model]), gil, number, (number, model), priority=model)
 
 
-def _gil(env: simpy.Environment, scenario: Scenario, threads: int) -> Gil | None:
-    alone = scenario.mode == "processes" or (threads == 1 and not scenario.busy_python_threads)
-    return None if alone else Gil(env, max(1, round(scenario.switch_interval_ms * 1e6)), scenario.busy_python_threads)
+def _gil(env: simpy.Environment, setup: Setup) -> Gil | None:
+    """Threads of one Python process share its lock; processes and pycoral's own pipeline threads have no use for it."""
+    scenario, busy = setup.scenario, setup.scenario.busy_python_threads
+    compiled = scenario.mode == "pipeline" and scenario.runner == "pipelined"
+    if scenario.mode == "processes" or compiled or (len(setup.thread_models) == 1 and not busy):
+        return None
+    return Gil(env, max(1, round(scenario.switch_interval_ms * 1e6)), busy, round(setup.host.gil_handover_ns))
+
+
+def _jitter(setup: Setup) -> Iterator[float] | None:
+    """Relative deviations of an accelerator pass (mean 0, lognormal) with the host's published spread."""
+    if setup.scenario.jitter == "none":
+        return None
+    return deviations(setup.host.jitter_cv, setup.scenario.seed)
 
 
 def _links(setup: Setup) -> list[SharedLink]:
@@ -206,7 +218,7 @@ class Run:
         self.check_at = self.completions + length if length else min(2 * self.completions, self.limit)
 
     def _may_repeat(self) -> bool:
-        return self._is_closed() and self.completions <= MAX_PERIODIC
+        return self._is_closed() and self.machine.jitter is None and self.completions <= MAX_PERIODIC
 
     def _is_closed(self) -> bool:
         """Whether requests wait for others to end, so that a deterministic run must repeat itself in the end."""

@@ -53,12 +53,12 @@ class Gil:
     """Python's global interpreter lock: one thread computes in Python, a waiting one takes over after an interval.
 
     ``busy_threads`` other threads of the process compute in Python all the time, so whoever asks for the lock waits
-    ``handover_ns``: one switch interval for each of them.
+    one switch interval for each of them, and the hand-over itself.
     """
 
-    def __init__(self, env: simpy.Environment, interval_ns: int, busy_threads: int) -> None:
+    def __init__(self, env: simpy.Environment, interval_ns: int, busy_threads: int, handover_ns: int) -> None:
         self.lock = Lock(env)
         self.interval_ns, self.busy_threads = interval_ns, busy_threads
-        self.handover_ns = busy_threads * interval_ns
+        self.handover_ns = busy_threads * interval_ns + handover_ns
         self.busy_ns = 0
         self.acquire, self.release = self.lock.acquire, self.lock.release

@@ -81,7 +81,10 @@ def stage(machine: Machine, thread: Thread, source: BoundedQueue, target: Bounde
     """One segment's thread: take, infer, hand on. Time in the queue before it counts as waiting."""
     env = machine.env
     while True:
+        before = int(env.now)
         request, started, queued = yield from source.get()
+        if machine.wake_ns and int(env.now) > before:  # it slept: the operating system has to wake it
+            yield env.timeout(machine.wake_ns)
         machine.recorder.add(thread.component, State.WAIT, queued, int(env.now), request, thread.model, -1)
         yield from inference(machine, thread, request)
         full = target.put((request, started, int(env.now)))

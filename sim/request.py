@@ -52,6 +52,8 @@ class Machine:
     gil_share: float = 1.0
     requests: Iterator[int] = field(default_factory=count)
     queue: Sized = ()
+    jitter: Iterator[float] | None = None
+    wake_ns: int = 0
 
 
 def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, Any, int]:
@@ -144,6 +146,8 @@ def accelerate(
         yield from load_parameters(machine, thread, accelerator, stage, request, segment)
     held = int(env.now)
     dispatched = cores.reserve(held, stage.driver_ns) + stage.latency_ns
+    if machine.jitter is not None:
+        dispatched = max(held, dispatched + round(stage.held_ns * next(machine.jitter)))
     if accelerator.link.shared:
         sent, computed, end = yield from over_shared_link(machine, accelerator, stage, held, dispatched)
     else:

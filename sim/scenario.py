@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 from hwmodels.accelerator import Accelerator, load_accelerator
@@ -303,16 +304,16 @@ def _pipeline_setup(
         raise InputError("--segmentation", scenario.segmentation, f"{segments - 1} layer numbers")
     count = len(accelerators)
     setup = assemble_graphs(scenario, host, accelerators, links, parts, [i % segments for i in range(count)])
-    networks = tuple(_in_runner(scenario, row) for row in setup.networks)
+    networks = tuple(_in_runner(scenario, host, row) for row in setup.networks)
     pipelines = tuple(tuple(range(i, i + segments)) for i in range(0, count, segments))
     return replace(setup, networks=networks, pipelines=pipelines)
 
 
-def _in_runner(scenario: Scenario, row: tuple[StageTimes, ...]) -> tuple[StageTimes, ...]:
+def _in_runner(scenario: Scenario, host: Host, row: tuple[StageTimes, ...]) -> tuple[StageTimes, ...]:
     """The compiled runner passes pointers; a Python one also copies tensors in and out under the GIL."""
     if scenario.runner == "pipelined":
         return tuple(replace(times, python_ns=0) for times in row)
-    return tuple(replace(times, python_ns=2 * times.python_ns) for times in row)
+    return tuple(replace(times, python_ns=ceil(host.python_stage_ns)) for times in row)
 
 
 def at_divisor(setup: Setup, divisor: int) -> Setup:

@@ -176,6 +176,16 @@ def poisson_gaps_ns(rate_per_s: float, seed: int) -> Iterator[int]:
         yield from (int(gap) for gap in np.rint(stream.exponential(1e9 / rate_per_s, 1024)))
 
 
+def deviations(variation: float, seed: int) -> Iterator[float]:
+    """Lognormal factors of mean 1 and the given coefficient of variation, less 1, from a random stream of their own."""
+    import numpy as np
+
+    stream = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
+    sigma = np.sqrt(np.log1p(variation**2))
+    while True:
+        yield from (float(factor) - 1 for factor in stream.lognormal(-(sigma**2) / 2, sigma, 1024))
+
+
 def trace_gaps_ns(path: Path) -> Iterator[int]:
     """Gaps between the arrival times (seconds, one a line, not decreasing) of a file, in ns.
 
