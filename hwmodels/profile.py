@@ -14,8 +14,8 @@ Accelerator and memory rows that follow each other are one pass through the acce
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from math import isfinite
@@ -70,24 +70,25 @@ class Profile:
         """Share of the held time in which memory is the limit."""
         return self.total_ns("memory") / self.held_ns if self.held_ns else 0.0
 
-    def stage_times(self, phases: int = 1) -> StageTimes:
-        """Return the profile as stage times that the simulator replays.
+    def scaled(self, host: float = 1.0, accelerator: float = 1.0) -> Profile:
+        """Return the profile on another board: host times, and those of accelerator and memory, times a factor."""
+        factors = {"cpu": host, "accelerator": accelerator, "memory": accelerator}
+        stages = (replace(stage, time_ns=round(stage.time_ns * factors[stage.resource])) for stage in self.stages)
+        return replace(self, stages=tuple(stages))
 
-        ``phases`` splits each pass through the accelerator into that many rounds of its steps: real networks alternate
-        between compute and memory layer by layer, and two long phases would lock in step with another core's.
-        """
+    def stage_times(self) -> StageTimes:
+        """Return the profile as stage times to replay (:func:`sim.memory.layered` splits the steps into layers)."""
         runs = groupby(self.stages, key=lambda stage: stage.resource == "cpu")
         stages: list[CpuStage | TpuStage] = []
         for on_cpu, run in runs:
-            stages += [CpuStage(stage.time_ns) for stage in run] if on_cpu else [_pass(tuple(run), phases)]
+            stages += [CpuStage(stage.time_ns) for stage in run] if on_cpu else [_pass(run)]
         return StageTimes(self.name, "", tuple(stages))
 
 
-def _pass(stages: Sequence[ProfileStage], phases: int) -> TpuStage:
-    steps = [_part(step, k, phases) for k in range(phases) for step in map(_step, stages)]
+def _pass(stages: Iterable[ProfileStage]) -> TpuStage:
     return TpuStage(
         driver_ns=0, latency_ns=0, load_bytes=0, load_ns=0, instruction_bytes=0, instructions_ns=0, input_bytes=0,
-        input_ns=0, steps=tuple(steps), output_bytes=0, output_ns=0, copy_ns=0,
+        input_ns=0, steps=tuple(map(_step, stages)), output_bytes=0, output_ns=0, copy_ns=0,
     )  # fmt: skip
 
 
@@ -95,12 +96,6 @@ def _step(stage: ProfileStage) -> StepTime:
     if stage.resource == "memory":
         return StepTime(0, stage.time_ns, stage.n_bytes)
     return StepTime(stage.time_ns, 0, 0)
-
-
-def _part(step: StepTime, k: int, count: int) -> StepTime:
-    """The k-th of ``count`` parts of a step; the parts add up exactly."""
-    values = (step.compute_ns, step.parameters_ns, step.streamed_bytes)
-    return StepTime(*(value * (k + 1) // count - value * k // count for value in values))
 
 
 def is_profile(model: str) -> bool:

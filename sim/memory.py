@@ -8,14 +8,16 @@ Transfers are fluid: whenever one starts or ends, the rates of all are shared ou
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import ceil
+from random import Random
 from typing import Any
 
 import simpy
 
 from hwmodels.board import Board, fair_rates
-from hwmodels.timing import StageTimes
+from hwmodels.timing import StageTimes, StepTime, TpuStage
 from sim.accelerator import Lock, SimAccelerator
 from sim.host import Cores
 from sim.link import SharedLink
@@ -23,9 +25,10 @@ from sim.policies import bind
 from sim.records import Recorder
 from sim.request import Machine, Thread, inference
 
-__all__ = ["MemoryLink", "Replay", "SharedMemory", "replay"]
+__all__ = ["MemoryLink", "Replay", "SharedMemory", "layered", "replay"]
 
 SLICE_NS = 4_000_000
+WHOLE = 1 << 20
 Steps = Generator[Any, Any, None]
 
 
@@ -123,6 +126,33 @@ class _CountedLock(Lock):
         super().release()
         if not self.held:
             self.busy_ns += int(self.env.now) - self.since_ns
+
+
+def layered(times: StageTimes, layers: int, seed: int = 0) -> StageTimes:
+    """Split each pass through the accelerator into rounds of its steps, of uneven (exponential) lengths that add up.
+
+    Real networks alternate between compute and memory layer by layer. Cores that run the same few long phases fall into
+    step and meet in every one of them, so give each thread its own ``seed``.
+    """
+    stream = Random(seed)
+    stages = (_rounds(stage, layers, stream) if isinstance(stage, TpuStage) else stage for stage in times.stages)
+    return replace(times, stages=tuple(stages))
+
+
+def _rounds(stage: TpuStage, layers: int, stream: Random) -> TpuStage:
+    marks = [_marks(layers, stream) for _ in stage.steps]
+    steps = (_part(step, *marks[i][k : k + 2]) for k in range(layers) for i, step in enumerate(stage.steps))
+    return replace(stage, steps=tuple(steps))
+
+
+def _marks(count: int, stream: Random) -> list[int]:
+    sums = list(accumulate(stream.expovariate(1.0) for _ in range(count)))
+    return [0, *(round(WHOLE * part / sums[-1]) for part in sums)]
+
+
+def _part(step: StepTime, start: int, end: int) -> StepTime:
+    values = (step.compute_ns, step.parameters_ns, step.streamed_bytes)
+    return StepTime(*(value * end // WHOLE - value * start // WHOLE for value in values))
 
 
 @dataclass(frozen=True, slots=True)

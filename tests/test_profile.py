@@ -10,8 +10,8 @@ import simpy
 from hwmodels.board import Work, closed_loop_ips, fair_rates, load_board, spread_ips, stretches
 from hwmodels.errors import InputError
 from hwmodels.profile import Profile, ProfileStage, is_profile, load_profile, profile_names, read_profiles
-from hwmodels.timing import CpuStage, TpuStage
-from sim.memory import SharedMemory, replay
+from hwmodels.timing import CpuStage, StageTimes, TpuStage
+from sim.memory import SharedMemory, layered, replay
 
 HEADER = "name,resource,time_ns,time_ms,bytes\n"
 
@@ -35,12 +35,22 @@ def test_stages_of_a_profile(tmp_path: Path) -> None:
     assert is_profile(f"profile:{path}#net") and not is_profile("mobilenet_v1_1.0_224")
 
 
-def test_phases_add_up_exactly() -> None:
+def test_scaled_to_another_board() -> None:
+    """A shipped profile carried to three cores by its clocks: replay and closed form agree."""
+    board, one_core = load_board("zcu102"), load_board("kv260")
+    profile = load_profile("profile:dpu_kv260#tf_resnetv1_50_imagenet_224_224_6.97G")
+    carried = profile.scaled(board.host_factor, one_core.clock_hz / board.clock_hz)
+    work = Work(carried.host_ns / 1e9, carried.held_ns / 1e9, carried.memory_share)
+    threads = [layered(carried.stage_times(), 40, seed) for seed in range(8)]
+    assert closed_loop_ips(work, board, 8) == pytest.approx(replay(threads, board, 8, 400).ips, rel=0.015)
+
+
+def test_layers_add_up_exactly() -> None:
     profile = Profile("x", (ProfileStage("accelerator", 1003), ProfileStage("memory", 777, 5001)))
-    for phases in (1, 2, 7, 50):
-        (stage,) = profile.stage_times(phases).stages
+    for layers in (1, 2, 7, 50):
+        (stage,) = layered(profile.stage_times(), layers, seed=layers).stages
         assert isinstance(stage, TpuStage)
-        assert stage.held_ns == 1780
+        assert (stage.held_ns, len(stage.steps)) == (1780, 2 * layers)
         assert sum(step.streamed_bytes for step in stage.steps) == 5001
 
 
@@ -117,21 +127,13 @@ def test_memory_shares_and_conserves() -> None:
     assert memory.moved_bytes == 100 and not memory.active
 
 
-def networks(work: Work, board_port: float, threads: int) -> list[Profile]:
+def networks(work: Work, board_port: float, threads: int) -> list[StageTimes]:
     """The same work as 40 uneven layers, another mix for every thread."""
-    import numpy as np
-
-    profiles = []
-    for seed in range(threads):
-        stream = np.random.default_rng(seed)
-        compute, memory = (stream.exponential(1, 40) for _ in range(2))
-        stages = [ProfileStage("cpu", round(work.host_s * 1e9))]
-        for a, b in zip(compute / compute.sum(), memory / memory.sum(), strict=True):
-            moved_ns = max(1, round(work.accelerator_s * work.memory_share * b * 1e9))
-            stages.append(ProfileStage("accelerator", round(work.accelerator_s * (1 - work.memory_share) * a * 1e9)))
-            stages.append(ProfileStage("memory", moved_ns, max(1, round(moved_ns * board_port / 1e9))))
-        profiles.append(Profile(f"mix {seed}", tuple(stages)))
-    return profiles
+    held_ns, memory_ns = round(work.accelerator_s * 1e9), round(work.accelerator_s * work.memory_share * 1e9)
+    memory = ProfileStage("memory", memory_ns, round(memory_ns * board_port / 1e9))
+    host = ProfileStage("cpu", round(work.host_s * 1e9))
+    profile = Profile("net", (host, ProfileStage("accelerator", held_ns - memory_ns), memory))
+    return [layered(profile.stage_times(), 40, seed) for seed in range(threads)]
 
 
 @pytest.mark.parametrize("name", ["kv260", "zcu104", "zcu102"])
@@ -140,7 +142,7 @@ def networks(work: Work, board_port: float, threads: int) -> list[Profile]:
 def test_closed_form_equals_the_replay(name: str, share: float, threads: int) -> None:
     """Mean field against events, host work light: within 1.5 %, in a closed loop and with a fixed share a thread."""
     board, work = load_board(name), Work(0.0007, 0.01, share)
-    times = [profile.stage_times() for profile in networks(work, board.port_bytes_per_s, threads)]
+    times = networks(work, board.port_bytes_per_s, threads)
     steady = replay(times, board, threads, 240)
     assert closed_loop_ips(work, board, threads) == pytest.approx(steady.ips, rel=0.015)
     spread = replay(times, board, threads, 240, spread=True)
@@ -151,7 +153,7 @@ def test_closed_form_equals_the_replay(name: str, share: float, threads: int) ->
 def test_gain_never_exceeds_the_cpus() -> None:
     """One core, four CPUs, nearly all time on the host: threads gain up to four, never more."""
     board, work = load_board("kv260"), Work(0.1, 0.001, 0.5)
-    profile = networks(work, board.port_bytes_per_s, 1)[0].stage_times()
+    profile = networks(work, board.port_bytes_per_s, 1)[0]
     one = replay(profile, board, 1, 40).ips
     gains = [replay(profile, board, threads, 80).ips / one for threads in (2, 4, 8)]
     assert gains == [pytest.approx(2, rel=0.03), pytest.approx(4, rel=0.03), pytest.approx(4, rel=0.03)]
