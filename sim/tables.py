@@ -11,7 +11,14 @@ from sim.results import Results
 
 __all__ = ["print_compile", "print_network", "print_run", "print_zoo"]
 
-BAR = 40
+BAR = 30
+STACK = 64
+#: Okabe and Ito's colours (see sim.svg), as in the timeline.
+COLOURS = {
+    "preprocess": "#F0E442", "wait": "#9a9a9a", "load_parameters": "#CC79A7", "instructions": "#56B4E9",
+    "input": "#0072B2", "parameters": "#CC79A7", "compute": "#009E73", "output": "#0072B2", "host_copy": "#7a7a7a",
+    "cpu_ops": "#D55E00", "postprocess": "#E69F00", "gil_wait": "#c8c8c8",
+}  # fmt: skip
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -58,16 +65,38 @@ def _latency_rows(s: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _print_shares(console: Console, s: dict[str, Any]) -> None:
+    """One bar of the whole latency, then a line for each part of it."""
     parts = {name: ms for name, ms in s["time_breakdown_ms"].items() if ms > 0}
     whole = sum(parts.values()) or 1
-    table = _table("\nwhere a request's time goes", "", "ms", "")
+    console.print(f"\nwhere a request's {whole:.3f} ms go, on the mean")
+    if console.color_system:
+        console.print(_stacked(parts, whole))
+    table = _table("", "", "ms", "", "")
     table.show_header = False
-    table.columns[2].justify = "left"
+    table.columns[3].justify = "left"
     for name, ms in parts.items():
-        table.add_row(name, f"{ms:.3f}", "█" * max(1, round(BAR * ms / whole)))
+        bar = f"[{COLOURS[name]}]{_blocks(BAR * ms / whole)}[/]"
+        table.add_row(f"[{COLOURS[name]}]█[/] {name.replace('_', ' ')}", f"{ms:.3f}", f"{ms / whole:.0%}", bar)
     console.print(table)
-    used = ", ".join(f"{name} {share:.0%}" for name, share in s["utilisation"].items())
+    used = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in s["utilisation"].items())
     console.print(f"utilisation: {used}")
+
+
+def _stacked(parts: dict[str, float], whole: float) -> str:
+    """The parts side by side in one bar, each in its colour; ends are rounded so that the bar keeps its length."""
+    done, at, bar = 0.0, 0, ""
+    for name, ms in parts.items():
+        done += ms
+        end = round(STACK * done / whole)
+        bar += f"[{COLOURS[name]}]{'█' * (end - at)}[/]"
+        at = end
+    return bar
+
+
+def _blocks(cells: float) -> str:
+    """A bar of so many cells, to an eighth of one."""
+    eighths = max(1, round(8 * cells))
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def _size(n_bytes: float) -> str:
