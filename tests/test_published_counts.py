@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hwmodels.graph import MAC_OPS, LayerGraph, from_json
+from hwmodels.graph import MAC_OPS, LayerGraph, from_json, graph_hash
 
 ZOO = Path(__file__).resolve().parents[1] / "traces" / "zoo"
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
@@ -119,6 +119,16 @@ def test_at_least_80_models_are_within_1_percent_of_a_published_count() -> None:
         errors = [abs(deviation(value, row[key])[0]) for key, value in values.items() if row[key]]
         within += bool(errors) and max(errors) <= TOLERANCE
     assert within >= 80
+
+
+def test_index_describes_every_trace() -> None:
+    with (ZOO / "index.csv").open(encoding="utf-8", newline="") as file:
+        index = {row["name"]: row for row in csv.DictReader(file)}
+    assert sorted(index) == NAMES
+    for name, row in index.items():
+        assert row["hash"] == graph_hash(trace(name)), name
+        assert int(row["macs"]) == trace(name).macs, name
+        assert int(row["parameter_bytes"]) == trace(name).parameter_bytes, name
 
 
 def test_table_names_traces_once() -> None:
