@@ -204,25 +204,38 @@ def suspicion(row: BoardRow, one_core: BoardRow, work: Work) -> str | None:
 
 
 def validate_boards(
-    reference: str | Path, target: str | Path, reference_boards: Sequence[str] = ("KV260",), target_board: str = ""
+    reference: str | Path,
+    target: str | Path,
+    reference_boards: str | Sequence[str] = ("KV260",),
+    target_board: str = "",
 ) -> dict[str, Any]:
     """Predict a table's rows from another table's one-core rows, matched by release and model.
+
+    ``reference_boards`` are one or two names (or one text with commas): the one-core board, and one with two cores.
 
     Returns the JSON object of ``edgetpusim-calibrate validate-boards``: rows (with board and release), summary by
     board. Rows that another program or a serial part explains are flagged and summed up apart. Raises
     :class:`InputError` for tables that cannot be read, an unknown reference board, or a target board that the table
     does not have.
     """
-    tables = [_by_key(reference, name) for name in reference_boards]
-    rows = [row for row in read_board_rows(target) if _is_target(row, reference_boards, target_board)]
+    names = _names(reference_boards)
+    tables = [_by_key(reference, name) for name in names]
+    rows = [row for row in read_board_rows(target) if _is_target(row, names, target_board)]
     if target_board and not rows:
         raise InputError("--target-board", target_board, f"a board of {target}")
-    answers = [_answer(row, [table.get(row.key) for table in tables], reference_boards) for row in rows]
+    answers = [_answer(row, [table.get(row.key) for table in tables], names) for row in rows]
     predicted = [answer for answer in answers if answer["skipped"] is None]
     return {
         "rows": answers, "summary": summary(predicted),
         "predicted_rows": len(predicted), "skipped_rows": len(answers) - len(predicted),
     }  # fmt: skip
+
+
+def _names(boards: str | Sequence[str]) -> list[str]:
+    names = [name.strip() for name in (boards.split(",") if isinstance(boards, str) else boards)]
+    if not 1 <= len(names) <= 2 or not all(names):
+        raise InputError("--reference-board", ",".join(names), "BOARD or BOARD,BOARD: one core, then two")
+    return names
 
 
 def _by_key(path: str | Path, board: str) -> dict[tuple[str, str], BoardRow]:
@@ -242,7 +255,8 @@ def _is_target(row: BoardRow, reference_boards: Sequence[str], target_board: str
 
 def _answer(row: BoardRow, partners: Sequence[BoardRow | None], names: Sequence[str]) -> dict[str, Any]:
     answer: dict[str, Any] = {
-        "file": row.file, "line": row.line, "source_id": row.source, "device": "dpu", "link": "none", "host_id": "",
+        "file": row.file, "line": row.line, "source_id": "model zoo", "citation": row.source,
+        "device": "dpu", "link": "none", "host_id": "",
         "board": row.board, "release": row.release, "model": row.model, "metric": "fps_multi_thread",
         "threads": None, "accelerators": row.cores, "batch": 1, "mode": "threads", "measured": row.multi_ips or None,
         "predicted": None, "lo90": None, "hi90": None, "error": None, "assumed": [], "flag": None,
@@ -260,10 +274,10 @@ def _reason(row: BoardRow, partners: Sequence[BoardRow | None], names: Sequence[
     if missing:
         return f"no {' and '.join(missing)} row of release {row.release} and this model"
     try:
-        row.part()
+        board = row.part()
     except InputError as error:
         return str(error)
-    return None
+    return None if board.peak_ops_per_cycle else "another kind of accelerator: no replay of this board's profile"
 
 
 def _prediction(row: BoardRow, partners: Sequence[BoardRow]) -> dict[str, Any]:

@@ -220,8 +220,9 @@ def _row(
     value = predicted if predicted is not None else 0.0
     threads = int(float(record.get("threads") or 1))
     return {
-        "file": path.name, "line": line, "source_id": record.get("source", ""), "device": "dpu", "link": "none",
-        "host_id": "", "board": record.get("board") or record.get("platform") or record.get("dpu_arch", ""),
+        "file": path.name, "line": line, "source_id": record.get("source", "").split(":")[0],
+        "citation": record.get("source", ""), "device": "dpu", "link": "none", "host_id": "",
+        "board": record.get("board") or record.get("platform") or record.get("dpu_arch", ""),
         "model": record.get("model") or record.get("workload", ""), "metric": metric, "threads": threads,
         "accelerators": None, "batch": 1, "mode": "threads", "measured": measured, "predicted": predicted,
         "lo90": value * (1 - SPREAD90) if known else None, "hi90": value * (1 + SPREAD90) if known else None,

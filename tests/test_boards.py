@@ -159,9 +159,12 @@ def test_unknown_boards(tmp_path: Path) -> None:
         validate_boards(ZOO, ZOO, ("KV99",))
     with pytest.raises(InputError, match="target-board"):
         validate_boards(ZOO, ZOO, target_board="U50")
-    path = table(tmp_path, ["3.0,KV260,1,300,n,1,2", "3.0,Mystery,2,300,n,1,3", "3.0,ZCU104,2,300,n,NA,"])
-    reasons = [row["skipped"] for row in validate_boards(path, path)["rows"]]
-    assert "board" in reasons[0] and reasons[1] == "no rate of many threads"
+    rows = ["3.0,KV260,1,300,n,1,2", "3.0,Mystery,2,300,n,1,3", "3.0,ZCU104,2,300,n,NA,", "3.0,VCK190,1,,n,9,9"]
+    path = table(tmp_path, rows)
+    reasons = [row["skipped"] for row in validate_boards(path, path, "KV260")["rows"]]
+    assert "board" in reasons[0] and reasons[1] == "no rate of many threads" and "another kind" in reasons[2]
+    with pytest.raises(InputError, match="one core, then two"):
+        validate_boards(ZOO, ZOO, "KV260,ZCU104,ZCU102")
     with pytest.raises(InputError, match="no column release"):
         read_board_rows(BOARDS / "dpu_power_by_size.csv")
 
