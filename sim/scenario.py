@@ -293,16 +293,26 @@ def _with_segments(scenario: Scenario) -> Scenario:
 def _pipeline_setup(
     scenario: Scenario, host: Host, accelerators: Sequence[Accelerator], links: Sequence[Link]
 ) -> Setup:
-    """Cut the one network; thread and accelerator i run segment i modulo the number of segments."""
+    """Cut the one network as the scenario says."""
     (name, _), *more = parse_models(scenario.models)
     if more or scenario.threads > 1:
         raise InputError("--mode pipeline", scenario.models, "one network and no --threads: every segment has its own")
     graph, segments = load_network(name), scenario.num_segments
-    cuts = segment_cuts(graph, accelerators[0], segments, scenario.segmentation)
-    parts = split(graph, cuts)
+    parts = split(graph, segment_cuts(graph, accelerators[0], segments, scenario.segmentation))
     if len(parts) != segments:
         raise InputError("--segmentation", scenario.segmentation, f"{segments - 1} layer numbers")
-    count = len(accelerators)
+    return assemble_pipeline(scenario, host, accelerators, links, parts)
+
+
+def assemble_pipeline(
+    scenario: Scenario,
+    host: Host,
+    accelerators: Sequence[Accelerator],
+    links: Sequence[Link],
+    parts: Sequence[LayerGraph],
+) -> Setup:
+    """Put a pipeline together from a network's parts: thread and accelerator i run part i modulo their number."""
+    count, segments = len(accelerators), len(parts)
     setup = assemble_graphs(scenario, host, accelerators, links, parts, [i % segments for i in range(count)])
     networks = tuple(_in_runner(scenario, host, row) for row in setup.networks)
     pipelines = tuple(tuple(range(i, i + segments)) for i in range(0, count, segments))
