@@ -132,7 +132,8 @@ def part_changes(problem: Problem, x: Array) -> dict[tuple[str, str], dict[str, 
             key = number.key.partition("[")[0]
             changes["accelerator", number.part][key] = getattr(accelerator, key)
         elif number.part.startswith("?"):
-            unstated[number.key].append(float(value))
+            if problem.is_informed(number):
+                unstated[number.key].append(float(value))
         else:
             changes["host", number.part][number.key] = float(value)
     for key, values in unstated.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from typing import Any
 
@@ -127,8 +128,8 @@ def network_of(row: Row, model: str = "") -> LayerGraph:
     graph = graph or network_named(tuple(names))
     if graph is None:
         raise Skip("network not in the zoo" if row.model else "no network")
-    kept = KEPT.search(f"{row.conditions} {row.citation}")
-    graph = keeping(graph, int(kept[1])) if kept else graph
+    kept = detections_kept(row)
+    graph = graph if kept is None else keeping(graph, kept)
     return per_tensor(graph) if is_per_tensor(row) else graph
 
 
@@ -151,6 +152,15 @@ def per_tensor(graph: LayerGraph) -> LayerGraph:
         for layer in graph.layers
     )
     return replace(graph, layers=layers)
+
+
+def detections_kept(row: Row) -> int | None:
+    """How many detections the row's post-processing kept, where the source or ``networks.csv`` says it."""
+    said = KEPT.search(f"{row.conditions} {row.citation}")
+    if said:
+        return int(said[1])
+    _, records = read_table(FOLDER / "networks.csv")
+    return next((int(r["kept"]) for _, r in records if fnmatchcase(row.model, r["model"])), None)
 
 
 @lru_cache(maxsize=256)

@@ -31,6 +31,7 @@ FITTED_METRICS = ("invoke_latency_ms", "alternating_pair_latency_ms")
 TRUST_SIGMA = {"A": 0.05, "B": 0.08, "C": 0.25, "": 0.05}
 CLOCK_PAIR_SIGMA = 0.05
 HOST_SIGMA = 0.3  # relative uncertainty of the host's own work
+LEAST_ROWS = 3
 CROWD = 30  # rows of one source beyond which its weight no longer grows
 SWEEP = re.compile(r"(conv5x3x3|conv7x7|fc5|dense_u|dense|stride|padding_stride|padding|baseline_io|depthwise_k5)_")
 
@@ -171,6 +172,11 @@ class Problem:
         host = self.parts.host("x86-desktop" if bus.host.startswith("?") else bus.host)
         line = channel(self.parts.link(bus.link), host)
         return line.out_bytes_per_s, line.in_bytes_per_s, line.floor_ns, line.instruction_ns_per_byte
+
+    def is_informed(self, number: Number) -> bool:
+        """Whether at least three rows were measured on a number's host."""
+        buses = self.evaluator.buses
+        return sum(buses[bus].host == number.part for bus in self.evaluator.bus) >= LEAST_ROWS
 
     def predict_ms(self, x: Array) -> Array:
         """Predicted times of all rows."""
