@@ -15,6 +15,7 @@ from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.graph import LayerGraph
 from hwmodels.host import KERNELS, Host, frame_ns, load_host, postprocess_ns
 from hwmodels.link import Channel, Link, channel, load_link
+from hwmodels.profile import is_profile, load_profile
 from hwmodels.timing import StageTimes, TpuStage, cpu_stage, stage_times
 from hwmodels.zoo import load_network
 from sim.thermal import ambient_c
@@ -164,6 +165,8 @@ def build(scenario: Scenario) -> Setup:
     if scenario.mode == "pipeline":
         return _pipeline_setup(scenario, host, accelerators, links)
     names, thread_models = _threads(scenario)
+    if any(is_profile(name) for name in names):
+        return _profile_setup(scenario, host, accelerators, links, names, thread_models)
     setup = assemble(scenario, host, accelerators, links, names, thread_models)
     return _with_cpu_threads(setup) if scenario.mode == "coexec" else setup
 
@@ -341,6 +344,29 @@ def _slowed(times: StageTimes, divisor: int) -> StageTimes:
         for stage in times.stages
     )
     return replace(times, stages=stages)
+
+
+def _profile_setup(
+    scenario: Scenario,
+    host: Host,
+    accelerators: Sequence[Accelerator],
+    links: Sequence[Link],
+    names: Sequence[str],
+    thread_models: Sequence[int],
+) -> Setup:
+    """Replay measured stage times: host and accelerator parts are as their files say, nothing shares a link."""
+    if not all(is_profile(name) for name in names) or scenario.mode not in ("threads", "processes"):
+        raise InputError("MODEL", scenario.models, "only profiles, with --mode threads or processes")
+    count = len(accelerators)
+    channels = tuple(replace(channel(link, host), header_bytes=0) for link in links)
+    networks = tuple((load_profile(name).stage_times(),) * count for name in names)
+    empty = (Executable(times.name, LayerGraph(times.name, (), (), ()), (), "") for (times, *_) in networks)
+    return Setup(
+        scenario, host, scenario.cores or host.cores, tuple(accelerators), channels,
+        tuple(a.at_clock(scenario.clock, link.root) for a, link in zip(accelerators, links, strict=True)),
+        tuple(times.name for (times, *_) in networks), tuple((one,) * count for one in empty), networks,
+        tuple(thread_models), ("measured stage times; power and memory contention of that accelerator are not modelled",),
+    )  # fmt: skip
 
 
 def _with_cpu_threads(setup: Setup) -> Setup:
