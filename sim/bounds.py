@@ -159,9 +159,7 @@ def reload_share(setup: Setup, models: Sequence[int], accelerator: int) -> float
 def with_load(need: Demand, share: float) -> Demand:
     """The demand when that share of inferences sends its cached parameters first."""
     extra = share * need.load_ns
-    return replace(
-        need, alone_ns=need.alone_ns + extra, held_ns=need.held_ns + extra, out_ns=need.out_ns + extra
-    )
+    return replace(need, alone_ns=need.alone_ns + extra, held_ns=need.held_ns + extra, out_ns=need.out_ns + extra)
 
 
 def shared_links(setup: Setup) -> bool:

@@ -230,4 +230,3 @@ def _by_model(setup: Setup, rows: Sequence[Flow]) -> dict[str, float]:
         for model in row.models:
             found[setup.models[model]] += row.ips / len(row.models)
     return found
-

@@ -1,4 +1,4 @@
-"""The points of the study, simulated fast: every network is compiled once for a size, and set-ups are built from parts."""
+"""The points of the study, simulated fast: every network is compiled once for a size, set-ups are built from parts."""
 
 from __future__ import annotations
 
@@ -128,7 +128,10 @@ def _merged(stage: TpuStage | CpuStage) -> TpuStage | CpuStage:
     """The stage with its program in two steps, by which of computing and streaming takes longer: the same totals."""
     if not isinstance(stage, TpuStage) or len(stage.steps) < 3:
         return stage
-    kinds = ([s for s in stage.steps if s.compute_ns >= s.parameters_ns], [s for s in stage.steps if s.compute_ns < s.parameters_ns])
+    kinds = (
+        [s for s in stage.steps if s.compute_ns >= s.parameters_ns],
+        [s for s in stage.steps if s.compute_ns < s.parameters_ns],
+    )
     return replace(stage, steps=tuple(_sum(kind) for kind in kinds if kind))
 
 
@@ -208,5 +211,6 @@ def traits(base: Setup) -> Row:
         "trait_off_chip_bytes": network.total("streamed_bytes"), "trait_depthwise_share": depthwise / max(1, macs),
         "trait_output_bytes": network.total("output_bytes"),
         "trait_mac_utilisation": network.macs / max(1.0, compute * peak),
-        "trait_compute_share": compute / max(1, held), "trait_cpu_ops": sum(isinstance(s, CpuStage) for s in times.stages),
+        "trait_compute_share": compute / max(1, held),
+        "trait_cpu_ops": sum(isinstance(s, CpuStage) for s in times.stages),
     }  # fmt: skip

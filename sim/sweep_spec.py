@@ -35,7 +35,7 @@ from hwmodels.parts import Part
 from sim.defaults import SCENARIO_DEFAULTS
 from sim.tabular import stamp
 
-__all__ = ["PARTS", "Spec", "points", "read_spec"]
+__all__ = ["PARTS", "Spec", "latin_hypercube", "points", "read_spec"]
 
 Axes = dict[str, list[Any]]
 
@@ -171,15 +171,20 @@ def _samples(spec: Spec) -> list[dict[str, Any]]:
     """A Latin hypercube: in each range every one of the equal strata is hit once (McKay 1979)."""
     if not spec.ranges:
         return [{}] * spec.samples
+    return latin_hypercube(spec.ranges, spec.samples, spec.seed)
+
+
+def latin_hypercube(ranges: Mapping[str, tuple[float, float]], samples: int, seed: int) -> list[dict[str, Any]]:
+    """Return samples of the ranges, each of the equal strata of a range hit once; whole numbers stay whole."""
     import numpy as np
 
-    streams = np.random.SeedSequence(spec.seed).spawn(len(spec.ranges))
+    streams = np.random.SeedSequence(seed).spawn(len(ranges))
     columns = {}
-    for (key, (low, high)), stream in zip(spec.ranges.items(), streams, strict=True):
+    for (key, (low, high)), stream in zip(ranges.items(), streams, strict=True):
         random = np.random.default_rng(stream)
-        strata = (random.permutation(spec.samples) + random.random(spec.samples)) / spec.samples
+        strata = (random.permutation(samples) + random.random(samples)) / samples
         columns[key] = [_scaled(float(share), low, high) for share in strata]
-    return [{key: column[i] for key, column in columns.items()} for i in range(spec.samples)]
+    return [{key: column[i] for key, column in columns.items()} for i in range(samples)]
 
 
 def _scaled(share: float, low: float, high: float) -> float | int:

@@ -1,0 +1,60 @@
+"""Small statistics for findings: ranks, Spearman's correlation with its interval, Pareto fronts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["HIGHER_IS_BETTER", "pareto", "rank_correlation"]
+
+Z95 = 1.96
+#: Of these, more is better; of everything else (energy, latency, power) less is.
+HIGHER_IS_BETTER = ("throughput", "speedup", "gain")
+
+
+def ranks(values: Any) -> NDArray[np.float64]:
+    """Ranks from 1; equal values share their mean rank."""
+    import numpy as np
+
+    _, place, count = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True, return_counts=True)
+    ends = np.cumsum(count)
+    return np.asarray((ends - (count - 1) / 2)[place])
+
+
+def rank_correlation(x: Any, y: Any) -> tuple[float, float, float]:
+    """Spearman's rank correlation and its 95 % interval (Bonett and Wright 2000); (0, -1, 1) where not defined."""
+    import numpy as np
+
+    a, b = ranks(x), ranks(y)
+    if len(a) < 4 or a.std() == 0 or b.std() == 0:
+        return 0.0, -1.0, 1.0
+    rho = float(np.clip(np.corrcoef(a, b)[0, 1], -1, 1))
+    if abs(rho) > 1 - 1e-12:
+        return rho, rho, rho
+    half = Z95 * math.sqrt((1 + rho * rho / 2) / (len(a) - 3))
+    return rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half)
+
+
+def pareto(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
+    """Positions of the rows that no other row beats: at least as good in every key and better in one.
+
+    More is better for throughputs and gains, less for everything else; of equal rows the first stays.
+    """
+    import numpy as np
+
+    if not rows:
+        return []
+    signs = [-1.0 if any(word in key for word in HIGHER_IS_BETTER) else 1.0 for key in keys]
+    costs = np.array([[sign * float(row[key]) for sign, key in zip(signs, keys, strict=True)] for row in rows])
+    order = np.lexsort(costs.T[::-1])
+    front: list[int] = []
+    for i in order:
+        kept = costs[front]
+        if not front or not (kept <= costs[i]).all(axis=1).any():
+            front.append(int(i))
+    return sorted(front)
