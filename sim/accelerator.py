@@ -65,6 +65,7 @@ class SimAccelerator:
         self.token = ""
         self.loaded: set[Any] = set()
         self.in_use = 0
+        self.chosen_for = -1
 
     def must_load(self, token: str, reference: Any) -> bool:
         """Note that an interpreter's network runs next; tell whether its parameters have to be sent first."""

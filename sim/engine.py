@@ -156,7 +156,7 @@ class Run:
         self.recorder = Recorder(names, list(setup.models), self.sink)
         self.machine, self.threads = wire(setup, self.recorder)
         self.env = self.machine.env
-        self.last_ns = [0] * len(self.threads)
+        self.last_ns = 0
         self.completions = 0
         self.limit = setup.scenario.inferences or (MAX_RANDOM if self._is_closed() else MAX_OPEN)
         self.check_at = min(max(FIRST_CHECK, 4 * len(self.threads)), self.limit)
@@ -164,6 +164,7 @@ class Run:
         self.opened = _Mark(0, self.recorder, self.machine, len(setup.models))
         self.is_warm = setup.scenario.arrivals.startswith("offline")  # all of a finite workload counts
         self.is_periodic = False
+        self.closed: Window | None = None
         self._start()
 
     def _start(self) -> None:
@@ -191,23 +192,27 @@ class Run:
         except RuntimeError:  # SimPy's word for: a finite workload has run out of events
             if self.completions == 0:
                 raise
-        return self._close()
+        return self.closed or self._close()
 
     def completed(self, number: int, model: int, start_ns: int, invoked_ns: int) -> None:
         """Note one finished inference; open, close or go on measuring."""
+        if self.closed is not None:
+            return
         now = int(self.env.now)
         self.completions += 1
         self.opened.add(now, model, now - start_ns, invoked_ns)
         if len(self.history) < MAX_PERIODIC and not self.is_periodic:
-            self.history.append((number, model, now - start_ns, now - self.last_ns[number]))
-            self.last_ns[number] = now
+            # Time since anybody's last completion tells the phases of threads that do not meet.
+            self.history.append((number, model, now - start_ns, now - self.last_ns))
+            self.last_ns = now
         if self.completions >= self.check_at:
             self._check(now)
 
     def _check(self, now: int) -> None:
         if self.is_periodic or self.completions >= self.limit or self._is_settled():
-            if not self.stop.triggered:
-                self.stop.succeed()
+            # Close the window now: others may complete at this same instant, before the stop takes effect.
+            self.closed = self._close()
+            self.stop.succeed()
             return
         length = period(self.history, len(self.threads)) if self._may_repeat() else 0
         if length:

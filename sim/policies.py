@@ -36,8 +36,8 @@ def round_robin(accelerators: list[SimAccelerator], thread: Thread) -> SimAccele
 
 
 def least_loaded(accelerators: list[SimAccelerator], _thread: Thread) -> SimAccelerator:
-    """The accelerator with the fewest inferences in progress or waiting; the first of equals."""
-    return min(accelerators, key=lambda accelerator: accelerator.in_use)
+    """The accelerator with the fewest inferences in progress or waiting; of equals the one that was chosen first."""
+    return min(accelerators, key=lambda accelerator: (accelerator.in_use, accelerator.chosen_for))
 
 
 def affinity(accelerators: list[SimAccelerator], thread: Thread) -> SimAccelerator:

@@ -61,12 +61,16 @@ def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, 
     env = machine.env
     accelerator = machine.dispatch(machine.accelerators, thread)
     accelerator.in_use += 1
+    accelerator.chosen_for = request
+    promised = 1  # counted from dispatch on, until the first pass lets go of the lock
     network, gil = thread.networks[accelerator.number], thread.gil
     if network.preprocess_ns:
         yield from python(machine, thread, State.PREPROCESS, network.preprocess_ns, request)
     called_ns = env.now
     for segment, stage in enumerate(network.stages):
         if isinstance(stage, TpuStage):
+            accelerator.in_use += 1 - promised
+            promised = 0
             yield from accelerate(machine, thread, accelerator, network.token, stage, request, segment)
         else:
             yield from cpu_operators(machine, thread, stage, request, segment)
@@ -80,7 +84,7 @@ def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, 
         span(thread.component, State.INVOKE, int(called_ns), int(env.now), request, thread.model, 0, 0)
     if network.postprocess_ns:
         yield from python(machine, thread, State.POSTPROCESS, network.postprocess_ns, request)
-    accelerator.in_use -= 1
+    accelerator.in_use -= promised
     return invoked_ns
 
 
@@ -156,6 +160,7 @@ def accelerate(
         end = computed + stage.output_ns
         yield env.timeout(end - held)
     accelerator.lock.release()
+    accelerator.in_use -= 1
     count_pass(recorder, accelerator, stage, held, sent, computed, end)
     if recorder.sink is not None:
         show_pass(recorder, thread, accelerator, stage, request, segment, (held, sent, computed, end))
