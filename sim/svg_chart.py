@@ -77,7 +77,7 @@ class _Frame:
         for value in steps(0, self.top, 5):
             parts.append(line(LEFT, self.y(value), WIDTH - RIGHT, self.y(value), f"stroke='{FAINT}'"))
             parts.append(text(LEFT - 6, self.y(value) + 4, f"{value:g}", 11, "end"))
-        whole = [x for x in steps(self.low, self.high, 8) if x == int(x)] or list(self.xs)
+        whole = self.xs if len(self.xs) <= 12 else steps(self.low, self.high, 8)
         parts += [text(self.x(x), HEIGHT - BOTTOM + 17, f"{x:g}", 11, "middle") for x in whole]
         return [*parts, text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x_name, 12, "middle")]
 

@@ -1,0 +1,163 @@
+"""Lesson 3: the GIL and the cores."""
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="3 The GIL and the cores")
+
+with app.setup:
+    from typing import Any
+
+    import marimo as mo
+
+    from sim import Scenario
+    from sim.lab.kit import HOSTS, answer, columns, curve, exercise, fact, figures, footer, headline, reveal, timeline
+
+    GUESSES = ["the accelerator", "Python's lock", "the cores"]
+    SMALL = "mobilenet_v1_0.25_128"
+
+
+@app.cell(hide_code=True)
+def _() -> None:
+    mo.md(
+        """
+        # 3 · The GIL and the cores
+
+        `invoke()` lets go of Python's global interpreter lock, so threads overlap on the accelerator. What
+        you do around it often does not: a part of pre- and postprocessing holds the **GIL**, and another
+        Python thread that computes hands it over only after the **switch interval** (5 ms). Every thread also
+        needs a **core**.
+
+        **The question: what limits eight threads** with the smallest MobileNet on a Raspberry Pi 4, if
+        another Python thread computes in the same process (a user interface, say)?
+        """
+    )
+
+
+@app.cell
+def _() -> Any:
+    guess = mo.ui.radio(GUESSES, label="Your prediction: the limit is")
+    mo.vstack([guess])
+    return (guess,)
+
+
+@app.cell
+def _(guess: Any) -> None:
+    kinds = {"accelerator": 0, "link": 0, "gil": 1, "cpu": 2}
+    asked = answer(Scenario(models=SMALL, threads=8, host="raspberry-pi-4", preprocess="resize", busy_python_threads=1))
+    right = GUESSES[kinds[asked["bottleneck"]]]
+    because = (
+        f"The GIL is held {asked['utilisation']['gil']:.0%} of the time and an inference waits "
+        f"{asked['time_breakdown_ms']['gil_wait']:.1f} ms for it: each request for the lock costs a switch interval."
+    )
+    mo.Html(reveal(guess.value, right, because))
+
+
+@app.cell
+def _() -> Any:
+    threads = mo.ui.slider(1, 8, value=4, label="threads", show_value=True)
+    cores = mo.ui.slider(1, 4, value=4, label="cores", show_value=True)
+    busy = mo.ui.slider(0, 2, value=0, label="other busy Python threads", show_value=True)
+    interval = mo.ui.slider(steps=[0.1, 0.5, 1, 5, 10], value=5, label="switch interval (ms)", show_value=True)
+    mode = mo.ui.dropdown(["threads", "processes"], value="threads", label="workers are")
+    host = mo.ui.dropdown(HOSTS, value="raspberry-pi-4", label="host")
+    mo.hstack([threads, cores, busy, interval, mode, host], justify="start", wrap=True)
+    return (busy, cores, host, interval, mode, threads)
+
+
+@app.cell
+def _(busy: Any, cores: Any, host: Any, interval: Any, mode: Any, threads: Any) -> Any:
+    scenario = Scenario(
+        models=SMALL, threads=threads.value, cores=cores.value, host=host.value, mode=mode.value,
+        busy_python_threads=busy.value if mode.value == "threads" else 0, preprocess="resize",
+        switch_interval_ms=interval.value,
+    )  # fmt: skip
+    keys = ("throughput_ips", "latency_ms.mean", "time_breakdown_ms.gil_wait", "utilisation.gil", "utilisation.cpu",
+            "utilisation.accelerator")  # fmt: skip
+    mo.Html(figures(scenario, *keys) + headline(scenario) + timeline(scenario))
+    return (scenario,)
+
+
+@app.cell(hide_code=True)
+def _() -> None:
+    mo.md(
+        """
+        **Read the picture.** Crossed lines: a thread waits for Python's lock. Set one busy thread and watch
+        every piece of Python wait for an interval. Processes have a lock each, but an accelerator belongs to
+        one process: sharing it among processes takes a server, whose cost is not modelled.
+
+        ### Threads against processes
+        """
+    )
+
+
+@app.cell
+def _(scenario: Any) -> None:
+    from dataclasses import replace
+
+    counts = list(range(1, 9))
+    threaded = [answer(replace(scenario, threads=n, mode="threads")) for n in counts]
+    apart = [answer(replace(scenario, threads=n, mode="processes", busy_python_threads=0)) for n in counts]
+    rates = {
+        "threads": [row["throughput_ips"] for row in threaded],
+        "processes": [row["throughput_ips"] for row in apart],
+    }
+    waits = {"threads": [row["time_breakdown_ms"]["gil_wait"] for row in threaded]}
+    mo.Html(
+        columns(
+            curve("throughput (inferences/s)", "workers", counts, rates, scenario.threads),
+            curve("waiting for Python's lock (ms)", "workers", counts, waits, scenario.threads),
+        )
+    )
+
+
+@app.cell
+def _() -> None:
+    mo.Html(
+        fact(
+            "The same invoke took 2.88 ms in the main thread and 3.45 ms in a fresh Python thread "
+            "for each call: threads "
+            "cost when they start, so keep them.",
+            "google-coral/pycoral issue 12, a maintainer's test on a Raspberry Pi",
+        )
+    )
+
+
+@app.cell
+def _() -> None:
+    calm = answer(Scenario(models=SMALL, threads=4, host="raspberry-pi-4", preprocess="resize"))
+    noisy = answer(Scenario(models=SMALL, threads=4, host="raspberry-pi-4", preprocess="resize", busy_python_threads=1))
+    quick = answer(
+        Scenario(
+            models=SMALL,
+            threads=4,
+            host="raspberry-pi-4",
+            preprocess="resize",
+            busy_python_threads=1,
+            switch_interval_ms=0.1,
+        )
+    )
+    mo.vstack(
+        [
+            mo.md("### Exercises"),
+            mo.Html(
+                exercise(
+                    "What does one busy Python thread cost four workers?",
+                    f"{calm['throughput_ips']:.0f} inferences a second become {noisy['throughput_ips']:.0f}.",
+                )
+                + exercise(
+                    "What does `sys.setswitchinterval(0.0001)` make of that?",
+                    f"{quick['throughput_ips']:.0f} inferences a second.",
+                )
+            ),
+        ]
+    )
+
+
+@app.cell
+def _() -> None:
+    mo.Html(footer(3))
+
+
+if __name__ == "__main__":
+    app.run()

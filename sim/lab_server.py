@@ -1,0 +1,189 @@
+"""``edgetpusim lab``: the lessons on a loopback address, behind a random token, with no network needed.
+
+One process serves the list of lessons and every notebook. Whoever comes without the token (in the address once, then
+in a cookie) gets nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import shutil
+import socket
+import sys
+import webbrowser
+from collections.abc import Awaitable, Callable, MutableMapping
+from html import escape
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+from hwmodels.errors import InputError, nearest
+from sim.lab import LESSONS, Lesson
+
+__all__ = ["Gate", "find_lesson", "lab_app", "listen", "serve"]
+
+COOKIE = "edgetpusim_lab"
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+def find_lesson(text: str) -> Lesson | None:
+    """Return the lesson of a number or name (``3``, ``lesson_3``), None for no text.
+
+    Raises :class:`InputError` for another one.
+    """
+    names = {name: lesson for lesson in LESSONS for name in (str(lesson.number), lesson.name)}
+    if text and text not in names:
+        raise InputError("LESSON", text, f"1 to {len(LESSONS)}", nearest(text, names))
+    return names.get(text)
+
+
+def serve(
+    lesson: str = "", port: int = 0, address: str = "127.0.0.1", remote: bool = False, browser: bool = True
+) -> None:
+    """Serve the lessons until interrupted; print their address on stderr and open it where there is a browser.
+
+    ``port`` 0 takes a free one; an ``address`` that is no loopback one needs ``remote``. Raises :class:`InputError` for
+    an unknown lesson, a port that is taken, an address that is refused or a missing extra.
+    """
+    wanted = find_lesson(lesson)
+    require_marimo()
+    token = secrets.token_urlsafe(24)
+    door = listen(address, port, remote)
+    host, number = door.getsockname()[:2]
+    page = f"{wanted.name}/" if wanted else ""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{number}/{page}?access_token={token}"
+    print(f"{url}\nCtrl-C ends the lab.", file=sys.stderr, flush=True)
+    if browser and has_browser():
+        webbrowser.open(url)
+    _run(lab_app(token), door)
+
+
+def require_marimo() -> None:
+    """Raise :class:`InputError` with what to install where the extra is missing."""
+    try:
+        import marimo  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise InputError("lab", "marimo is not installed", "pip install 'edgetpusim[lab]'") from None
+
+
+def listen(address: str, port: int, remote: bool = False) -> socket.socket:
+    """Return a socket that is bound to a loopback address, or to another one if ``remote`` says that it is meant.
+
+    Raises :class:`InputError` for an address that is refused or a port that cannot be had.
+    """
+    try:
+        loopback = ipaddress.ip_address("127.0.0.1" if address == "localhost" else address).is_loopback
+    except ValueError:
+        raise InputError("--address", address, "an IP address such as 127.0.0.1") from None
+    if not loopback and not remote:
+        raise InputError("--address", address, "a loopback address; with --remote also others", "the lab runs programs")
+    door = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        door.bind((address, port))
+    except (OSError, OverflowError) as error:
+        door.close()
+        raise InputError("--port", port, "a free port, or 0", str(error)) from None
+    return door
+
+
+def has_browser() -> bool:
+    """Whether a window can be opened here: a display, or a system that always has one."""
+    shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("win32", "darwin")
+    return bool(shown or (os.environ.get("BROWSER") and shutil.which(os.environ["BROWSER"].split()[0])))
+
+
+def lab_app(token: str) -> App:
+    """The list of lessons and the notebooks as one ASGI application behind a gate."""
+    import marimo
+
+    # The server's own log must not show up in the terminal, and no page may ask another host.
+    builder = marimo.create_asgi_app(quiet=True, include_code=True)
+    for lesson in LESSONS:
+        builder = builder.with_app(path=f"/{lesson.name}", root=str(lesson.file))
+    return Gate(_with_index(builder.build()), token)
+
+
+def _with_index(lessons: Any) -> App:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/":
+            await _respond(send, 200, index_page().encode())
+        else:
+            await lessons(scope, receive, send)
+
+    return app
+
+
+def index_page() -> str:
+    """The list of lessons as a page of its own."""
+    rows = "".join(
+        f"<li><a href='/{lesson.name}/'>{escape(lesson.title)}</a><br>{escape(lesson.question)}</li>"
+        for lesson in LESSONS
+    )
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>edgetpusim lab</title>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:,'><style>"
+        "body{font-family:system-ui,'DejaVu Sans',sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;"
+        "color:#222;line-height:1.5}li{margin:.7rem 0}a{font-size:1.1rem;color:#0072B2}</style></head><body>"
+        "<h1>Threads on the Edge TPU: eight lessons</h1><p>Each asks a question, lets you predict, and answers with "
+        f"the simulator. Twenty minutes a lesson.</p><ol>{rows}</ol></body></html>"
+    )
+
+
+class Gate:
+    """Lets through who has the token: in the address (then in a cookie from there on) or in the cookie."""
+
+    def __init__(self, app: App, token: str) -> None:
+        self.app, self.token = app, token
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve, redirect to the address without the token, or refuse."""
+        if scope["type"] not in ("http", "websocket") or self._matches(_cookie(scope)):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http" and self._matches(_query(scope)):
+            await _respond(send, 303, b"", [(b"location", scope["path"].encode()), (b"set-cookie", self._set_cookie())])
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await _respond(send, 403, b"This lab opens with the address that edgetpusim lab printed.")
+
+    def _matches(self, given: str) -> bool:
+        return secrets.compare_digest(given.encode(), self.token.encode())
+
+    def _set_cookie(self) -> bytes:
+        return f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/".encode()
+
+
+def _header(scope: Message, name: bytes) -> str:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+
+
+def _cookie(scope: Message) -> str:
+    try:
+        found = SimpleCookie(_header(scope, b"cookie")).get(COOKIE)
+    except Exception:  # a header that is no cookie: its parser has several errors
+        found = None
+    return found.value if found else ""
+
+
+def _query(scope: Message) -> str:
+    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("access_token", [""])[0]
+
+
+async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    kind = (b"content-type", b"text/html; charset=utf-8")
+    await send({"type": "http.response.start", "status": status, "headers": [kind, *(headers or [])]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _run(app: App, door: socket.socket) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[door])
