@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from hwmodels.errors import InputError
+from sim import commands, lab_command
 from sim.options import scenario_command
 
 __all__ = ["app", "main", "run_app"]
@@ -51,6 +52,10 @@ def run(
     scenario: Any,
     json: Json = False,
     timeline: Annotated[Path | None, typer.Option(help="Also write a Perfetto trace to FILE.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Also draw throughput, latency and energy against threads: FILE.svg, .png, .html."),
+    ] = None,
 ) -> None:
     """Simulate one scenario: throughput, latency, energy, utilisation, bottleneck, gain over one thread.
 
@@ -169,6 +174,10 @@ def zoo_add(
 
     graph, target = add_network(file, name, replace)
     print(f"{target.stem}: {len(graph.layers)} operators, {graph.macs / 1e6:.1f} M MACs -> {target}", file=sys.stderr)
+
+
+commands.register(app)
+lab_command.register(app)
 
 
 def _print_json(value: object) -> None:
