@@ -69,6 +69,10 @@ def run(
         from sim.timeline import record
 
         results, _ = record(scenario, timeline)
+    if plot is not None:
+        from sim.plot import plot_threads
+
+        plot_threads(scenario, plot)
     if json:
         print(results.to_json())
         return
