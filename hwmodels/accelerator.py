@@ -52,6 +52,7 @@ class Accelerator(Part):
     energy_mac_pj: float
     energy_wide_pj_per_byte: float
     energy_narrow_pj_per_byte: float
+    energy_stream_pj_per_byte: float = 0
     power_leakage_w: float = 0
     power_leakage_doubling_c: float = 25
     power_heat_c_per_w: float = 10

@@ -80,6 +80,7 @@ class Host(Part):
     power_board_w: float
     power_core_busy_w: float
     power_core_idle_w: float
+    power_awake_w: float = 0
 
     def bus(self, name: str) -> tuple[float, float, float, float]:
         """Return (out bytes/s, in bytes/s, floor ns, extra ns per instruction byte) of a bus; 0 where unknown."""

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from hwmodels.timing import TpuStage
-from sim.energy import ACTIVE
+from sim.energy import ACTIVE, rest_w
 from sim.records import Span, State
 
 if TYPE_CHECKING:
@@ -106,11 +106,13 @@ def _stage(setup: Setup, span: Span, number: int) -> TpuStage:
 
 
 def _device_w(setup: Setup, span: Span, number: int) -> float:
-    """The active clock, and while computing a pass's actions spread over its cycles."""
+    """The active clock; parameters that stream, over their stall; while computing a pass's actions over its cycles."""
     part, stage = setup.accelerators[number], _stage(setup, span, number)
-    active = part.power_active_clock_w * setup.clocks_hz[number] / part.clock_hz
+    clock = setup.clocks_hz[number] / part.clock_hz
+    active = part.power_active_clock_w * clock
     if span.state is not State.COMPUTE:
-        return active
+        streamed_pj = span.n_bytes * part.energy_stream_pj_per_byte * clock
+        return active + streamed_pj / (span.end_ns - span.start_ns) * 1e-3
     picojoules = (
         stage.macs * part.energy_mac_pj
         + stage.wide_bytes * part.energy_wide_pj_per_byte
@@ -121,8 +123,7 @@ def _device_w(setup: Setup, span: Span, number: int) -> float:
 
 def static_w(setup: Setup) -> float:
     """Power of the whole system while nothing happens."""
-    idle = sum(part.power_base_w + part.power_idle_w for part in setup.accelerators)
-    return idle + setup.host.power_board_w + setup.cores * setup.host.power_core_idle_w
+    return rest_w(setup)
 
 
 class Counters:

@@ -108,6 +108,7 @@ def _account(setup: Setup, row: Flow, totals: _Totals, threads: int, count: int)
             if isinstance(stage, TpuStage):
                 totals.time_ns[device][State.COMPUTE] += each * stage.compute_ns
                 totals.time_ns[device][State.PARAMETERS] += each * (stage.program_ns - stage.compute_ns)
+                totals.n_bytes[device][State.PARAMETERS] += each * sum(step.streamed_bytes for step in stage.steps)
                 totals.n_bytes[link][State.TRANSFER_OUT] += each * (_sent_bytes(stage) + row.reload * stage.load_bytes)
                 totals.n_bytes[link][State.TRANSFER_IN] += each * stage.output_bytes
                 for i, key in enumerate(("macs", "wide_bytes", "narrow_bytes")):
