@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from hwmodels.host import Host
 from hwmodels.link import Channel
 from hwmodels.timing import StageTimes, TpuStage
 from sim.bounds import throughput_bound
-from sim.scenario import Setup
+from sim.scenario import ByIdentity, Setup
 
 __all__ = ["intervals", "relative_sd"]
 
@@ -87,24 +88,28 @@ def _scaled(times: StageTimes, key: str, scale: float) -> StageTimes:
 def _cycle_shifts(setup: Setup) -> Iterator[float]:
     """Uncertain cycle costs: each changes every layer of its kind."""
     from hwmodels.accelerator import cycles_to_ns
-    from hwmodels.opcost import layer_cost
-    from hwmodels.parts import perturbed
 
-    part, clock = setup.accelerators[0], setup.clocks_hz[0]
-    layers = [
-        [p.layer for p in row[0].plans if not p.reason and row[0].source == "modelled"] for row in setup.executables
-    ]
-    before = [sum(layer_cost(layer, part).cycles for layer in row) for row in layers]
-    base = _base(setup)
+    part, clock, base = setup.accelerators[0], setup.clocks_hz[0], _base(setup)
     for key, quantity in part.quantities.items():
         if "cycles" not in key or not quantity.spread or not isinstance(quantity.value, float):
             continue
-        other = perturbed(part, key, quantity.value + quantity.spread)
-        shifted = []
-        for model, row in enumerate(layers):
-            more = sum(layer_cost(layer, other).cycles for layer in row) - before[model]
-            shifted.append(_slower(setup.networks[model][0], cycles_to_ns(max(0.0, more), clock)))
+        more = [_more_cycles(ByIdentity(row[0]), ByIdentity(part), key) for row in setup.executables]
+        shifted = [
+            _slower(row[0], cycles_to_ns(cycles, clock)) for row, cycles in zip(setup.networks, more, strict=True)
+        ]
         yield throughput_bound(setup, shifted) / base - 1
+
+
+@lru_cache(maxsize=8192)
+def _more_cycles(executable: ByIdentity, part: ByIdentity, key: str) -> float:
+    """Cycles that one standard error of a cycle cost adds to a network; the same for every scenario."""
+    from hwmodels.opcost import layer_cost
+    from hwmodels.parts import perturbed
+
+    quantity, network = part.value.quantities[key], executable.value
+    other = perturbed(part.value, key, quantity.value + quantity.spread)
+    layers = [p.layer for p in network.plans if not p.reason and network.source == "modelled"]
+    return max(0.0, sum(layer_cost(x, other).cycles - layer_cost(x, part.value).cycles for x in layers))
 
 
 def _slower(times: StageTimes, more_ns: int) -> StageTimes:

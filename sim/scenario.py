@@ -216,7 +216,7 @@ def _compiled(scenario: Scenario, graphs: Sequence[Any], accelerator: Accelerato
     return [_compile_once(graph, accelerator, scenario.compiler) for graph in graphs]
 
 
-class _ByIdentity:
+class ByIdentity:
     """A cache key that stands for an object itself, so that large frozen values need no hashing."""
 
     __slots__ = ("value",)
@@ -228,15 +228,15 @@ class _ByIdentity:
         return id(self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.value is self.value
+        return isinstance(other, ByIdentity) and other.value is self.value
 
 
 def _compile_once(graph: Any, accelerator: Accelerator, compiler: str) -> Executable:
-    return _compile_cached(_ByIdentity(graph), _ByIdentity(accelerator), compiler)
+    return _compile_cached(ByIdentity(graph), ByIdentity(accelerator), compiler)
 
 
 @lru_cache(maxsize=1024)
-def _compile_cached(graph: _ByIdentity, accelerator: _ByIdentity, compiler: str) -> Executable:
+def _compile_cached(graph: ByIdentity, accelerator: ByIdentity, compiler: str) -> Executable:
     return compile_graph(graph.value, accelerator.value, compiler)
 
 
