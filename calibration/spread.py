@@ -1,19 +1,26 @@
 """How far predictions of each kind of row lie from measurements when the row's network is left out of the fit.
 
 ``datasets/spreads.csv`` holds one relative standard deviation for each kind, robustly from leave-one-model-out
-residuals (written by ``edgetpusim-calibrate fit --spreads``); small and large accelerators take their part's own.
+residuals: the 90 % quantile of their absolute logarithms over 1.645 (``python -m calibration.spread`` writes it anew).
 """
 
 from __future__ import annotations
 
+import csv
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
+from math import log
+from typing import Any
 
 from calibration.data import FOLDER, Row, read_table
 from calibration.predict import conditions
 
-__all__ = ["kind_of", "spread_of", "spreads"]
+__all__ = ["kind_of", "measured_spreads", "spread_of", "spreads"]
 
 DEFAULT = 0.35
+FEW = 6
+Z90 = 1.645
 SMALLEST = 0.015
 SWEEPS = ("conv5x3x3", "conv7x7", "dense", "stride", "padding", "baseline_io", "depthwise_k5")
 DETECTORS = ("ssd", "efficientdet", "spaghetti", "yolo", "centernet", "deeplab", "posenet", "bodypix", "mobiledet", "movenet")
@@ -51,3 +58,36 @@ def spreads() -> dict[str, float]:
 def spread_of(row: Row) -> float:
     """Relative standard deviation of a row's prediction."""
     return max(SMALLEST, spreads().get(kind_of(row), DEFAULT))
+
+
+def measured_spreads(pairs: Iterable[tuple[Row, dict[str, Any]]]) -> dict[str, float]:
+    """Return the spread of each kind with at least FEW unflagged rows, from rows and their leave-one-out answers."""
+    sizes: dict[str, list[float]] = defaultdict(list)
+    for row, answer in pairs:
+        if answer["error"] is not None and not row.flag:
+            is_bytes = row.metric.endswith("_bytes")
+            size = abs(answer["error"]) if is_bytes else abs(log(max(1e-9, answer["predicted"]) / row.value))
+            sizes[kind_of(row)].append(size)
+    return {kind: _quantile90(found) / Z90 for kind, found in sorted(sizes.items()) if len(found) >= FEW}
+
+
+def _quantile90(values: list[float]) -> float:
+    return sorted(values)[min(len(values) - 1, int(0.9 * len(values)))]
+
+
+def main() -> None:
+    """Write ``spreads.csv`` from the shipped datasets, each network left out in turn."""
+    from calibration.data import dataset_names, load_dataset
+    from calibration.validate import Validator, with_periods
+
+    validator = Validator("model")
+    rows = [row for name in dataset_names() for row in with_periods(load_dataset(name)) if row.mode != "pipeline"]
+    found = measured_spreads((row, validator.answer(row)) for row in rows)
+    with (FOLDER / "spreads.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["kind", "spread"])
+        writer.writerows((kind, f"{spread:.3f}") for kind, spread in found.items())
+
+
+if __name__ == "__main__":
+    main()

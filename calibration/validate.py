@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import exp
 from pathlib import Path
 from typing import Any
 
 from calibration.compiled import COMPILED_HEADER, compiled_rows
 from calibration.data import Row, dataset_path, read_measurements, read_table
+from calibration.energy import with_meter
 from calibration.fit import GROUPS, Calibration, fit, members
 from calibration.predict import PREDICTORS, Parts, Skip, conditions, network_of, predict
 from calibration.spread import spread_of
@@ -123,19 +124,8 @@ def _reader(path: Path) -> Reader:
     predictor = board_file_predictor(header)
     if predictor is not None:
         return lambda path, _: list(predictor(path)["rows"])
-    rows = with_periods(read_measurements(path))
+    rows = with_meter(read_measurements(path))
     return lambda _, validator: [validator.answer(row) for row in rows]
-
-
-def with_periods(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows, those of a power meter with the program's period where the file states it as a row of its own."""
-    periods = {(r.source_id, r.model, r.clock_id): r.value for r in rows if r.metric == "system_latency_ms"}
-    return [
-        replace(row, conditions=f"{row.conditions}; system_latency {period}")
-        if row.metric.startswith(("power", "energy")) and (period := periods.get((row.source_id, row.model, row.clock_id)))
-        else row
-        for row in rows
-    ]
 
 
 def summarise(answers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

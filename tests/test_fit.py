@@ -1,0 +1,151 @@
+"""The fit: its fast path is the closed form, it recovers numbers that are known, and it writes files that load."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.data import Row, load_dataset
+from calibration.fit import GROUPS, Calibration, fit, fit_problem, group_errors, members
+from calibration.partfiles import write_parts
+from calibration.predict import Parts, predict
+from calibration.problem import Problem, block_of, fit_rows, sigma_of
+from calibration.report import fit_report
+from hwmodels.accelerator import load_accelerator
+from hwmodels.errors import InputError
+from hwmodels.host import load_host
+
+PARTS = Parts()
+MODELS = [
+    "mobilenet_v1_1.0_224", "mobilenet_v2_1.0_224", "inception_v1_224", "resnet_50_v1_224", "efficientnet_edgetpu_s_224",
+    "conv7x7_f32_128x128_n25", "depthwise_k5_c128", "baseline_io_c128", "dense_u100_n100", "stride_256x256",
+    "padding_256x256",
+]  # fmt: skip
+TRUTH = {"depthwise_cycles_per_tap": 0.28, "conv_cycles_per_step": 1.05}
+HOST = {"usb3_out_bytes_per_s": 400e6, "usb3_floor_ns": 200e3, "usb3_in_bytes_per_s": 45e6}
+
+
+def known_rows() -> list[Row]:
+    """Rows of a host and an accelerator whose numbers are known."""
+    truth = Parts(changes={("accelerator", "coral"): TRUTH, ("host", "raspberry-pi-5"): HOST})
+    blank = [Row("x", i, m, "invoke_latency_ms", 1.0, link="usb3", host_id="raspberry-pi-5", clock_id=c)
+             for i, m in enumerate(MODELS) for c in ("max", "std")]  # fmt: skip
+    return [replace(row, value=predict(row, truth)) for row in blank]
+
+
+@pytest.fixture(scope="module")
+def recovered() -> Calibration:
+    return fit_problem(Problem(fit_rows(known_rows(), PARTS), PARTS))
+
+
+@pytest.fixture(scope="module")
+def google() -> Calibration:
+    return fit(["google_reference"])
+
+
+@pytest.mark.parametrize("name", ["google_reference", "jetson_nano_layers", "qutibench_power"])
+def test_fast_path_is_the_closed_form(name: str) -> None:
+    rows = fit_rows(load_dataset(name), PARTS)
+    problem = Problem(rows, PARTS)
+    table = np.array([problem._fixed(bus) for bus in problem.evaluator.buses])
+    fast = problem.evaluator.predict_ms(problem.accelerator, table)
+    slow = [predict(row, PARTS) for row in rows]
+    hosts = [bus.host.startswith("?") for bus in problem.evaluator.buses]
+    known = [i for i, bus in enumerate(problem.evaluator.bus) if not hosts[bus] or name == "qutibench_power"]
+    assert fast[known] == pytest.approx(np.array(slow)[known], rel=1e-4)
+
+
+def test_known_numbers_are_recovered_within_their_errors(recovered: Calibration) -> None:
+    errors = recovered.std_errors()
+    found = {n.key: (float(np.exp(x)), float(sd)) for n, x, sd in zip(recovered.numbers, recovered.x, errors, strict=True)}
+    for key, value in (TRUTH | HOST).items():
+        fitted, relative = found[key]
+        assert abs(np.log(fitted / value)) < 1.645 * max(relative, 0.02), (key, fitted, value, relative)
+    assert np.max(np.abs(recovered.problem.predict_ms(recovered.x) / recovered.problem.measured - 1)) < 0.03
+
+
+def test_the_fit_is_deterministic(recovered: Calibration) -> None:
+    again = fit_problem(Problem(fit_rows(known_rows(), PARTS), PARTS))
+    assert again.x.tolist() == recovered.x.tolist()
+
+
+def test_written_part_files_load_and_say_where_numbers_come_from(recovered: Calibration, tmp_path: Path) -> None:
+    paths = write_parts(recovered, tmp_path)
+    assert {path.name for path in paths} == {"coral.toml", "raspberry-pi-5.toml", "host.toml", "usb3.toml"}
+    part = load_accelerator(str(tmp_path / "coral.toml"))
+    quantity = part.quantities["depthwise_cycles_per_tap"]
+    assert part.depthwise_cycles_per_tap == pytest.approx(0.28, rel=0.05)
+    assert quantity.status == "fitted"
+    assert quantity.std_error
+    assert "22 rows" in quantity.source
+    assert load_host(str(tmp_path / "host.toml")).usb3_floor_ns == pytest.approx(200e3, rel=0.2)
+
+
+def test_a_folder_that_cannot_be_written(recovered: Calibration, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="folder that can be written"):
+        write_parts(recovered, tmp_path / "file" / "below")
+
+
+def test_leaving_a_network_out_removes_it_everywhere(google: Calibration) -> None:
+    out = members(google, "model", "mobilenet_v1_1.0_224")
+    named = [row.model for row, gone in zip(google.problem.rows, out, strict=True) if gone]
+    assert set(named) == {"mobilenet_v1_1.0_224", "mobilenet_v1_1.0_224+mobilenet_v2_1.0_224"}
+
+
+def test_one_step_without_a_group_agrees_with_a_new_fit(google: Calibration) -> None:
+    group = "mobilenet_v2_1.0_224"
+    out = members(google, "model", group)
+    step = google.problem.predict_ms(google.without(out, f"model:{group}"))
+    kept = [row for row, gone in zip(google.problem.rows, out, strict=True) if not gone]
+    anew = google.problem.predict_ms(fit_problem(Problem(kept, PARTS)).x)
+    assert np.log(step[out] / anew[out]) == pytest.approx(np.zeros(out.sum()), abs=0.08)
+
+
+def test_errors_without_a_group_are_not_smaller_on_the_whole(google: Calibration) -> None:
+    fitted = np.abs(google.problem.predict_ms(google.x) / google.problem.measured - 1)
+    left_out = np.array([abs(error) for _, error in sorted(group_errors(google).items())])
+    assert left_out.mean() >= fitted.mean()
+
+
+def test_the_report_holds_numbers_and_what_is_not_separated(google: Calibration) -> None:
+    report = fit_report(google)
+    assert report["rows"] == len(google.problem.rows)
+    assert {"fit_mape", "leave_model_out_mape", "leave_source_out_mape"} <= set(report["residuals"][0])
+    assert all(row["std_error"] >= 0 for row in report["numbers"])
+    assert all(abs(pair["correlation"]) > 0.9 for pair in report["not_separated"])
+
+
+def test_same_figures_of_two_sources_count_once() -> None:
+    rows = fit_rows(load_dataset("google_reference"), PARTS)
+    keys = [(row.model, row.host_id, row.link, row.mode, row.value) for row in rows]
+    assert len(keys) == len(set(keys))
+
+
+def test_sweeps_leave_in_regimes() -> None:
+    rows = [Row("x", 1, model, "invoke_latency_ms", 1.0, link="pcie") for model in
+            ("conv5x3x3_f442_64x64", "conv5x3x3_f452_64x64", "fc5_n1580_in64_out10", "depthwise_k5_c256")]  # fmt: skip
+    assert [block_of(row, PARTS) for row in rows] == [
+        "conv5x3x3 cached", "conv5x3x3 streamed", "fc5 cached", "depthwise_k5 spilled",
+    ]  # fmt: skip
+
+
+def test_rounded_rows_are_believed_less() -> None:
+    row = Row("x", 1, "m", "invoke_latency_ms", 3.0, source_id="softserve")
+    assert sigma_of(row) > sigma_of(replace(row, value=2.97))
+
+
+def test_no_usable_row_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["model", "metric", "value"], ["unknown_net", "invoke_latency_ms", "1"]])
+    with pytest.raises(InputError, match="at least one unflagged"):
+        fit([str(path)])
+
+
+def test_groups_are_those_of_the_command() -> None:
+    assert set(GROUPS) == {"model", "family", "source", "host"}

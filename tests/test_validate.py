@@ -1,0 +1,168 @@
+"""Validation: every row is answered, with the keys of the contract; skipped ones say why."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from calibration.predict import PREDICTORS, conditions, name_candidates
+from calibration.data import Row, load_dataset
+from calibration.validate import LEAVE_OUT, quantile, summarise, validate
+from hwmodels.errors import InputError
+
+KEYS = {
+    "file", "line", "source_id", "device", "link", "host_id", "model", "metric", "threads", "accelerators", "batch",
+    "mode", "measured", "predicted", "lo90", "hi90", "error", "assumed", "flag", "skipped",
+}  # fmt: skip
+HEADER = "model,metric,value,link,host_id,clock_id\n"
+
+
+def written(path: Path, *lines: str, header: str = HEADER) -> Path:
+    path.write_text(header + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "calibration.cli", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_rows_have_the_keys_of_the_contract(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "mobilenet_v1_1.0_224,invoke_latency_ms,2.2,usb3,x86-xeon,max")
+    answer = validate([path])
+    (row,) = answer["rows"]
+    assert set(row) >= KEYS
+    assert row["error"] == pytest.approx(row["predicted"] / 2.2 - 1)
+    assert row["lo90"] < row["predicted"] < row["hi90"]
+    assert row["assumed"] == []
+    assert (answer["predicted_rows"], answer["skipped_rows"]) == (1, 0)
+
+
+def test_defaults_are_named_as_assumed(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "mobilenet_v1_1.0_224,invoke_latency_ms,2.2,,,")
+    (row,) = validate([path])["rows"]
+    assert row["assumed"] == ["link", "host_id", "clock_id"]
+    assert (row["link"], row["host_id"]) == ("usb3", "x86-desktop")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("mobilenet_v1_1.0_224,clock_mhz,500,usb3,,", "not modelled"),
+        ("nobody_knows_this,invoke_latency_ms,1,usb3,,", "not in the zoo"),
+        ("mobilenet_v1_1.0_224,invoke_latency_ms,1,usb3,no-such-board,", "no-such-board"),
+        ("mobilenet_v1_1.0_224,alternating_pair_latency_ms,1,usb3,,", "pair"),
+    ],
+)
+def test_skipped_rows_say_why(tmp_path: Path, line: str, reason: str) -> None:
+    (row,) = validate([written(tmp_path / "a.csv", line)])["rows"]
+    assert row["predicted"] is None
+    assert row["error"] is None
+    assert reason in row["skipped"]
+
+
+def test_zero_measured_has_no_error(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "mobilenet_v1_1.0_224,invoke_latency_ms,0,usb3,x86-xeon,max")
+    (row,) = validate([path])["rows"]
+    assert row["predicted"] > 0
+    assert row["error"] is None
+
+
+def test_bytes_are_relative_to_all_parameters(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "fc5_n1000_in64_out10,param_off_chip_bytes,0,,,")
+    (row,) = validate([path])["rows"]
+    assert row["error"] == 0
+
+
+def test_flagged_rows_are_predicted_and_left_out_of_the_summary() -> None:
+    answer = validate(["salimmj_sweep"])
+    flagged = [row for row in answer["rows"] if row["flag"]]
+    assert flagged
+    assert all(row["flag"].startswith("outlier: ") and row["predicted"] for row in flagged)
+    assert all("/pcie" not in group["group"] for group in answer["summary"])
+
+
+def test_known_networks_of_modelled_metrics_are_never_skipped() -> None:
+    answer = validate(["google_reference", "jetson_nano_layers"])
+    assert {row["skipped"] for row in answer["rows"] if row["metric"] in PREDICTORS} == {None}
+
+
+def test_leaving_the_network_out_gives_other_figures() -> None:
+    plain, left = validate(["qutibench_power"]), validate(["qutibench_power"], "model")
+    pairs = [(a["predicted"], b["predicted"]) for a, b in zip(plain["rows"], left["rows"], strict=True) if a["predicted"]]
+    assert any(abs(a / b - 1) > 1e-4 for a, b in pairs)
+    assert plain["predicted_rows"] == left["predicted_rows"]
+
+
+def test_compiled_files_are_recognised_by_their_header() -> None:
+    path = Path(__file__).parent.parent / "calibration" / "datasets" / "compiled_models.csv"
+    if not path.is_file():
+        pytest.skip("no source folder here")
+    answer = validate([path])
+    medians = {row["group"]: row["median_ape"] for row in answer["summary"]}
+    assert all(value <= 0.03 for group, value in medians.items() if "param_blob" in group)
+    assert all(value <= 0.15 for group, value in medians.items() if "instruction" in group and "2020" in group)
+
+
+def test_an_unknown_group() -> None:
+    with pytest.raises(InputError, match="did you mean 'model'"):
+        validate(["qutibench_power"], "modell")
+    assert set(LEAVE_OUT) == {"model", "family", "source", "host"}
+
+
+def test_the_network_is_found_with_its_size_first() -> None:
+    row = Row("f", 1, "yolov8n", "invoke_latency_ms", 1.0, input_h="320", input_w="320")
+    assert name_candidates(row, row.model)[0] == "yolov8n_320x320"
+    assert conditions(row).compiler == "2021"
+
+
+def test_statistics() -> None:
+    row = {"source_id": "s", "metric": "m", "link": "usb3", "flag": None, "measured": 1.0, "lo90": 0.9, "hi90": 1.1}
+    (group,) = summarise([{**row, "error": 0.1}, {**row, "error": -0.3, "measured": 2.0}])
+    assert group == {
+        "group": "s/m/usb3", "n": 2, "mape": pytest.approx(0.2), "median_ape": pytest.approx(0.2),
+        "p90_ape": pytest.approx(0.28), "bias": pytest.approx(-0.1), "coverage90": 0.5,
+    }  # fmt: skip
+    assert quantile([1.0], 0.9) == 1.0
+
+
+def test_intervals_cover_most_rows_of_networks_left_out() -> None:
+    answer = validate(["google_reference", "jetson_nano_layers", "qutibench_power", "n4hy_dual_pcie"], "model")
+    rows = [row for row in answer["rows"] if row["lo90"] is not None and not row["flag"] and "latency" in row["metric"]]
+    inside = sum(row["lo90"] <= row["measured"] <= row["hi90"] for row in rows) / len(rows)
+    assert 0.8 <= inside <= 0.985
+
+
+def test_the_command_prints_one_json_object(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "mobilenet_v1_1.0_224,invoke_latency_ms,2.2,usb3,x86-xeon,max")
+    done = command("validate", str(path), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["predicted_rows"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("validate", "no.csv"), "No such file"),
+        (("datasets", "show", "nothing"), "google_reference"),
+        (("validate", "qutibench_power", "--leave-out", "board"), "model, family, source, host"),
+        (("fit", "--dataset", "nothing", "-o", "x"), "google_reference"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments: tuple[str, ...], words: str) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_datasets_commands() -> None:
+    listed = json.loads(command("datasets", "list", "--json").stdout)
+    assert {"name", "rows", "sources", "flagged", "trust"} <= set(listed["datasets"][0])
+    shown = json.loads(command("datasets", "show", "qutibench_power", "--json").stdout)
+    assert len(shown["rows"]) == len(load_dataset("qutibench_power"))
