@@ -240,7 +240,8 @@ def _longest(now: Mapping[str, Any]) -> str:
     parts = now["time_breakdown_ms"]
     name = max(parts, key=lambda key: parts[key])
     words = {"instructions": "dispatch and instructions", "parameters": "streamed parameters"}
-    return f"{parts[name] / max(1e-9, sum(parts.values())):.0%} of an inference is {words.get(name, name.replace('_', ' '))}"
+    share = parts[name] / max(1e-9, sum(parts.values()))
+    return f"{share:.0%} of an inference is {words.get(name, name.replace('_', ' '))}"
 
 
 def _cheapest(scenario: Scenario, limits: Limits) -> dict[str, Any] | None:

@@ -98,9 +98,9 @@ def _gil(times: StageTimes, setup: Setup | None) -> tuple[float, float]:
     scenario = setup.scenario
     if scenario.mode == "processes" or (len(setup.thread_models) == 1 and not scenario.busy_python_threads):
         return 0, 0
-    interval = max(1.0, scenario.switch_interval_ms * 1e6)
-    turns = sum(ceil(part / interval) for part in locked)
-    return sum(locked), turns * scenario.busy_python_threads * interval
+    interval, busy = max(1.0, scenario.switch_interval_ms * 1e6), scenario.busy_python_threads
+    turns = sum(ceil(part / interval) for part in locked) if busy else 0
+    return sum(locked), turns * (busy * interval + setup.host.gil_handover_ns)
 
 
 def lines(setup: Setup, times: Sequence[StageTimes] | None = None) -> list[Line]:

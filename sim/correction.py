@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FEATURES", "Correction", "features"]
 
-TREES = 60
+TREES, LEAF = 30, 4
 #: Names of the features, in order.
 FEATURES = (
     "threads", "accelerators", "cores", "threads / accelerators", "threads modulo accelerators", "shared link", "bound",
@@ -75,7 +75,7 @@ class Correction:
         ensemble = need("sklearn.ensemble", "estimator")
         base, _ = throughput(columns, "bounds")
         self.model_ = ensemble.ExtraTreesRegressor(
-            self.trees, min_samples_leaf=2, max_features=0.6, random_state=self.seed
+            self.trees, min_samples_leaf=LEAF, max_features=0.6, random_state=self.seed
         )
         self.model_.fit(features(columns), np.log(np.asarray(throughput_ips, dtype=np.float64) / base))
         return self

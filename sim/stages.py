@@ -15,7 +15,7 @@ from sim.energy import Power, mean_power
 from sim.records import State
 from sim.scenario import Setup
 
-__all__ = ["STAGE_COLUMNS", "Flow", "flows", "power_at", "stage_columns", "visits"]
+__all__ = ["STAGE_COLUMNS", "Flow", "flows", "heat_w", "power_at", "stage_columns", "visits"]
 
 #: Column -> what it is (for schema.json); times in ns for one inference, alone and with its parameters cached.
 STAGE_COLUMNS = {
@@ -96,6 +96,13 @@ def power_at(setup: Setup, rows: Sequence[Flow]) -> Power:
     for row in rows:
         _account(setup, row, totals, threads, count)
     return mean_power(setup, cast("Any", totals))
+
+
+def heat_w(setup: Setup) -> float:
+    """What the accelerators leak more than at rest, warm from their own work at the bound of throughput (W)."""
+    cold = replace(setup, accelerators=tuple(replace(part, power_leakage_w=0) for part in setup.accelerators))
+    rows = flows(setup)
+    return power_at(setup, rows).accelerators_w - power_at(cold, rows).accelerators_w
 
 
 def _account(setup: Setup, row: Flow, totals: _Totals, threads: int, count: int) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,9 @@ TITLES = {
 }  # fmt: skip
 METHOD = (
     "Every sentence on this page is computed from results.parquet. Gains compare with one thread and one accelerator; "
-    "the headline's workload resizes and casts a 1280x720 RGB frame and decodes the result on the host. Energy is that "
-    "of the whole system unless it says accelerator alone. Power of the hosts was measured; small and large never were: "
-    "their figures are extrapolations."
+    "the headline's workload resizes and casts a 1280x720 RGB frame and decodes the result on the host. Energy is "
+    "that of the whole system unless it says accelerator alone. Power of the hosts was measured; small and large never "
+    "were: their figures are extrapolations."
 )
 
 
@@ -76,7 +77,7 @@ def study(
     other = load_estimator(estimator) if estimator else None
     grid = grid or grid_of()
     _folder(output)
-    frame = frame_of(_rows(grid, workers, pool))
+    frame = _rows(grid, workers, pool)
     write_frame(output / "results.parquet", frame)
     write_text(output / "schema.json", json.dumps(schema(frame), indent=1))
     report = _report(frame, grid, other, estimator)
@@ -105,21 +106,24 @@ def _folder(path: Path) -> None:
         raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
 
 
-def _rows(grid: Grid, workers: int, pool: Executor | None) -> list[Row]:
-    """Simulate the grid, a network at a time in each worker; rows in the grid's order."""
-    found: dict[str, list[Row]] = {}
-    progress = Progress(len(grid.networks))
-    if pool is not None:
-        return [row for name in grid.networks for row in network_rows(name, grid.sizes, grid.cases)]
-    with executor(workers) as (chosen, _):
+def _rows(grid: Grid, workers: int, pool: Executor | None) -> pl.DataFrame:
+    """Simulate the grid, a network at a time in each worker; rows in the grid's order.
+
+    Rows become a frame as they arrive: as Python objects they would take ten times the memory.
+    """
+    import polars as pl
+
+    found: dict[str, pl.DataFrame] = {}
+    progress = Progress(len(grid.networks), unit="networks")
+    with executor(workers) if pool is None else nullcontext((pool, 1)) as (chosen, _):
         jobs: dict[Future[list[Row]], str] = {
             chosen.submit(network_rows, name, grid.sizes, grid.cases): name for name in grid.networks
         }
-        for job in as_completed(jobs):
-            found[jobs[job]] = job.result()
+        for job in as_completed(list(jobs)):
+            found[jobs.pop(job)] = frame_of(job.result())
             progress.show(len(found))
     progress.end()
-    return [row for name in grid.networks for row in found[name]]
+    return pl.concat([found[name] for name in grid.networks], how="diagonal_relaxed")
 
 
 def _report(frame: pl.DataFrame, grid: Grid, other: Any, name: str) -> dict[str, Any]:

@@ -152,8 +152,8 @@ def _dask_client(address: str) -> Any:
 class Progress:
     """Points done and time left, on stderr: in place on a terminal, else a line now and then."""
 
-    def __init__(self, total: int, done: int = 0) -> None:
-        self.total, self.before = total, done
+    def __init__(self, total: int, done: int = 0, unit: str = "points") -> None:
+        self.total, self.before, self.unit = total, done, unit
         self.started = time.monotonic()
         self.live = sys.stderr.isatty()
         self.next_s = 1.0 if self.live else 10.0
@@ -165,7 +165,7 @@ class Progress:
             return
         self.next_s = elapsed + (1.0 if self.live else 10.0)
         left_s = elapsed * (self.total - done) / (done - self.before)
-        text = f"{done} of {self.total} points, about {_clock(left_s)} left"
+        text = f"{done} of {self.total} {self.unit}, about {_clock(left_s)} left"
         print(f"\r{text:60}" if self.live else text, end="" if self.live else "\n", file=sys.stderr, flush=True)
 
     def end(self) -> None:

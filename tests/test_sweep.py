@@ -1,0 +1,263 @@
+"""Sweeps: specs, identical rows for any number of workers, resuming after kill -9, and refusals."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from hwmodels.errors import InputError
+from hwmodels.parts import load
+from sim.engine import simulate
+from sim.journal import Journal
+from sim.overrides import with_numbers
+from sim.scenario import Scenario
+from sim.sweep import evaluate, sweep
+from sim.sweep_spec import points, read_spec, spec_of
+
+pl = pytest.importorskip("polars")
+
+NET = "mobilenet_v1_0.25_128"
+SPEC = f"""
+models = ["{NET}", "no_such_network", "mobilenet_v2_1.0_224"]
+threads = [1, 2, 3]
+preprocess = "resize"
+size = ["coral", "large"]
+[parts]
+"host.gil_share" = [0.2, 1.0]
+"""
+MAIN = """
+import sys
+from pathlib import Path
+from sim.sweep import sweep
+if __name__ == "__main__":
+    sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=int(sys.argv[3]))
+"""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "spec.toml"
+    path.write_text(SPEC)
+    return path
+
+
+def test_the_grid_is_a_product_in_order():
+    rows = list(points(spec_of({"models": "a", "threads": [1, 2], "size": ["coral", "large"]})))
+    assert [(row["threads"], row["size"]) for row in rows] == [(1, "coral"), (1, "large"), (2, "coral"), (2, "large")]
+
+
+def test_a_latin_hypercube_hits_every_stratum_once():
+    ranges = {"threads": [1, 8], "host.gil_share": [0.0, 1.0]}
+    spec = spec_of({"models": "a", "lhs": {"samples": 16, "seed": 3, "ranges": ranges}})
+    rows = list(points(spec))
+    assert sorted(int(row["host.gil_share"] * 16) for row in rows) == list(range(16))
+    assert Counter(row["threads"] for row in rows) == dict.fromkeys(range(1, 9), 2)
+    assert list(points(spec)) == rows
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"models": "a", "thread": 2}, "did you mean 'threads'"),
+        ({"models": "a", "parts": {"host.gil_shar": 1.0}}, "did you mean 'host.gil_share'"),
+        ({"models": "a", "threads": []}, "0 points"),
+        ({"threads": [1]}, "a network"),
+        ({"models": "a", "threads": "two"}, "a whole number"),
+        ({"models": "a", "lhs": {"sample": 3}}, "did you mean 'samples'"),
+        ({"models": "a", "lhs": {"samples": 3, "ranges": {"size": ["a", "b"]}}}, r"\[lowest, highest\]"),
+        ({"models": "a", "threads": 1, "lhs": {"samples": 3, "ranges": {"threads": [1, 2]}}}, "given twice"),
+        ({"models": "a", "lhs": {"ranges": {"threads": [1, 2]}}}, "0 points"),
+    ],
+)
+def test_a_bad_spec_is_one_clear_line(table, words):
+    with pytest.raises(InputError, match=words):
+        spec_of(table)
+
+
+def test_a_spec_that_is_no_toml(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text("models = [")
+    with pytest.raises(InputError, match="TOML"):
+        read_spec(path)
+    with pytest.raises(InputError, match="No such file"):
+        read_spec(tmp_path / "none.toml")
+
+
+def test_a_part_number_is_replaced_and_nothing_else():
+    changed = with_numbers(Scenario(models=NET, size="coral:2,large:1"), {"size.parameter_cache_bytes": 1e6})
+    first, second = changed.size.split(",")
+    from hwmodels.accelerator import Accelerator, load_accelerator
+
+    part = load("accelerator", Accelerator, first.rpartition(":")[0])
+    assert first.endswith("coral.toml:2")
+    assert second.endswith("large.toml:1")
+    assert part.parameter_cache_bytes == 1_000_000
+    assert part.clock_hz == load_accelerator("coral").clock_hz
+    assert (part.name, part.root) == ("coral", "coral")
+
+
+def test_a_point_is_what_run_says():
+    row = evaluate({"models": NET, "threads": 2, "preprocess": "resize"})
+    summary = simulate(Scenario(models=NET, threads=2, preprocess="resize")).summary
+    assert row["throughput_ips"] == summary["throughput_ips"]
+    assert row["latency_ms_p95"] == summary["latency_ms"]["p95"]
+    assert row["interval90_energy_mj_per_inference_lo"] == summary["interval90"]["energy_mj_per_inference"][0]
+    assert row["error"] == ""
+
+
+def test_a_point_that_fails_is_a_row():
+    row = evaluate({"models": NET, "link": "pcie", "clock": "std"})
+    assert "std" in row["error"]
+    assert row["models"] == NET
+
+
+def test_any_number_of_workers_gives_the_same_file(spec, tmp_path):
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    assert sweep(spec, one, workers=1) == {"points": 36, "simulated": 36, "errors": 12}
+    sweep(spec, two, workers=2)
+    assert one.read_bytes() == two.read_bytes()
+    frame = pl.read_parquet(one)
+    assert frame["models"].to_list()[:2] == [NET, NET]
+    assert sweep(spec, one, workers=1)["simulated"] == 0
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def test_killed_three_times_it_ends_as_if_undisturbed(spec, tmp_path):
+    """kill -9 at random moments; every restart keeps what was finished."""
+    calm, killed = tmp_path / "calm.parquet", tmp_path / "killed.parquet"
+    sweep(spec, calm, workers=1)
+    main = tmp_path / "main.py"
+    main.write_text(MAIN)
+    command = [sys.executable, str(main), str(spec), str(killed), "1"]
+    journal, stream = killed.with_name("killed.parquet.journal"), random.Random(5)
+    kept = 0
+    for _ in range(3):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wait_for_growth(journal, process)
+        time.sleep(stream.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if journal.exists():
+            found = journal.read_bytes().count(b"\n")
+            assert found >= kept
+            kept = found
+            journal.write_bytes(journal.read_bytes() + b"00000000 [7,{")  # a torn line as a kill within a write leaves
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert calm.read_bytes() == killed.read_bytes()
+
+
+def wait_for_growth(path, process, limit_s=60):
+    """Wait until the journal has grown by a chunk."""
+    before, end = (path.stat().st_size if path.exists() else 0), time.monotonic() + limit_s
+    while process.poll() is None and time.monotonic() < end:
+        if path.exists() and path.stat().st_size > before + 200:
+            return
+        time.sleep(0.01)
+
+
+def test_a_finished_point_is_not_simulated_again(spec, tmp_path, monkeypatch):
+    parsed, out = read_spec(spec), tmp_path / "out.parquet"
+    rows = {i: evaluate(point) for i, point in enumerate(points(parsed)) if i < 30}
+    with Journal(out.with_name("out.parquet.journal"), {"sweep": parsed.digest, "points": 36}) as journal:
+        journal.add(rows)
+    assert sweep(spec, out, workers=1)["simulated"] == 6
+
+
+def test_a_damaged_line_counts_as_not_finished(tmp_path):
+    path = tmp_path / "j"
+    with Journal(path, {"a": 1}) as journal:
+        journal.add({0: {"x": 1.5}, 1: {"x": 2.5}})
+    path.write_bytes(path.read_bytes().replace(b"1.5", b"9.5") + b"torn")
+    with Journal(path, {"a": 1}) as journal:
+        assert journal.rows == {1: {"x": 2.5}}
+        journal.add({0: {"x": 1.5}})
+    with Journal(path, {"a": 1}) as journal:
+        assert journal.rows == {0: {"x": 1.5}, 1: {"x": 2.5}}
+
+
+def test_the_journal_of_other_work_is_refused(tmp_path):
+    path = tmp_path / "j"
+    with Journal(path, {"a": 1}) as journal:
+        journal.add({0: {}})
+        with pytest.raises(InputError, match="in use"), Journal(path, {"a": 1}):
+            pass
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="another sweep"), Journal(path, {"a": 2}):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_nothing_is_overwritten(spec, tmp_path):
+    other = tmp_path / "other.parquet"
+    pl.DataFrame({"a": [1]}).write_parquet(other)
+    before = other.read_bytes()
+    with pytest.raises(InputError, match="no results of edgetpusim"):
+        sweep(spec, other, workers=1)
+    torn = tmp_path / "torn.parquet"
+    torn.write_bytes(before[:50])
+    with pytest.raises(InputError, match="truncated"):
+        sweep(spec, torn, workers=1)
+    assert other.read_bytes() == before
+    with pytest.raises(InputError, match="can be written"):
+        sweep(spec, tmp_path / "no" / "x.parquet", workers=1)
+
+
+def test_the_results_of_another_spec_are_not_overwritten(tmp_path):
+    out = tmp_path / "x.parquet"
+    sweep(spec_of({"models": NET}), out, workers=1)
+    before = out.read_bytes()
+    with pytest.raises(InputError, match="something else"):
+        sweep(spec_of({"models": NET, "threads": 2}), out, workers=1)
+    assert out.read_bytes() == before
+
+
+def test_a_dask_cluster_gives_the_same_file(spec, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
+    sweep(spec, here, workers=1)
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**options, local_directory=str(tmp_path)) as cluster:
+        sweep(spec, there, dask=cluster.scheduler_address)
+    assert here.read_bytes() == there.read_bytes()
+
+
+def test_a_dask_address_that_does_not_answer(spec, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("sim.sweep.DASK_TIMEOUT_S", 0.5)
+    out = tmp_path / "x.parquet"
+    with pytest.raises(InputError, match="--dask"):
+        sweep(spec, out, dask="tcp://127.0.0.1:9")
+    assert not out.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a POSIX system")
+def test_workers_leave_with_a_killed_parent(spec, tmp_path):
+    """No worker outlives a sweep that was killed."""
+    main = tmp_path / "main.py"
+    main.write_text(MAIN)
+    process = subprocess.Popen(
+        [sys.executable, str(main), str(spec), str(tmp_path / "o.parquet"), "2"],
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    wait_for_growth(tmp_path / "o.parquet.journal", process)
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 20
+    while time.monotonic() < end and group_lives(process.pid):
+        time.sleep(0.1)
+    assert not group_lives(process.pid)
+
+
+def group_lives(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
