@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import exp, log
 from typing import Any
 
@@ -23,11 +24,11 @@ from sim.energy import active_j, heated_w, host_w, idle_w
 
 __all__ = ["fit_power", "metered", "with_meter"]
 
-#: Metrics that a meter's neighbours state, and how they are called in the conditions.
-BESIDE = {"power_base_w": "base_power_w", "system_latency_ms": "system_latency_ms"}
-BASE = re.compile(r"base[ _]power(?:_w)?\D{0,6}([0-9.]+)")
+BASE = re.compile(r"(?:base[ _]power|power_base)(?:_w)?\D{0,6}([0-9.]+)")
 PERIOD = re.compile(r"system[ _]latency(?:_ms)?\D{0,12}([0-9.]+)")
-SECONDS = re.compile(r"W x ([0-9.]+) ms")
+#: Metrics that rows beside a meter's state, and how conditions say them.
+BESIDE = {"power_base_w": BASE, "system_latency_ms": PERIOD}
+DURATION = re.compile(r"W x ([0-9.]+) ms")
 #: Networks that a source did not name, and the zoo network that its times come nearest to.
 STAND_INS = {("deepedgebench", "mobilenet_v1_small"): "mobilenet_v1_0.25_128"}
 STICK = ("stick", "usb plug", "usb accelerator", "inline usb")
@@ -42,14 +43,32 @@ EXTRAS_W = (("fan on", 0.7), ("webcam", 0.9), ("lan down", -0.32))
 def with_meter(rows: Sequence[Row]) -> list[Row]:
     """Return the rows, those of a power meter with base power and period from the rows beside them in their conditions.
 
-    Rows of one network, clock and source that follow each other belong together until a metric comes again.
+    Rows of one network, clock and source that follow each other belong together until a metric comes again; a row that
+    stands alone takes what the shipped rows say of its network and clock.
     """
     beside: dict[int, dict[str, float]] = {}
     for record in _records(rows):
-        found = {BESIDE[row.metric]: row.value for _, row in record if row.metric in BESIDE}
-        found |= {"system_latency_ms": 1e3 / row.value for _, row in record if row.metric == "system_throughput_fps"} | found
+        found = _beside(row for _, row in record) or _shipped_beside(record[0][1])
         beside |= {number: found for number, row in record if row.metric.startswith(("power", "energy"))}
     return [_stated(row, beside.get(number, {})) for number, row in enumerate(rows)]
+
+
+def _shipped_beside(row: Row) -> dict[str, float]:
+    """What the shipped rows of the one source with a plug meter say of a network at a clock."""
+    wanted = (row.source_id, row.model, row.clock_id)
+    return _beside(r for r in _plug_rows() if (r.source_id, r.model, r.clock_id) == wanted)
+
+
+@cache
+def _plug_rows() -> tuple[Row, ...]:
+    return tuple(load_dataset("qutibench_power"))
+
+
+def _beside(rows: Iterable[Row]) -> dict[str, float]:
+    values = {row.metric: row.value for row in rows if row.value}
+    if "system_throughput_fps" in values:
+        values.setdefault("system_latency_ms", 1e3 / values["system_throughput_fps"])
+    return {metric: values[metric] for metric in BESIDE if metric in values}
 
 
 def _records(rows: Sequence[Row]) -> Iterable[list[tuple[int, Row]]]:
@@ -64,8 +83,7 @@ def _records(rows: Sequence[Row]) -> Iterable[list[tuple[int, Row]]]:
 
 def _stated(row: Row, beside: dict[str, float]) -> Row:
     """A row with what is known beside it; what its conditions already say stays."""
-    known = {"base_power_w": BASE, "system_latency_ms": PERIOD}
-    texts = [f"{key} {value:g}" for key, value in beside.items() if not known[key].search(row.conditions.lower())]
+    texts = [f"{key} {value:g}" for key, value in beside.items() if not BESIDE[key].search(row.conditions.lower())]
     return replace(row, conditions="; ".join([row.conditions, *texts])) if texts else row
 
 
@@ -90,8 +108,8 @@ def meter_of(row: Row) -> Meter:
     """Read a row's conditions."""
     text = row.conditions.lower()
     return Meter(
-        any(word in text for word in STICK), _number(BASE, text), _number(PERIOD, text), _number(SECONDS, row.conditions),
-        sum(watts for word, watts in EXTRAS_W if word in text), "webcam" in text,
+        any(word in text for word in STICK), _number(BASE, text), _number(PERIOD, text),
+        _number(DURATION, row.conditions), sum(watts for word, watts in EXTRAS_W if word in text), "webcam" in text,
     )  # fmt: skip
 
 
@@ -279,27 +297,27 @@ def fit_power(rows: Iterable[Row] | None = None) -> dict[str, Any]:
     used = power_rows(rows)
     if not used:
         raise InputError("--dataset", "no power under load", "power_full_w rows of a stated meter")
-    x, covariance = _solve(used)
-    lines = [_line(row, _parts(x), _parts(_solve([r for r in used if r.model != row.model])[0])) for row in used]
+    x, errors = _solve(used)
+    without = {name: _parts(_solve([r for r in used if r.model != name])[0]) for name in {r.model for r in used}}
+    lines = [_line(row, _parts(x), without[row.model]) for row in used]
     names = [f"{free.kind} {'/'.join(free.names)}: {free.key}" for free in FREE]
+    numbers = {n: {"value": exp(v), "std_error": exp(v) * e} for n, v, e in zip(names, x, errors, strict=True)}
     return {
-        "numbers": {
-            name: {"value": exp(v), "std_error": exp(v) * covariance[i][i] ** 0.5}
-            for i, (name, v) in enumerate(zip(names, x, strict=True))
-        },
-        "rows": lines, "mape": _mape(lines, "error"), "mape_left_out": _mape(lines, "error_left_out"),
+        "numbers": numbers, "rows": lines,
+        "mape": _mape(lines, "error"), "mape_left_out": _mape(lines, "error_left_out"),
     }  # fmt: skip
 
 
 def _mape(lines: Sequence[dict[str, Any]], key: str) -> float:
-    return sum(abs(line[key]) for line in lines) / len(lines)
+    return sum(abs(float(line[key])) for line in lines) / len(lines)
 
 
 def _line(row: Row, fitted: Parts, left_out: Parts) -> dict[str, Any]:
     predicted, without = metered(row, fitted), metered(row, left_out)
     return {
-        "source_id": row.source_id, "model": row.model, "clock_id": row.clock_id, "link": row.link, "measured": row.value,
-        "predicted": predicted, "error": predicted / row.value - 1, "error_left_out": without / row.value - 1,
+        "source_id": row.source_id, "model": row.model, "clock_id": row.clock_id, "link": row.link,
+        "measured": row.value, "predicted": predicted,
+        "error": predicted / row.value - 1, "error_left_out": without / row.value - 1,
     }  # fmt: skip
 
 
@@ -318,21 +336,28 @@ def _sigma(row: Row) -> float:
 
 
 def _residuals(rows: Sequence[Row]) -> Callable[[Sequence[float]], list[float]]:
+    """Weighted logarithmic residuals of rows and priors; times do not depend on the free numbers."""
+    known = [_known(row) for row in rows]
+    prepared = [(row, meter_of(row), _times(row, Parts())) for row in known]
+    sigmas, middles = [_sigma(row) for row in known], [log(f.low * f.high) / 2 for f in FREE]
+
     def residuals(x: Sequence[float]) -> list[float]:
         parts = _parts(x)
-        data = [log(metered(row, parts) / row.value) / _sigma(row) for row in rows]
-        middles = [(log(f.low * f.high) / 2, log(f.high / f.low) / 2) for f in FREE]
-        return data + [(v - middle) / half for v, (middle, half) in zip(x, middles, strict=True)]
+        watts = [running_w(row, meter, parts, times) for row, meter, times in prepared]
+        data = [log(w / row.value) / sigma for w, row, sigma in zip(watts, known, sigmas, strict=True)]
+        priors = [(v - m) / (log(f.high / f.low) / 2) for v, m, f in zip(x, middles, FREE, strict=True)]
+        return data + priors
 
     return residuals
 
 
-def _solve(rows: Sequence[Row]) -> tuple[list[float], Any]:
-    """Least squares of logarithms, priors half a range wide; the numbers' logarithms and their covariance."""
+def _solve(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
+    """Robust least squares of logarithms, priors half a range wide: the numbers' logarithms and relative errors."""
     import numpy as np
     from scipy.optimize import least_squares
 
     start = [log(free.low * free.high) / 2 for free in FREE]
     found = least_squares(_residuals(rows), start, loss="soft_l1", f_scale=1.5)
-    covariance = np.linalg.inv(found.jac.T @ found.jac)
-    return list(found.x), covariance * max(1.0, 2 * found.cost / max(1, len(rows) - len(start)))
+    scale = max(1.0, 2 * found.cost / max(1, len(rows) - len(start)))
+    variances = np.diag(np.linalg.inv(found.jac.T @ found.jac)) * scale
+    return [float(v) for v in found.x], [float(v) ** 0.5 for v in variances]

@@ -323,7 +323,7 @@ def simulated(row: Row, parts: Parts, key: str) -> float:
 
 def power_figure(row: Row, parts: Parts) -> float:
     """Power in W or energy of an inference in mJ, as the meter of that source saw it."""
-    from calibration.scenarios import metered
+    from calibration.energy import metered
 
     return metered(row, parts)
 

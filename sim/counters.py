@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hwmodels.timing import TpuStage
 from sim.energy import ACTIVE, rest_w
 from sim.records import Span, State
+from sim.stages import heat_w
 
 if TYPE_CHECKING:
     from sim.scenario import Setup
@@ -122,8 +123,8 @@ def _device_w(setup: Setup, span: Span, number: int) -> float:
 
 
 def static_w(setup: Setup) -> float:
-    """Power of the whole system while nothing happens."""
-    return rest_w(setup)
+    """Power of the whole system while nothing happens, the accelerators as warm as they are on average."""
+    return rest_w(setup) + heat_w(setup)
 
 
 class Counters:

@@ -61,7 +61,7 @@ def host_w(host: Host, cores: int, busy_cores: float, awake: float = 1.0) -> flo
 
 
 def awake_share(setup: Setup, window: Window) -> float:
-    """Share of time with work in flight: all of it in a closed loop, else at most what cores, links and programs took."""
+    """Share of time with work in flight: all of it in a closed loop, else at most what cores, links, programs took."""
     if setup.scenario.arrivals.split(":")[0] not in OPEN:
         return 1.0
     threads, count = len(setup.thread_models), len(setup.accelerators)

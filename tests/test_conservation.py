@@ -128,15 +128,23 @@ def test_energy_is_the_sum_of_power_times_time(threads):
     stage = setup.networks[0][0].stages[0]
     actions = stage.macs * part.energy_mac_pj + stage.wide_bytes * part.energy_wide_pj_per_byte
     actions += stage.narrow_bytes * part.energy_narrow_pj_per_byte
-    accelerator = (
+    cold = (
         (part.power_base_w + part.power_idle_w) * seconds
         + part.power_active_clock_w * busy
         + window.count * actions * 1e-12
     )
+    rest_w, accelerator = part.power_base_w + part.power_idle_w, cold
+
+    def leakage_w(power_w):
+        above_c = 25 + part.power_heat_c_per_w * power_w - 25
+        return part.power_leakage_w * 2 ** (above_c / part.power_leakage_doubling_c)
+
+    for _ in range(100):  # the heat of the leakage leaks more
+        accelerator = cold + (leakage_w(accelerator / seconds) - leakage_w(rest_w)) * seconds
     cores = window.core_ns / 1e9
     joules = accelerator + sum(window.n_bytes[threads + 1]) * bus.energy_pj_per_byte * 1e-12
     joules += (
-        host.power_board_w * seconds
+        (host.power_board_w + host.power_awake_w) * seconds
         + cores * host.power_core_busy_w
         + (setup.cores * seconds - cores) * host.power_core_idle_w
     )
