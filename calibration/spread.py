@@ -31,7 +31,7 @@ def kind_of(row: Row) -> str:
     if row.metric.endswith("_bytes"):
         return "bytes"
     if conditions(row).link == "none":
-        return "cpu"
+        return f"cpu {network_kind(row.model)}"
     if row.metric in ("invoke_latency_ms", "invoke_latency_p50_ms") and row.mode == "single" and row.accelerators <= 1:
         known = "stated" if "host_id" not in conditions(row).assumed else "assumed"
         return f"invoke {network_kind(row.model)} {known}"
@@ -78,10 +78,11 @@ def _quantile90(values: list[float]) -> float:
 def main() -> None:
     """Write ``spreads.csv`` from the shipped datasets, each network left out in turn."""
     from calibration.data import dataset_names, load_dataset
-    from calibration.validate import Validator, with_periods
+    from calibration.energy import with_meter
+    from calibration.validate import Validator
 
     validator = Validator("model")
-    rows = [row for name in dataset_names() for row in with_periods(load_dataset(name)) if row.mode != "pipeline"]
+    rows = [row for name in dataset_names() for row in with_meter(load_dataset(name)) if row.mode != "pipeline"]
     found = measured_spreads((row, validator.answer(row)) for row in rows)
     with (FOLDER / "spreads.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
