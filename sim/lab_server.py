@@ -86,6 +86,7 @@ def listen(address: str, port: int, remote: bool = False) -> socket.socket:
     door = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     try:
         door.bind((address, port))
+        door.listen()  # from here on a browser that is quicker than the server waits
     except (OSError, OverflowError) as error:
         door.close()
         raise InputError("--port", port, "a free port, or 0", str(error)) from None

@@ -20,7 +20,7 @@ from sim.svg_timeline import html_timeline, scrolling
 
 __all__ = [
     "HOSTS", "NETWORKS", "answer", "columns", "command", "curve", "exercise", "fact", "figures", "footer", "headline",
-    "reveal", "share", "timeline", "value", "working",
+    "point", "reveal", "share", "timeline", "value", "working",
 ]  # fmt: skip
 
 #: Networks that the lessons offer: small and large, with and without streamed parameters and CPU operators.
@@ -31,7 +31,7 @@ NETWORKS = [
 ]  # fmt: skip
 HOSTS = ["x86-xeon", "x86-desktop", "raspberry-pi-4", "raspberry-pi-5", "raspberry-pi-3b", "dev-board"]
 #: A lesson's run ends here if it has not repeated itself before: an answer within half a second.
-ENOUGH = 800
+ENOUGH = 200
 LABELS = {
     "throughput_ips": ("throughput", "/s"), "latency_ms.mean": ("latency, mean", "ms"),
     "latency_ms.p95": ("latency, 95 %", "ms"), "invoke_ms.mean": ("invoke(), mean", "ms"),
@@ -44,7 +44,8 @@ LABELS = {
     "time_breakdown_ms.load_parameters": ("loads parameters", "ms"),
     "time_breakdown_ms.parameters": ("streams parameters", "ms"), "time_breakdown_ms.wait": ("waits its turn", "ms"),
 }  # fmt: skip
-ALL = "<a href='../'>All lessons</a>"
+LINK = "color:#0072B2;text-decoration:underline;margin-right:1rem;white-space:nowrap"
+ALL = f"<a style='{LINK}' href='../'>All lessons</a>"
 CARD = "padding:.45rem .8rem;border:1px solid #bbb;border-radius:6px;min-width:6.5rem;background:#fff;color:#222"
 
 
@@ -52,6 +53,12 @@ CARD = "padding:.45rem .8rem;border:1px solid #bbb;border-radius:6px;min-width:6
 def answer(scenario: Scenario) -> Mapping[str, Any]:
     """The simulator's summary of a scenario (the keys of ``edgetpusim run --json``), remembered."""
     return simulate(working(scenario)).summary
+
+
+@lru_cache(maxsize=4096)
+def point(scenario: Scenario) -> Mapping[str, Any]:
+    """The same for a point of a curve, without the comparison to one thread."""
+    return simulate(working(scenario), compare=False).summary
 
 
 def working(scenario: Scenario) -> Scenario:
@@ -155,5 +162,5 @@ def footer(number: int) -> str:
     """Links to the lessons before and after, and to the list."""
     steps = [(number - 1, "Before: "), (number + 1, "Next: ")]
     links = [(lesson, word) for n, word in steps for lesson in LESSONS if lesson.number == n]
-    parts = [f"<a href='../{lesson.name}/'>{word}{escape(lesson.title)}</a>" for lesson, word in links]
-    return f"<p style='margin-top:2rem'>{' · '.join([*parts, ALL])}</p>"
+    parts = [f"<a style='{LINK}' href='../{lesson.name}/'>{word}{escape(lesson.title)}</a>" for lesson, word in links]
+    return f"<p style='margin-top:2rem'>{' '.join([*parts, ALL])}</p>"

@@ -11,7 +11,20 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import HOSTS, NETWORKS, answer, columns, curve, exercise, fact, figures, footer, reveal, timeline
+    from sim.lab.kit import (
+        HOSTS,
+        NETWORKS,
+        answer,
+        columns,
+        curve,
+        exercise,
+        fact,
+        figures,
+        footer,
+        point,
+        reveal,
+        timeline,
+    )
 
     GUESSES = ["nothing (1.0 x)", "about a quarter (1.2 to 1.4 x)", "nearly double (1.8 to 2.0 x)"]
     PI: dict[str, Any] = {"host": "raspberry-pi-4", "preprocess": "resize"}
@@ -86,7 +99,7 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = list(range(1, 9))
-    rows = [answer(replace(scenario, threads=n)) for n in counts]
+    rows = [point(replace(scenario, threads=n)) for n in counts]
     rate = [row["throughput_ips"] for row in rows]
     latency = [row["latency_ms"]["mean"] for row in rows]
     mo.Html(

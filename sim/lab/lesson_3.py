@@ -11,7 +11,20 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import HOSTS, answer, columns, curve, exercise, fact, figures, footer, headline, reveal, timeline
+    from sim.lab.kit import (
+        HOSTS,
+        answer,
+        columns,
+        curve,
+        exercise,
+        fact,
+        figures,
+        footer,
+        headline,
+        point,
+        reveal,
+        timeline,
+    )
 
     GUESSES = ["the accelerator", "Python's lock", "the cores"]
     SMALL = "mobilenet_v1_0.25_128"
@@ -57,7 +70,7 @@ def _(guess: Any) -> None:
 def _() -> Any:
     threads = mo.ui.slider(1, 8, value=4, label="threads", show_value=True)
     cores = mo.ui.slider(1, 4, value=4, label="cores", show_value=True)
-    busy = mo.ui.slider(0, 2, value=0, label="other busy Python threads", show_value=True)
+    busy = mo.ui.slider(0, 2, value=1, label="other busy Python threads", show_value=True)
     interval = mo.ui.slider(steps=[0.1, 0.5, 1, 5, 10], value=5, label="switch interval (ms)", show_value=True)
     mode = mo.ui.dropdown(["threads", "processes"], value="threads", label="workers are")
     host = mo.ui.dropdown(HOSTS, value="raspberry-pi-4", label="host")
@@ -83,8 +96,9 @@ def _() -> None:
     mo.md(
         """
         **Read the picture.** Crossed lines: a thread waits for Python's lock. Set one busy thread and watch
-        every piece of Python wait for an interval. Processes have a lock each, but an accelerator belongs to
-        one process: sharing it among processes takes a server, whose cost is not modelled.
+        every piece of Python waits for an interval; set it to none and the lines are gone. Processes have a
+        lock each, but an accelerator belongs to one process: sharing it among processes takes a server, whose
+        cost is not modelled.
 
         ### Threads against processes
         """
@@ -96,8 +110,8 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = list(range(1, 9))
-    threaded = [answer(replace(scenario, threads=n, mode="threads")) for n in counts]
-    apart = [answer(replace(scenario, threads=n, mode="processes", busy_python_threads=0)) for n in counts]
+    threaded = [point(replace(scenario, threads=n, mode="threads")) for n in counts]
+    apart = [point(replace(scenario, threads=n, mode="processes", busy_python_threads=0)) for n in counts]
     rates = {
         "threads": [row["throughput_ips"] for row in threaded],
         "processes": [row["throughput_ips"] for row in apart],
@@ -146,7 +160,7 @@ def _() -> None:
                     f"{calm['throughput_ips']:.0f} inferences a second become {noisy['throughput_ips']:.0f}.",
                 )
                 + exercise(
-                    "What does `sys.setswitchinterval(0.0001)` make of that?",
+                    "What does <code>sys.setswitchinterval(0.0001)</code> make of that?",
                     f"{quick['throughput_ips']:.0f} inferences a second.",
                 )
             ),

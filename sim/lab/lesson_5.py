@@ -22,6 +22,7 @@ with app.setup:
         figures,
         footer,
         headline,
+        point,
         reveal,
         timeline,
     )
@@ -111,8 +112,8 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = [1, 2, 3, 4]
-    pool = [answer(replace(scenario, accelerators=n, threads=2 * n, mode="threads")) for n in counts]
-    rows = [answer(replace(scenario, accelerators=n, threads=1, mode="pipeline")) for n in counts[1:]]
+    pool = [point(replace(scenario, accelerators=n, threads=2 * n, mode="threads")) for n in counts]
+    rows = [point(replace(scenario, accelerators=n, threads=1, mode="pipeline")) for n in counts[1:]]
     rates = {
         "pool": [row["throughput_ips"] for row in pool],
         "pipeline": [row["throughput_ips"] for row in [pool[0], *rows]],

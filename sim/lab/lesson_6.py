@@ -11,7 +11,20 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import HOSTS, NETWORKS, answer, columns, curve, exercise, fact, figures, footer, reveal, timeline
+    from sim.lab.kit import (
+        HOSTS,
+        NETWORKS,
+        answer,
+        columns,
+        curve,
+        exercise,
+        fact,
+        figures,
+        footer,
+        point,
+        reveal,
+        timeline,
+    )
 
     GUESSES = ["more: it draws more power", "the same", "less: it is done sooner"]
     PI: dict[str, Any] = {"host": "raspberry-pi-4", "preprocess": "resize"}
@@ -70,7 +83,7 @@ def _(accelerators: Any, clock: Any, host: Any, network: Any, threads: Any) -> A
         clock=clock.value, preprocess="resize",
     )  # fmt: skip
     keys = ("energy_mj_per_inference", "energy_accelerator_mj_per_inference", "power_w.total", "throughput_ips",
-            "utilisation.accelerator")  # fmt: skip
+            "latency_ms.mean", "utilisation.accelerator")  # fmt: skip
     mo.Html(figures(scenario, *keys) + timeline(scenario))
     return (scenario,)
 
@@ -92,8 +105,8 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = list(range(1, 9))
-    fast = [answer(replace(scenario, threads=n, clock="max")) for n in counts]
-    slow = [answer(replace(scenario, threads=n, clock="std")) for n in counts]
+    fast = [point(replace(scenario, threads=n, clock="max")) for n in counts]
+    slow = [point(replace(scenario, threads=n, clock="std")) for n in counts]
     whole = {
         "max clock": [row["energy_mj_per_inference"] for row in fast],
         "std clock": [row["energy_mj_per_inference"] for row in slow],
