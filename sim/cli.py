@@ -85,13 +85,22 @@ def run(
 @scenario_command
 def timeline(
     scenario: Any,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The trace file to write (.json or .json.gz).")],
-    layers: Annotated[bool, typer.Option(help="Also show the layers inside each computation.")] = False,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A trace (.json, .json.gz) or a picture (.svg, .html).")
+    ],
+    layers: Annotated[bool, typer.Option(help="Also show the layers inside each computation (traces).")] = False,
+    ms: Annotated[float, typer.Option(help="Length of a picture in ms (0: about three inferences).")] = 0,
+    cold: Annotated[bool, typer.Option(help="Begin a picture with the first loading of parameters.")] = False,
 ) -> None:
-    """Write a Perfetto trace of a scenario from a cold start (open it at ui.perfetto.dev, or any trace viewer).
+    """Write a Perfetto trace of a scenario (open it at ui.perfetto.dev, or any trace viewer), or a small picture.
 
     Example: edgetpusim timeline mobilenet_v2_1.0_224 --threads 2 --inferences 20 -o trace.json
     """
+    if output.suffix in (".svg", ".html"):
+        from sim.svg_timeline import write_picture
+
+        write_picture(scenario, output, ms, 0 if cold else None)
+        return
     from sim.timeline import record
 
     _, spans = record(scenario, output, layers, compare=False)
