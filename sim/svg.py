@@ -55,7 +55,8 @@ def steps(low: float, high: float, most: int = 8) -> list[float]:
 def document(width: float, height: float, title: str, parts: list[str], definitions: str = "") -> str:
     """A whole SVG drawing on white, with a title for screen readers; it scales with what holds it."""
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width:.0f} {height:.0f}' width='100%' role='img' "
-        f"style='max-width:{width:.0f}px;background:#fff' {FONT} fill='{INK}'><title>{escape(title)}</title>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width:.0f} {height:.0f}' width='{width:.0f}' "
+        f"height='{height:.0f}' role='img' style='max-width:100%;height:auto;background:#fff' {FONT} fill='{INK}'>"
+        f"<title>{escape(title)}</title>"
         f"<defs>{definitions}</defs><rect width='100%' height='100%' fill='#ffffff'/>{''.join(parts)}</svg>\n"
     )
