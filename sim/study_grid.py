@@ -107,11 +107,15 @@ def resized(base: Setup, threads: int, accelerators: int) -> Setup:
 
 
 def _bounded(setup: Setup) -> Setup:
-    """The set-up with a limit on its inferences, and fewer steps where their order cannot matter."""
+    """The set-up with a limit on its inferences, its parameters on chip from the start, and fewer steps.
+
+    Steps are merged where their order cannot matter; with one network nothing is sent again after the first inference.
+    """
     crowded = len(setup.thread_models) > setup.cores
     times = setup.networks[0][0]
     apart = len(setup.accelerators) == 1 or not setup.channels[0].header_bytes
-    times = replace(times, stages=tuple(_merged(s) for s in times.stages)) if apart else times
+    loaded = (replace(s, load_bytes=0) if isinstance(s, TpuStage) else s for s in times.stages)
+    times = replace(times, stages=tuple(_merged(s) if apart else s for s in loaded))
     most = round(min(MOST, max(LEAST, EVENTS / _events(times, crowded, apart))))
     count = len(setup.accelerators)
     return replace(setup, scenario=replace(setup.scenario, inferences=most), networks=((times,) * count,))

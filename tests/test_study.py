@@ -205,3 +205,12 @@ def test_pareto_against_brute_force():
     expected = {tuple(r.values()) for r in rows if not any(beats(other, r) for other in rows)}
     assert {tuple(rows[i].values()) for i in front} == expected
     assert len(front) == len(expected)
+
+
+def test_threads_that_still_load_are_not_missed():
+    """Five threads on four accelerators: the pair that shares one counts, whenever its parameters are sent."""
+    base = build(Scenario(models="mobilenet_v2_1.0_224", size="large", host="dev-board", link="pcie"))
+    case = Case(name="none", host="dev-board", link="pcie", preprocess="none", threads=(5,), accelerators=(4,))
+    (row,) = case_rows(base, case, 0.1)
+    held = sum(stage.held_ns for stage in base.networks[0][0].stages)
+    assert row["throughput_ips"] == pytest.approx(1e9 / held + 3e9 / base.networks[0][0].latency_ns, rel=0.01)
