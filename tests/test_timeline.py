@@ -48,13 +48,14 @@ def test_the_trace_is_valid(scenario, tmp_path):
 
 def test_spans_add_up_to_the_breakdown_to_the_nanosecond(scenario):
     """Over the measured window: spans by component and state against the totals that the answer is made of."""
-    setup, spans, opened = build(scenario), [], [0]
-    run = Run(setup, spans.append)
-    open_window = run._open
+    spans, opened, closed = [], [0], []
+    run = Run(build(scenario), spans.append)
+    open_window, close_window = run._open, run._close
     run._open = lambda now: (open_window(now), opened.append(len(spans)))[0]
+    run._close = lambda: (close_window(), closed.append(len(spans)))[0]
     window = run.until_steady()
     found = defaultdict(Counter)
-    for span in spans[opened[-1] :]:
+    for span in spans[opened[-1] : closed[-1]]:
         found[span.component][span.state] += span.end_ns - span.start_ns
     for name, row in zip(run.recorder.components, window.time_ns, strict=True):
         assert {s: found[name][s] for s in BREAKDOWN} == {s: row[s] for s in BREAKDOWN}, name
