@@ -81,7 +81,8 @@ def show_dataset(name: str, json: Json = False) -> None:
         _print({"dataset": name, "rows": [asdict(row) for row in rows]})
         return
     for row in rows:
-        print(f"{row.source_id}  {row.model}  {row.metric}  {row.value:g} {row.unit}  {row.link} {row.host_id}  {row.flag}")
+        value = f"{row.metric}  {row.value:g} {row.unit}"
+        print(f"{row.source_id}  {row.model}  {value}  {row.link} {row.host_id}  {row.flag}")
 
 
 @datasets_app.command("check")
@@ -154,7 +155,7 @@ def validate_command(
 def validate_boards_command(
     reference: Annotated[Path, typer.Option(help="Rows of the board with one core.")],
     target: Annotated[Path, typer.Option(help="Rows of boards with more cores.")],
-    reference_board: Annotated[str, typer.Option(help="Board in the reference file; a second one after a comma.")] = "KV260",
+    reference_board: Annotated[str, typer.Option(help="Board in that file; a second after a comma.")] = "KV260",
     target_board: Annotated[str, typer.Option(help="Only this board of the target file.")] = "",
     json: Json = False,
 ) -> None:
@@ -174,7 +175,7 @@ def validate_boards_command(
 
 @app.command("measure")
 def measure(
-    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file of the measurement schema.")] = Path("measured.csv"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file to write.")] = Path("measured.csv"),
     models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL...]", help="Compiled .tflite files.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Only list what would be done.")] = False,
     fake_device: Annotated[bool, typer.Option(help="Replay the simulator instead of a device.")] = False,

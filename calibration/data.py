@@ -33,7 +33,7 @@ FILES = ("networks.csv", "outliers.csv", "sources.csv", "priors.csv", "spreads.c
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement; ``value`` in ``unit``, ``file`` and ``line`` say where it was read, ``flag`` why not to trust it."""
+    """One measurement: ``value`` in ``unit``, where it was read, and ``flag``, why it is not to be trusted."""
 
     file: str
     line: int
@@ -85,7 +85,7 @@ class DatasetInfo:
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Read a CSV file as header and (line, row) pairs.
 
-    Raises :class:`InputError` for a file that cannot be read, is not UTF-8 text, has no header or a row of another width.
+    Raises :class:`InputError` for a file that cannot be read, is no UTF-8 text, or has no header or an uneven row.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -122,8 +122,8 @@ def _records(path: Path, header: list[str], reader: Iterable[list[str]]) -> Iter
 def read_measurements(path: str | Path) -> list[Row]:
     """Read a file of the measurement schema, check it, and flag the outliers that are known.
 
-    Columns besides ``model``, ``metric`` and ``value`` may be missing. Raises :class:`InputError` (file, line, what came,
-    what is allowed) for an unknown column, a number that is none, or an unknown link or clock.
+    Columns besides ``model``, ``metric`` and ``value`` may be missing. Raises :class:`InputError` (file, line, what
+    came, what is allowed) for an unknown column, a number that is none, or an unknown link or clock.
     """
     path = Path(path)
     header, records = read_table(path)
@@ -177,7 +177,8 @@ def _count(where: str, key: str, text: str) -> int:
 
 def _check_choice(where: str, key: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise InputError(f"{where}: {key}", value, ", ".join(filter(None, allowed)) + " or empty", nearest(value, allowed))
+        choices = ", ".join(filter(None, allowed))
+        raise InputError(f"{where}: {key}", value, f"{choices} or empty", nearest(value, allowed))
 
 
 def _check_unit(where: str, metric: str, unit: str) -> None:
@@ -248,7 +249,7 @@ def _trust_table() -> dict[str, str]:
 
 
 def trust_of(source_id: str) -> str:
-    """Return a source's trust: A direct and conditions known, B one condition unknown, C approximate; from SOURCES.md."""
+    """Return a source's trust from SOURCES.md: A conditions known, B one condition unknown, C approximate."""
     exact = _trust_table().get(source_id)
     prefix = next((trust for key, trust in _trust_table().items() if "*" in key and fnmatchcase(source_id, key)), "")
     return (exact or prefix)[:1]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.data import Row
-from calibration.predict import Conditions, Parts, conditions, executable_of, network_of, times_of
+from calibration.predict import Parts, conditions, executable_of, network_of, times_of
 from hwmodels.accelerator import Accelerator
 from hwmodels.compiler import cocompile
 from hwmodels.executable import Executable
@@ -124,22 +124,25 @@ class Evaluator:
         return self._memory[1]
 
     def predict_ms(self, accelerator: Accelerator, buses: Array) -> Array:
-        """Times of all rows; ``buses`` has a line for each bus: out and in (bytes/s), floor (ns), ns per instruction byte."""
+        """Times of all rows; ``buses``: bytes/s out and in, floor (ns), ns per instruction byte, by bus."""
         out, inward, floor, extra = buses[self.bus].T
         sent = self._out_bytes / out + self._in_bytes / inward
         host = self._floors * floor + self._instructions * extra
-        return self._fixed_ms + sent * 1e3 + host / 1e6 + self._program_ms(accelerator, out)
+        total: Array = self._fixed_ms + sent * 1e3 + host / 1e6 + self._program_ms(accelerator, out)
+        return total
 
     def host_share(self, measured_ms: Array) -> Array:
         """Share of each measured time that CPU operators and copies account for (at most 1)."""
-        return np.minimum(1.0, self._fixed_ms / measured_ms)
+        share: Array = np.minimum(1.0, self._fixed_ms / measured_ms)
+        return share
 
     def _program_ms(self, accelerator: Accelerator, out: Array) -> Array:
         row, layer, streamed, passes = self._flat
         compute = self.cycles(accelerator)[layer] / self.clock_hz[row]
         repeats = np.array([1.0, *(number for _, number in accelerator.stream_passes)])
         seconds = np.maximum(compute, streamed * repeats[passes] / out[row])
-        return np.bincount(row, seconds, len(self.rows)) * 1e3
+        summed: Array = np.bincount(row, seconds, len(self.rows)).astype(np.float64)
+        return summed * 1e3
 
 
 def programs(row: Row, parts: Parts) -> list[tuple[Executable, bool]]:

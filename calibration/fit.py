@@ -83,7 +83,8 @@ class Calibration:
         keep = np.concatenate([~out, ~pairs, np.ones(len(self.numbers), bool)])
         jacobian, residuals = self.jacobian[keep] * self.robust[keep, None], self.residuals[keep] * self.robust[keep]
         step, *_ = np.linalg.lstsq(jacobian, -residuals, rcond=1e-10)
-        return self.x + np.clip(step, -1.0, 1.0)
+        moved: Array = self.x + np.clip(step, -1.0, 1.0)
+        return moved
 
 
 def fit_problem(problem: Problem) -> Calibration:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
-from typing import Any
+from typing import TypeVar
 
 from calibration.data import FOLDER, Row, read_table
 from hwmodels.accelerator import Accelerator, load_accelerator
@@ -21,18 +21,19 @@ from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.graph import LayerGraph
 from hwmodels.host import Host, load_host
 from hwmodels.link import Link, channel, load_link
-from hwmodels.parts import part_names
-from hwmodels.timing import StageTimes, stage_times
+from hwmodels.parts import Part, part_names
+from hwmodels.timing import StageTimes, TpuStage, stage_times
 from hwmodels.zoo import canonical_name, load_network
 
 __all__ = ["Conditions", "Parts", "Skip", "conditions", "network_of", "predict", "times_of"]
 
+P = TypeVar("P", bound=Part)
 DEFAULTS = {"link": "usb3", "host_id": "x86-desktop", "clock_id": "max"}
 KEPT = re.compile(r"max_detections?[_=](\d+)")  # said by the files of N. Tsukamoto
 FRAME = (1280, 720)  # the camera frame that --preprocess resize assumes
 
 
-class Skip(Exception):
+class Skip(Exception):  # noqa: N818
     """A row that cannot be predicted, and why."""
 
 
@@ -55,9 +56,9 @@ class Parts:
         """A link by the name in a row's ``link``."""
         return self._changed("link", load_link(name))
 
-    def _changed(self, kind: str, part: Any) -> Any:
+    def _changed(self, kind: str, part: P) -> P:
         changes = self.changes.get((kind, part.name))
-        return replace(part, **changes) if changes else part
+        return replace(part, **changes) if changes else part  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def is_known(row: Row) -> bool:
 def is_per_tensor(row: Row) -> bool:
     """Whether a row's network is one of the uint8 files of 2019 and 2020: one scale a tensor, none a channel."""
     later = ("int8", "efficientdet", "spaghettinet")
-    return source_table().get(row.source_id, {}).get("compiler") == "2020" and not any(word in row.model for word in later)
+    compiler = source_table().get(row.source_id, {}).get("compiler")
+    return compiler == "2020" and not any(word in row.model for word in later)
 
 
 @lru_cache(maxsize=512)
@@ -206,7 +208,7 @@ def times_of(executable: Executable, row: Row, parts: Parts) -> StageTimes:
 
 def invoke_ms(row: Row, parts: Parts) -> float:
     """One inference alone, parameters cached (ms)."""
-    if row.mode == "pipeline" or max(row.threads, row.accelerators) > 1 and conditions(row).link != "none":
+    if row.mode == "pipeline" or (max(row.threads, row.accelerators) > 1 and conditions(row).link != "none"):
         return simulated(row, parts, "invoke_ms")
     return times_of(executable_of(row, parts), row, parts).invoke_ns / 1e6
 
@@ -296,7 +298,7 @@ def segments_of(row: Row, parts: Parts) -> list[Executable]:
 def host_cpu_ms(row: Row, parts: Parts) -> float:
     """CPU time of the calling thread in one invoke (ms)."""
     times = times_of(executable_of(row, parts), row, parts)
-    stages = [stage for stage in times.stages if hasattr(stage, "driver_ns")]
+    stages = [stage for stage in times.stages if isinstance(stage, TpuStage)]
     return (times.python_ns + sum(stage.driver_ns + stage.copy_ns for stage in stages)) / 1e6
 
 

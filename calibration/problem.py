@@ -84,7 +84,7 @@ def sigma_of(row: Row) -> float:
 
 
 def fit_rows(rows: Sequence[Row], parts: Parts) -> list[Row]:
-    """Rows that the fit explains: single-inference latencies on an accelerator, unflagged, of known networks, once each."""
+    """Rows that the fit explains: unflagged single-inference latencies of known networks, each figure once."""
     kept: dict[tuple[object, ...], Row] = {}
     for row in rows:
         if _is_fitted(row) and _is_known(row, parts):
@@ -96,7 +96,8 @@ def _is_fitted(row: Row) -> bool:
     alone = row.threads == row.accelerators == 1 and row.mode in ("single", "cocompiled") and row.batch == 1
     source = source_table().get(row.source_id)
     is_trusted = source is None or bool(source["sigma"])
-    return row.metric in FITTED_METRICS and row.link != "none" and alone and is_trusted and not row.flag and row.value > 0
+    is_fair = is_trusted and not row.flag and row.value > 0
+    return row.metric in FITTED_METRICS and row.link != "none" and alone and is_fair
 
 
 def _is_known(row: Row, parts: Parts) -> bool:
@@ -133,7 +134,8 @@ class Problem:
         self.pairs = _clock_pairs(rows)
 
     def _numbers(self) -> list[Number]:
-        numbers = [Number(kind, self.accelerator.name, key, low, high) for kind, _, key, low, high in priors() if kind == "accelerator"]
+        own = [line for line in priors() if line[0] == "accelerator"]
+        numbers = [Number(kind, self.accelerator.name, key, low, high) for kind, _, key, low, high in own]
         for bus in self.evaluator.buses:
             for key in BUS_KEYS:
                 found = prior_of("host", bus.host, f"{bus.link}_{key}")
@@ -164,8 +166,8 @@ class Problem:
             if number.kind == "accelerator":
                 changes[number.key] = float(value)
                 continue
-            line = next(i for i, bus in enumerate(self.evaluator.buses) if bus.host == number.part and number.key.startswith(f"{bus.link}_"))
-            table[line, BUS_KEYS.index(number.key.partition("_")[2])] = value
+            link, _, key = number.key.partition("_")
+            table[self.evaluator.buses.index(Bus(number.part, link)), BUS_KEYS.index(key)] = value
         return changed_accelerator(accelerator, changes), table
 
     def _fixed(self, bus: Bus) -> tuple[float, float, float, float]:
@@ -176,7 +178,7 @@ class Problem:
     def is_informed(self, number: Number) -> bool:
         """Whether at least three rows were measured on a number's host."""
         buses = self.evaluator.buses
-        return sum(buses[bus].host == number.part for bus in self.evaluator.bus) >= LEAST_ROWS
+        return sum(1 for bus in self.evaluator.bus if buses[bus].host == number.part) >= LEAST_ROWS
 
     def predict_ms(self, x: Array) -> Array:
         """Predicted times of all rows."""

@@ -1,4 +1,4 @@
-"""What ``fit`` and ``validate`` print: residuals by source, numbers with their errors, and what cannot be told apart."""
+"""What ``fit`` and ``validate`` print: residuals by source, numbers and their errors, what cannot be told apart."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def print_fit(report: dict[str, Any]) -> None:
     print(f"{report['rows']} rows; mean absolute error in %, beside the error with the network or source left out")
     print(f"{'source/link':34}{'n':>5}{'fit':>8}{'model':>8}{'median':>8}{'source':>8}")
     for row in report["residuals"]:
-        cells = (row["fit_mape"], row["leave_model_out_mape"], row["leave_model_out_median"], row["leave_source_out_mape"])
+        keys = ("fit_mape", "leave_model_out_mape", "leave_model_out_median", "leave_source_out_mape")
+        cells = [row[key] for key in keys]
         print(f"{row['group']:34}{row['n']:5}" + "".join(f"{100 * cell:8.1f}" for cell in cells))
     print("\nnumbers:")
     for row in report["numbers"]:

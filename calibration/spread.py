@@ -23,7 +23,9 @@ FEW = 6
 Z90 = 1.645
 SMALLEST = 0.015
 SWEEPS = ("conv5x3x3", "conv7x7", "dense", "stride", "padding", "baseline_io", "depthwise_k5")
-DETECTORS = ("ssd", "efficientdet", "spaghetti", "yolo", "centernet", "deeplab", "posenet", "bodypix", "mobiledet", "movenet")
+DETECTORS = (
+    "ssd", "efficientdet", "spaghetti", "yolo", "centernet", "deeplab", "posenet", "bodypix", "mobiledet", "movenet",
+)  # fmt: skip
 
 
 def kind_of(row: Row) -> str:

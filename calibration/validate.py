@@ -66,7 +66,7 @@ class Validator:
         try:
             parts = self.parts_for(row) if row.metric in PREDICTORS else self.parts
             value = predict(row, parts)
-            return answer | {"predicted": value, "error": error_of(row, value, parts)} | self.interval(row, value)
+            return answer | {"predicted": value, "error": error_of(row, value)} | self.interval(row, value)
         except (Skip, InputError) as skip:
             return answer | {"skipped": str(skip)}
 
@@ -78,7 +78,7 @@ class Validator:
         return {"lo90": value * exp(-Z90 * spread), "hi90": value * exp(Z90 * spread)}
 
 
-def error_of(row: Row, predicted: float, parts: Parts) -> float | None:
+def error_of(row: Row, predicted: float) -> float | None:
     """Predicted over measured less 1, null where 0 was measured; for bytes the difference over all parameter bytes."""
     if row.metric.endswith("_bytes"):
         total = sum(network_of(row, model).parameter_bytes for model in row.model.split("+"))

@@ -1,7 +1,7 @@
 """How much of the parameter memory a network's own weight buffers take away.
 
 Weights of a convolution are broadcast to all tiles, 64 outputs at a time; each tile needs room for what it receives.
-One formula, found on the capacities that compiler logs print (jetson_nano_layers.csv and docs/device-model.md): 8.02 MiB
+One formula, found on the capacities that compiler logs print (jetson_nano_layers.csv, docs/device-model.md): 8.02 MiB
 for dense networks, 7.14 for MobileNet v1, 6.91 for v2, 6.25 for ResNet-50 and 5.01 for a stack of 7x7 convolutions.
 """
 

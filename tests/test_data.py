@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from calibration.data import (
-    COLUMNS, dataset_info, dataset_names, load_dataset, outliers, read_measurements, trust_of,
+    COLUMNS,
+    dataset_info,
+    dataset_names,
+    load_dataset,
+    outliers,
+    read_measurements,
+    trust_of,
 )  # fmt: skip
 from calibration.predict import source_table
 from calibration.problem import priors

@@ -33,7 +33,10 @@ def mape(found: list[Row]) -> float:
     return fmean(abs(error(row)) for row in found)
 
 
-@pytest.mark.parametrize("model", ["mobilenet_v1_1.0_224", "inception_v1_224", "efficientnet_edgetpu_s", "efficientnet_edgetpu_l"])
+CLOCK_PAIRS = ["mobilenet_v1_1.0_224", "inception_v1_224", "efficientnet_edgetpu_s", "efficientnet_edgetpu_l"]
+
+
+@pytest.mark.parametrize("model", CLOCK_PAIRS)
 def test_clock_dependent_part(model: str) -> None:
     """Time at 250 MHz less time at 500 MHz holds no host and no link (qutibench; the largest printed to 1 ms)."""
     slow, fast = (rows("qutibench_power", model, clock_id=clock)[0] for clock in ("std", "max"))
@@ -148,7 +151,6 @@ def test_every_cost_grows_with_its_own_number() -> None:
 
 
 def test_a_larger_array_is_not_slower() -> None:
-    cycles = {
-        size: sum(plan.cycles for plan in compile_network("resnet_50_v1_224", size).plans) for size in ("small", "coral", "large")
-    }
-    assert cycles["small"] > cycles["coral"] > cycles["large"]
+    compiled = [compile_network("resnet_50_v1_224", size) for size in ("small", "coral", "large")]
+    small, coral, large = (sum(plan.cycles for plan in executable.plans) for executable in compiled)
+    assert small > coral > large

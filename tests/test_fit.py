@@ -21,9 +21,9 @@ from hwmodels.host import load_host
 
 PARTS = Parts()
 MODELS = [
-    "mobilenet_v1_1.0_224", "mobilenet_v2_1.0_224", "inception_v1_224", "resnet_50_v1_224", "efficientnet_edgetpu_s_224",
-    "conv7x7_f32_128x128_n25", "depthwise_k5_c128", "baseline_io_c128", "dense_u100_n100", "stride_256x256",
-    "padding_256x256",
+    "mobilenet_v1_1.0_224", "mobilenet_v2_1.0_224", "inception_v1_224", "resnet_50_v1_224",
+    "efficientnet_edgetpu_s_224", "conv7x7_f32_128x128_n25", "depthwise_k5_c128", "baseline_io_c128",
+    "dense_u100_n100", "stride_256x256", "padding_256x256",
 ]  # fmt: skip
 TRUTH = {"depthwise_cycles_per_tap": 0.28, "conv_cycles_per_step": 1.05}
 HOST = {"usb3_out_bytes_per_s": 400e6, "usb3_floor_ns": 200e3, "usb3_in_bytes_per_s": 45e6}
@@ -61,7 +61,8 @@ def test_fast_path_is_the_closed_form(name: str) -> None:
 
 def test_known_numbers_are_recovered_within_their_errors(recovered: Calibration) -> None:
     errors = recovered.std_errors()
-    found = {n.key: (float(np.exp(x)), float(sd)) for n, x, sd in zip(recovered.numbers, recovered.x, errors, strict=True)}
+    numbers = zip(recovered.numbers, recovered.x, errors, strict=True)
+    found = {n.key: (float(np.exp(x)), float(sd)) for n, x, sd in numbers}
     for key, value in (TRUTH | HOST).items():
         fitted, relative = found[key]
         assert abs(np.log(fitted / value)) < 1.645 * max(relative, 0.02), (key, fitted, value, relative)
