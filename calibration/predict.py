@@ -89,12 +89,19 @@ def conditions(row: Row) -> Conditions:
     values = {key: getattr(row, key) or default for key, default in DEFAULTS.items()}
     if "(32bit)" in row.host and f"{values['host_id']}-32bit" in part_names("host"):
         values["host_id"] += "-32bit"
-    clock = "max" if values["link"] in ("none", "pcie") else values["clock_id"]
+    clock = "max" if values["link"] in ("none", "pcie") else found_clock(row) or values["clock_id"]
     return Conditions(
         values["link"], values["host_id"], clock,
         source.get("compiler") or "2021", source.get("kernels") or "builtin",
         row.threads if row.device == "cpu" or row.link == "none" else 1, tuple(wanted),
     )  # fmt: skip
+
+
+def found_clock(row: Row) -> str:
+    """Return the clock that a source's figures show where its label says another (``clocks.csv``), or nothing."""
+    _, records = read_table(FOLDER / "clocks.csv")
+    wanted = ((r["clock"], r["source_id"], r["host_id"]) for _, r in records)
+    return next((c for c, source, host in wanted if source == row.source_id and fnmatchcase(row.host_id, host)), "")
 
 
 def name_candidates(row: Row, model: str) -> list[str]:
