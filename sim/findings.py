@@ -94,10 +94,11 @@ def _largest(frame: pl.DataFrame) -> Iterator[Finding]:
                     .row(0, named=True)
                 )
                 paper = PAPER["throughput"] if key.startswith("speedup") else PAPER["energy"]
+                most = max(rows["threads"].to_list())
                 yield _finding(
                     "largest_gain",
-                    f"{case}, {size}: the largest gain in {words}, on one accelerator, is {top[key]:.2f}x "
-                    f"({top['models']}, {top['threads']} threads); the paper's largest is {paper:.2f}x.",
+                    f"{case}, {size}: the largest gain in {words}, on one accelerator with up to {most} threads, is "
+                    f"{top[key]:.2f}x ({top['models']}, {top['threads']} threads); the paper's largest is {paper:.2f}x.",
                     case=case, size=size, key=key, gain=top[key], model=top["models"], threads=top["threads"],
                 )  # fmt: skip
 

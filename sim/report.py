@@ -22,15 +22,15 @@ h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.4rem; border-bo
 h3 { font-size: 1.05rem; margin: 2rem 0 0.2rem; } p.caption { color: #555e68; margin: 0 0 0.6rem; }
 table { border-collapse: collapse; font-size: 0.82rem; margin: 0.8rem 0; }
 th, td { padding: 0.2rem 0.55rem; text-align: right; border-bottom: 1px solid #e3e7eb; }
-th:first-child, td:first-child { text-align: left; } td.text { text-align: left; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; white-space: nowrap; }
 .wide { overflow-x: auto; } li { margin: 0.2rem 0; } footer { color: #555e68; font-size: 0.85rem; margin-top: 3rem; }
 form.vega-bindings { margin-top: 0.4rem; } details summary { cursor: pointer; margin: 0.6rem 0; }
 """
 TOP = 10
 COLUMNS = {
     "models": "network", "size": "size", "host": "host", "case": "case", "threads": "threads",
-    "accelerators": "accelerators", "throughput_ips": "inferences/s", "speedup_vs_one_thread": "gain",
-    "energy_mj_per_inference": "mJ, whole system", "energy_accelerator_mj_per_inference": "mJ, accelerator alone",
+    "accelerators": "acc.", "throughput_ips": "1/s", "speedup_vs_one_thread": "gain",
+    "energy_mj_per_inference": "mJ, system", "energy_accelerator_mj_per_inference": "mJ, acc. alone",
     "latency_ms_p95": "p95 ms", "bottleneck": "limited by",
 }  # fmt: skip
 
@@ -125,7 +125,8 @@ def _best(frame: pl.DataFrame) -> Iterator[str]:
 
 
 def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
-    head = "".join(f"<th>{escape(words)}</th>" for words in columns.values())
+    texts = {key for key in columns for row in rows[:1] if isinstance(row[key], str)}
+    head = "".join(f"<th{' class=text' if key in texts else ''}>{escape(words)}</th>" for key, words in columns.items())
     body = "".join("<tr>" + "".join(_cell(row[key]) for key in columns) + "</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hwmodels.accelerator import Accelerator, load_accelerator
 from hwmodels.host import Host, load_host
 from hwmodels.link import load_link
-from hwmodels.parts import Part, perturbed
+from hwmodels.parts import Part, Quantity, perturbed
 from sim.bounds import one_thread_ips, throughput_bound
 from sim.engine import one_thread, run
 from sim.findings import PAPER, Finding, best_rows, of, single
@@ -126,15 +126,16 @@ def _statements(size: str, reference: Mapping[str, float]) -> Iterator[tuple[str
     yield f"on {size} threads lower the accelerator's energy of the median network by a fifth", name, 1.25, True
     if size in ("small", "large"):
         word = "more" if size == "large" else "less"
-        text = f"the median network gains {word} on {size} than on {REFERENCE}"
-        yield text, "median gain", reference["median gain"], size == "large"
+        for words, key in (("throughput", "median gain"), ("energy of the whole system", "median energy gain")):
+            text = f"the median network gains {word} in {words} on {size} than on {REFERENCE}"
+            yield text, key, reference[key], size == "large"
 
 
 def _verdicts(
     names: Sequence[str], case: Case, subject: str, part: Accelerator | Host, reference: Mapping[str, float]
 ) -> Iterator[Finding]:
     """Every statement about one part over the ranges of its numbers."""
-    ranges = {key: q.range for key, q in part.quantities.items() if q.range and q.range[0] < q.range[1]}
+    ranges = {key: span for key, quantity in part.quantities.items() if (span := _range(quantity))}
     samples = latin_hypercube(ranges, SAMPLES, seed=0)
     nominal = _metrics([_gains(setup) for setup in _setups(names, case, part)])
     setups = [list(_setups(names, case, _with(part, sample))) for sample in samples]
@@ -144,6 +145,15 @@ def _verdicts(
         same = sum(((row[key] > threshold) == above) == holds for row in metrics) / len(metrics)
         yield _verdict(text, holds, same, samples, [row[key] for row in metrics], subject)
     yield _spot_check(subject, setups)
+
+
+def _range(quantity: Quantity) -> tuple[float, float] | None:
+    """The range of an uncertain number: its own, or two standard errors to either side; None for a certain one."""
+    if quantity.range and quantity.range[0] < quantity.range[1]:
+        return quantity.range
+    if not quantity.std_error or isinstance(quantity.value, list):
+        return None
+    return max(0.0, quantity.value - 2 * quantity.std_error), quantity.value + 2 * quantity.std_error
 
 
 def _setups(names: Sequence[str], case: Case, part: Accelerator | Host) -> Iterator[Setup]:

@@ -19,8 +19,8 @@ from sim.tabular import flat
 __all__ = ["CASES", "SIZES", "Case", "Grid", "network_rows", "traits"]
 
 SIZES = ("small", "coral", "large")
-EVENTS = 25_000  # a point that finds no period stops after about so many events ...
-LEAST, MOST = 128, 384  # ... but within these numbers of inferences
+EVENTS = 20_000  # a point that finds no period stops after about so many events ...
+LEAST, MOST = 128, 256  # ... but within these numbers of inferences
 Row = dict[str, Any]
 
 
