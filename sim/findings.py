@@ -97,8 +97,8 @@ def _largest(frame: pl.DataFrame) -> Iterator[Finding]:
                 most = max(rows["threads"].to_list())
                 yield _finding(
                     "largest_gain",
-                    f"{case}, {size}: the largest gain in {words}, on one accelerator with up to {most} threads, is "
-                    f"{top[key]:.2f}x ({top['models']}, {top['threads']} threads); the paper's largest is {paper:.2f}x.",
+                    f"{case}, {size}: the largest gain in {words}, one accelerator and up to {most} threads, is "
+                    f"{top[key]:.2f}x ({top['models']}, {top['threads']} threads); the paper's is {paper:.2f}x.",
                     case=case, size=size, key=key, gain=top[key], model=top["models"], threads=top["threads"],
                 )  # fmt: skip
 
