@@ -14,6 +14,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from html import escape
 from http.cookies import SimpleCookie
 from typing import Any
@@ -187,4 +188,7 @@ def _run(app: App, door: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[door])
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[door])
+    print("The lab is closed.", file=sys.stderr, flush=True)
+    os._exit(0)  # the kernels of opened lessons are threads that would wait for ever

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -138,3 +139,15 @@ def test_the_list_leads_to_the_lessons(browser, address):
     page.wait_for_selector("[data-figure]", timeout=WAIT_MS)
     assert "access_token" not in page.url
     context.close()
+
+
+def test_ctrl_c_ends_the_lab_with_a_lesson_open(browser):
+    program = "from sim.lab_server import serve; serve('1', browser=False)"
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as server:
+        page = browser.new_page()
+        page.goto(server.stderr.readline().strip())
+        page.wait_for_selector("[data-figure]", timeout=WAIT_MS)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
+        assert "Traceback" not in server.stderr.read()
+        page.close()
