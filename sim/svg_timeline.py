@@ -6,6 +6,7 @@ accelerator that serves it and back. Needs nothing but the simulator, so that re
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -260,10 +261,10 @@ class _Pen:
 
     def bars(self) -> Iterable[str]:
         """Every span; the invokes that enclose others first."""
-        invokes = [span for span in self.shot.spans if span.state is State.INVOKE]
-        for span in invokes:
-            yield from self._invoke(span)
-        yield from self._away(invokes)
+        for span in self.shot.spans:
+            if span.state is State.INVOKE:
+                yield from self._invoke(span)
+        yield from self._away()
         for span in self.shot.spans:
             if span.state is not State.INVOKE:
                 yield from self._bar(span)
@@ -273,16 +274,25 @@ class _Pen:
         box = f"fill='#fff' stroke='{INK}' stroke-width='0.8' rx='3'"
         yield rect(x, y + 2, self.x(span.end_ns) - x, ROW - 6, box, _hint(span, "invoke"))
 
-    def _away(self, invokes: Sequence[Span]) -> Iterable[str]:
-        """On the thread's row: the time that its request spends on the accelerator."""
-        rows = {span.request: self.rows[span.component] for span in invokes}
+    def served(self) -> Iterable[tuple[str, str, int, int, int]]:
+        """Thread, accelerator, request, start and end (ns) of each pass whose invoke can be seen."""
+        invokes = defaultdict(list)
+        for span in self.shot.spans:
+            if span.state is State.INVOKE:
+                invokes[span.request].append(span)
         for device, request, start, end in self.shot.passes:
-            if request in rows:
-                x, y = self.x(start), rows[request] + 4.0
-                width = self.x(end) - x
-                yield rect(x, y, width, BAR, f"fill='{AWAY}'", f"request {request} on {device}")
-                if fits(f"on {device}", width, 11):
-                    yield text(x + width / 2, y + 14, f"on {device}", 11, "middle")
+            for span in invokes[request]:
+                if span.start_ns <= start and end <= span.end_ns:
+                    yield span.component, device, request, start, end
+
+    def _away(self) -> Iterable[str]:
+        """On the thread's row: the time that its request spends on the accelerator."""
+        for thread, device, request, start, end in self.served():
+            x, y = self.x(start), self.rows[thread] + 4.0
+            width = self.x(end) - x
+            yield rect(x, y, width, BAR, f"fill='{AWAY}'", f"request {request} on {device}")
+            if fits(f"on {device}", width, 11):
+                yield text(x + width / 2, y + 14, f"on {device}", 11, "middle")
 
     def _bar(self, span: Span) -> Iterable[str]:
         x, y = self.x(span.start_ns), self.rows[span.component] + 4.0
@@ -330,14 +340,12 @@ def _names(rows: dict[str, int]) -> Iterable[str]:
 
 def _arrows(pen: _Pen) -> Iterable[str]:
     """Thin lines from a thread to its accelerator where a request goes there, and back."""
-    threads = {span.request: span.component for span in pen.shot.spans if span.state is State.INVOKE}
     style = "stroke='#777777' stroke-width='0.9' stroke-dasharray='2 2'"
-    for device, request, start, end in pen.shot.passes:
-        if request in threads:
-            top, bottom = pen.rows[threads[request]] + ROW - 4, pen.rows[device] + 4
-            for ns in (start, end):
-                if pen.shot.start_ns <= ns <= pen.shot.end_ns:
-                    yield line(pen.x(ns), top, pen.x(ns), bottom, style)
+    for thread, device, _, start, end in pen.served():
+        top, bottom = pen.rows[thread] + ROW - 4, pen.rows[device] + 4
+        for ns in (start, end):
+            if pen.shot.start_ns <= ns <= pen.shot.end_ns:
+                yield line(pen.x(ns), top, pen.x(ns), bottom, style)
 
 
 def _legend(shot: Film, prefix: str, y: float) -> tuple[list[str], float]:

@@ -111,3 +111,12 @@ def test_a_chart_has_its_points_and_marks_one():
     root = ET.fromstring(svg)
     assert len(list(root.iter(f"{SVG}polyline"))) == 2
     assert [words(svg).count(value) for value in ("1", "2", "3")] == [2, 3, 3], "two axes, and the marked points"
+
+
+def test_a_pipeline_s_pass_is_shown_on_the_thread_that_waits_for_it():
+    svg = svg_timeline(Scenario(models="inception_v3_299", mode="pipeline"), ms=200, start_ms=None)
+    marks = [
+        (e.get("y"), e.text) for e in ET.fromstring(svg).iter(f"{SVG}text") if (e.text or "").startswith("on coral")
+    ]
+    assert {text for _, text in marks} == {"on coral 0", "on coral 1"}
+    assert len({y for y, text in marks if text == "on coral 0"}) == 1

@@ -87,7 +87,8 @@ def _(busy: Any, cores: Any, host: Any, interval: Any, mode: Any, threads: Any) 
     )  # fmt: skip
     keys = ("throughput_ips", "latency_ms.mean", "time_breakdown_ms.gil_wait", "utilisation.gil", "utilisation.cpu",
             "utilisation.accelerator")  # fmt: skip
-    mo.Html(figures(scenario, *keys) + headline(scenario) + timeline(scenario))
+    length_ms = max(10, 1.5 * answer(scenario)["latency_ms"]["mean"])
+    mo.Html(figures(scenario, *keys) + headline(scenario) + timeline(scenario, length_ms))
     return (scenario,)
 
 
@@ -95,10 +96,10 @@ def _(busy: Any, cores: Any, host: Any, interval: Any, mode: Any, threads: Any) 
 def _() -> None:
     mo.md(
         """
-        **Read the picture.** Crossed lines: a thread waits for Python's lock. Set one busy thread and watch
-        every piece of Python waits for an interval; set it to none and the lines are gone. Processes have a
-        lock each, but an accelerator belongs to one process: sharing it among processes takes a server, whose
-        cost is not modelled.
+        **Read the picture.** Crossed lines: a thread waits for Python's lock. With one busy thread every piece
+        of Python waits for a switch interval; set it to none and the lines are gone. Processes have a lock each,
+        but an accelerator belongs to one process: sharing it among processes takes a server, whose cost is not
+        modelled.
 
         ### Threads against processes
         """
