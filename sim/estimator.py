@@ -29,6 +29,7 @@ ADVICE = {
     "arrivals": ("arrivals", "requests do not come faster"),
 }
 RATES = ("poisson", "server")
+WAITING = ("multistream", "offline", "trace")
 
 
 def estimate(scenario: Scenario, method: str = "bounds", correction: Any = None) -> dict[str, Any]:
@@ -75,13 +76,23 @@ def estimate_setup(setup: Setup, method: str = "bounds", correction: Any = None)
         "bottleneck_text": f"Bound by the {kind}: {text}." if limit != "threads" else f"Not bound by anything: {text}.",
         "steady": True,
         "overloaded": limit != "arrivals" and bool(offered),
-        "warnings": list(setup.warnings),
+        "warnings": [*setup.warnings, *_left_out(setup.scenario)],
         "models": {name: {"throughput_ips": rate} for name, rate in _by_model(setup, rows).items()},
     }  # fmt: skip
     if std is not None:
         summary["throughput_std_ips"] = std
     summary["interval90"] = intervals(setup, summary)
     return summary
+
+
+def _left_out(scenario: Scenario) -> list[str]:
+    """What the closed form does not know of a scenario."""
+    notes = []
+    if scenario.thermal != "off":
+        notes.append("the closed form does not know of heat: the clock is not lowered")
+    if scenario.arrivals.split(":")[0] in WAITING:
+        notes.append("the closed form's latency leaves out how requests of this arrival process wait for each other")
+    return notes
 
 
 def _throughput(setup: Setup, method: str, correction: Any) -> tuple[float, float | None]:

@@ -201,6 +201,11 @@ def test_an_open_loop_that_does_not_keep_up_is_overloaded():
     assert summary["latency_ms"]["mean"] < 1e6
 
 
+def test_what_the_closed_form_does_not_know_it_says():
+    summary = estimate(Scenario(models=NET, thermal="70", link="pcie", arrivals="offline:50"))
+    assert sum("closed form" in note for note in summary["warnings"]) == 2
+
+
 def test_a_swap_costs_the_parameters_every_time():
     setup = build(Scenario(models=f"{NET},mobilenet_v2_1.0_224"))
     each = [row[0].latency_ns + row[0].load_ns for row in setup.networks]
