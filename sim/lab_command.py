@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,11 +22,17 @@ def lab(
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     remote: Annotated[bool, typer.Option("--remote", help="Allow an address that other machines reach.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the browser, if there is one.")] = True,
+    export: Annotated[Path | None, typer.Option(help="Write the lessons as plain pages into a folder instead.")] = None,
 ) -> None:
     """Open the lessons: how threads share an Edge TPU, to be seen and tried.
 
     Example: edgetpusim lab 1
     """
+    if export is not None:
+        from sim.lab_export import export_lessons
+
+        print("\n".join(map(str, export_lessons(export))), file=sys.stderr)
+        return
     from sim.lab_server import serve
 
     serve(lesson, port, address, remote, browser)

@@ -25,6 +25,10 @@ from sim.lab import LESSONS, Lesson
 
 __all__ = ["Gate", "find_lesson", "lab_app", "listen", "serve"]
 
+STYLE = (
+    "body{font-family:system-ui,'DejaVu Sans',sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222;"
+    "line-height:1.5}li{margin:.7rem 0}a{color:#0072B2}"
+)
 COOKIE = "edgetpusim_lab"
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -129,9 +133,8 @@ def index_page() -> str:
     )
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>edgetpusim lab</title>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:,'><style>"
-        "body{font-family:system-ui,'DejaVu Sans',sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;"
-        "color:#222;line-height:1.5}li{margin:.7rem 0}a{font-size:1.1rem;color:#0072B2}</style></head><body>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:,'>"
+        f"<style>{STYLE}</style></head><body>"
         "<h1>Threads on the Edge TPU: eight lessons</h1><p>Each asks a question, lets you predict, and answers with "
         f"the simulator. Twenty minutes a lesson.</p><ol>{rows}</ol></body></html>"
     )
@@ -171,7 +174,7 @@ def _cookie(scope: Message) -> str:
         found = SimpleCookie(_header(scope, b"cookie")).get(COOKIE)
     except Exception:  # a header that is no cookie: its parser has several errors
         found = None
-    return found.value if found else ""
+    return str(found.value) if found else ""
 
 
 def _query(scope: Message) -> str:

@@ -242,3 +242,25 @@ def test_the_token_becomes_a_cookie():
 
 def test_the_list_names_every_lesson():
     assert all(lesson.title in index_page() and f"/{lesson.name}/" in index_page() for lesson in LESSONS)
+
+
+def test_lessons_are_exported_as_plain_pages(tmp_path):
+    from sim.lab_export import export_lessons
+
+    paths = export_lessons(tmp_path / "pages")
+    assert len(paths) == len(LESSONS)
+    for path in paths:
+        page = path.read_text(encoding="utf-8")
+        assert "<script" not in page
+        assert "<marimo" not in page
+        assert shown_figures(page)
+        for target in re.findall(r"href='([^'#]+)'", page):
+            assert (path.parent / target).exists(), target
+
+
+def test_an_export_to_a_bad_place_is_one_line(tmp_path):
+    from sim.lab_export import export_lessons
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="folder"):
+        export_lessons(tmp_path / "file")

@@ -26,7 +26,7 @@ with app.setup:
         timeline,
     )
 
-    GUESSES = ["nothing (1.0 x)", "about a quarter (1.2 to 1.4 x)", "nearly double (1.8 to 2.0 x)"]
+    GUESSES = ["nothing (1.0 x)", "about a third (1.1 to 1.6 x)", "nearly double (1.8 to 2.0 x)"]
     PI: dict[str, Any] = {"host": "raspberry-pi-4", "preprocess": "resize"}
 
 
