@@ -17,7 +17,9 @@ MOST_POINTS = 40
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right")
+        table.add_column(
+            column, justify="left" if i == 0 else "right", no_wrap=i > 0 and column != "why", overflow="fold"
+        )
     return table
 
 
@@ -85,11 +87,12 @@ def print_points(points: Sequence[Mapping[str, Any]]) -> None:
         "accelerators": "acc.", "throughput_ips": "/s", "latency_ms_p95": "p95 ms", "power_w_total": "W",
         "energy_mj_per_inference": "mJ",
     }  # fmt: skip
-    same = {key: words for key, words in columns.items() if len({row.get(key) for row in points}) == 1 < len(points)}
+    plain = list(columns)[:6]
+    same = [key for key in plain if len({row.get(key) for row in points}) == 1]
     columns = {key: words for key, words in columns.items() if key not in same}
-    fixed = ", ".join(f"{words} {_cell(points[0].get(key))}" for key, words in same.items())
-    title = f"{len(points)} point{'' if len(points) == 1 else 's'}" + (f": {fixed}" if fixed else "")
-    table = _table(title, *columns.values())
+    fixed = ", ".join(f"{key} {_cell(points[0].get(key))}" for key in same)
+    console.print(f"{len(points)} point{'' if len(points) == 1 else 's'}" + (f": {fixed}" if fixed else ""))
+    table = _table("", *columns.values())
     for row in points[:MOST_POINTS]:
         table.add_row(*(_cell(row.get(key)) for key in columns))
     console.print(table)

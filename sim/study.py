@@ -46,8 +46,9 @@ METHOD = (
 def grid_of(models: str = "", sizes: str = "", cases: Sequence[Case] = CASES) -> Grid:
     """Return the grid for networks (names or patterns, comma separated; all if empty) and sizes.
 
-    Raises :class:`InputError` for a pattern that matches no network.
+    Raises :class:`InputError` for a pattern that matches no network, or an unknown size.
     """
+    from hwmodels.accelerator import load_accelerator
     from hwmodels.zoo import names
 
     every = names()
@@ -57,9 +58,10 @@ def grid_of(models: str = "", sizes: str = "", cases: Sequence[Case] = CASES) ->
         if not matches:
             raise InputError("--models", pattern, "names of the zoo, or patterns with *", nearest(pattern, every))
         chosen += matches
-    return Grid(
-        tuple(dict.fromkeys(chosen)), tuple(s.strip() for s in sizes.split(",")) if sizes else SIZES, tuple(cases)
-    )
+    wanted = tuple(size.strip() for size in sizes.split(",")) if sizes else SIZES
+    for size in wanted:
+        load_accelerator(size)
+    return Grid(tuple(dict.fromkeys(chosen)), wanted, tuple(cases))
 
 
 def study(

@@ -170,6 +170,8 @@ def test_a_pattern_that_matches_nothing_is_bad_input():
     assert "mobilenet_v1_1.0_224" in grid_of("mobilenet_v1_*").networks
     with pytest.raises(InputError, match="--models"):
         grid_of("no_such_*")
+    with pytest.raises(InputError, match="did you mean 'large'"):
+        grid_of("lenet_5_28", "larg")
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
