@@ -187,11 +187,13 @@ def group_errors(calibration: Calibration, by: str = "model") -> dict[int, float
 def fit(datasets: Sequence[str] = (), parts: Parts | None = None) -> Calibration:
     """Fit the parts to datasets (names or files; all shipped ones by default).
 
-    Raises :class:`InputError` where no row can be used.
+    With a file of one's own the accelerator's numbers start from the shipped ones and their errors. Raises
+    :class:`InputError` where no row can be used.
     """
     parts = parts or Parts()
     rows = [row for name in datasets or dataset_names() for row in load_dataset(name)]
     used = fit_rows(rows, parts)
     if not used:
         raise InputError("--dataset", f"{len(rows)} rows", "at least one unflagged invoke latency of a known network")
-    return fit_problem(Problem(used, parts))
+    is_own = any(name not in dataset_names() for name in datasets)
+    return fit_problem(Problem(used, parts, is_own))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
-from math import log
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ FITTED_METRICS = ("invoke_latency_ms", "alternating_pair_latency_ms")
 TRUST_SIGMA = {"A": 0.05, "B": 0.08, "C": 0.25, "": 0.05}
 CLOCK_PAIR_SIGMA = 0.05
 HOST_SIGMA = 0.3  # relative uncertainty of the host's own work
+LEAST_HALF_WIDTH = 0.1
 LEAST_ROWS = 3
 CROWD = 30  # rows of one source beyond which its weight no longer grows
 SWEEP = re.compile(r"(conv5x3x3|conv7x7|fc5|dense_u|dense|stride|padding_stride|padding|baseline_io|depthwise_k5)_")
@@ -122,13 +123,13 @@ def block_of(row: Row, parts: Parts) -> str:
 
 
 class Problem:
-    """Rows, free numbers and residuals of one calibration."""
+    """Rows, free numbers and residuals of one calibration; ``is_own``: the shipped parts never saw these rows."""
 
-    def __init__(self, rows: Sequence[Row], parts: Parts) -> None:
+    def __init__(self, rows: Sequence[Row], parts: Parts, is_own: bool = False) -> None:
         self.rows, self.parts = list(rows), parts
         self.evaluator = Evaluator(rows, parts)
         self.accelerator = parts.accelerator()
-        self.numbers = self._numbers()
+        self.numbers = [self._narrowed(number) if is_own else number for number in self._numbers()]
         self.measured = np.array([row.value for row in rows])
         self.weights = _weights(rows, self.evaluator.host_share(self.measured))
         self.pairs = _clock_pairs(rows)
@@ -141,6 +142,14 @@ class Problem:
                 found = prior_of("host", bus.host, f"{bus.link}_{key}")
                 numbers += [Number("host", bus.host, f"{bus.link}_{key}", *found)] if found else []
         return numbers
+
+    def _narrowed(self, number: Number) -> Number:
+        """The range around the shipped number: rows of one's own add to what the published ones say of the chip."""
+        quantity = self.accelerator.quantities.get(number.key)
+        if number.kind != "accelerator" or quantity is None or not isinstance(quantity.value, float):
+            return number
+        half = min(number.half_width, max(LEAST_HALF_WIDTH, 2 * quantity.spread / quantity.value))
+        return replace(number, low=quantity.value * exp(-half), high=quantity.value * exp(half))
 
     def start(self) -> Array:
         """Logarithms of the parts' present numbers, moved into the prior ranges."""

@@ -15,6 +15,7 @@ from calibration.partfiles import write_parts
 from calibration.predict import Parts, predict
 from calibration.problem import Problem, block_of, fit_rows, sigma_of
 from calibration.report import fit_report
+from hwmodels import parts as parts_module
 from hwmodels.accelerator import load_accelerator
 from hwmodels.errors import InputError
 from hwmodels.host import load_host
@@ -150,3 +151,34 @@ def test_no_usable_row_is_one_line(tmp_path: Path) -> None:
 
 def test_groups_are_those_of_the_command() -> None:
     assert set(GROUPS) == {"model", "family", "source", "host"}
+
+
+def test_a_fake_device_is_recovered_from_its_measurements(tmp_path: Path) -> None:
+    """``measure`` on a fake device with another depthwise cost, then ``fit`` on that file alone."""
+    from calibration.measure import measure_command
+
+    shipped = load_accelerator("coral")
+    text = (Path(parts_module.__file__).parent / "accelerators" / "coral.toml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("depthwise_cycles_per_tap"))
+    truth = 1.12 * shipped.depthwise_cycles_per_tap
+    other = f'depthwise_cycles_per_tap = {{ value = {truth}, status = "assumed", source = "test" }}'
+    (tmp_path / "other.toml").write_text(text.replace(line, other), encoding="utf-8")
+    measure_command(
+        tmp_path / "mine.csv", MODELS[:4] + MODELS[6:8], fake_device=True, size=str(tmp_path / "other.toml"),
+        host_id="raspberry-pi-4", link="usb3", time_scale=0, repetitions=10, devices=1, threads=1,
+    )  # fmt: skip
+    found = fit([str(tmp_path / "mine.csv")])
+    numbers = zip(found.numbers, found.x, found.std_errors(), strict=True)
+    fitted = {n.key: (float(np.exp(x)), float(sd)) for n, x, sd in numbers}
+    host = load_host("raspberry-pi-4")
+    wanted = {"depthwise_cycles_per_tap": truth, "usb3_out_bytes_per_s": host.usb3_out_bytes_per_s}
+    for key, value in wanted.items():
+        assert abs(np.log(fitted[key][0] / value)) < 1.645 * fitted[key][1], (key, fitted[key], value)
+
+
+def test_own_rows_start_from_the_shipped_accelerator() -> None:
+    rows = fit_rows(known_rows(), PARTS)
+    own, anew = Problem(rows, PARTS, is_own=True), Problem(rows, PARTS)
+    widths = {n.key: n.half_width for n in own.numbers if n.kind == "accelerator"}
+    assert all(widths[n.key] <= n.half_width + 1e-9 for n in anew.numbers if n.kind == "accelerator")
+    assert [n for n in own.numbers if n.kind == "host"] == [n for n in anew.numbers if n.kind == "host"]
