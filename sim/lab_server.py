@@ -178,7 +178,8 @@ def _cookie(scope: Message) -> str:
 
 
 def _query(scope: Message) -> str:
-    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("access_token", [""])[0]
+    query: bytes = scope.get("query_string", b"")
+    return parse_qs(query.decode("latin-1")).get("access_token", [""])[0]
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
