@@ -117,7 +117,7 @@ def fit_command(
 
     Example: edgetpusim-calibrate fit --dataset mine.csv -o mine/
     """
-    from calibration.fit import fit
+    from calibration.fitting import fit
     from calibration.partfiles import write_parts
     from calibration.report import fit_report, print_fit
 
@@ -142,7 +142,7 @@ def validate_command(
     Example: edgetpusim-calibrate validate mine.csv --leave-out model
     """
     from calibration.report import print_validation
-    from calibration.validate import validate
+    from calibration.validation import validate
 
     answer = validate(files, leave_out, _progress)
     if json:

@@ -6,7 +6,7 @@ import re
 from math import exp
 from pathlib import Path
 
-from calibration.fit import Calibration
+from calibration.fitting import Calibration
 from hwmodels import parts
 from hwmodels.errors import InputError
 

@@ -7,8 +7,8 @@ from math import exp
 from typing import Any
 
 from calibration.data import trust_of
-from calibration.fit import Calibration, group_errors
-from calibration.validate import quantile
+from calibration.fitting import Calibration, group_errors
+from calibration.validation import quantile
 
 __all__ = ["fit_report", "print_fit", "print_validation"]
 

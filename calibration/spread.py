@@ -81,7 +81,7 @@ def main() -> None:
     """Write ``spreads.csv`` from the shipped datasets, each network left out in turn."""
     from calibration.data import dataset_names, load_dataset
     from calibration.energy import with_meter
-    from calibration.validate import Validator
+    from calibration.validation import Validator
 
     validator = Validator("model")
     rows = [row for name in dataset_names() for row in with_meter(load_dataset(name)) if row.mode != "pipeline"]

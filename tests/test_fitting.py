@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from calibration.data import Row, load_dataset
-from calibration.fit import GROUPS, Calibration, fit, fit_problem, group_errors, members
+from calibration.fitting import GROUPS, Calibration, fit, fit_problem, group_errors, members
 from calibration.partfiles import write_parts
 from calibration.predict import Parts, predict
 from calibration.problem import Problem, block_of, fit_rows, sigma_of

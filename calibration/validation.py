@@ -15,7 +15,7 @@ from typing import Any
 from calibration.compiled import COMPILED_HEADER, compiled_rows
 from calibration.data import Row, dataset_path, read_measurements, read_table
 from calibration.energy import with_meter
-from calibration.fit import GROUPS, Calibration, fit, members
+from calibration.fitting import GROUPS, Calibration, fit, members
 from calibration.predict import PREDICTORS, Parts, Skip, conditions, network_of, predict
 from calibration.spread import spread_of
 from hwmodels.errors import InputError, nearest

@@ -11,7 +11,7 @@ import pytest
 
 from calibration.data import Row, load_dataset
 from calibration.predict import PREDICTORS, conditions, name_candidates
-from calibration.validate import LEAVE_OUT, quantile, summarise, validate
+from calibration.validation import LEAVE_OUT, quantile, summarise, validate
 from hwmodels.errors import InputError
 
 KEYS = {
@@ -167,3 +167,13 @@ def test_datasets_commands() -> None:
     assert {"name", "rows", "sources", "flagged", "trust"} <= set(listed["datasets"][0])
     shown = json.loads(command("datasets", "show", "qutibench_power", "--json").stdout)
     assert len(shown["rows"]) == len(load_dataset("qutibench_power"))
+
+
+def test_the_package_offers_what_the_commands_do() -> None:
+    import calibration
+
+    assert calibration.validate is validate
+    assert calibration.load_dataset is load_dataset
+    assert calibration.fit.__module__ == "calibration.fitting"
+    with pytest.raises(AttributeError):
+        _ = calibration.nothing
