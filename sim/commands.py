@@ -73,8 +73,8 @@ def advise(
 
     Example: edgetpusim advise mobilenet_v2_1.0_224 --preprocess resize --host raspberry-pi-4 --min-ips 150
     """
-    from sim.advise import Limits
-    from sim.advise import advise as ranked
+    from sim.advice import Limits
+    from sim.advice import advise as ranked
 
     limits = Limits(min_ips=min_ips, max_p95_ms=max_p95_ms, max_w=max_w)
     found = ranked(scenario, limits)
@@ -98,7 +98,7 @@ def sweep(
 
     Example: edgetpusim sweep spec.toml -o results.parquet --workers 2
     """
-    from sim.sweep import sweep as run_sweep
+    from sim.sweeps import sweep as run_sweep
 
     done = run_sweep(spec, output, workers, dask)
     words = f"{done['points']} points, {done['simulated']} simulated now, {done['errors']} with an error"

@@ -17,7 +17,7 @@ from sim.findings import Finding, findings, markdown
 from sim.robustness import robustness
 from sim.stages import STAGE_COLUMNS
 from sim.study_grid import CASES, SIZES, Case, Grid, Row, network_rows
-from sim.sweep import Progress, executor
+from sim.sweeps import Progress, executor
 from sim.tabular import frame_of, need, stamp, write_frame, write_text
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 
 from hwmodels.errors import InputError
 from sim.report import report
-from sim.sweep import sweep
 from sim.sweep_spec import spec_of
+from sim.sweeps import sweep
 
 pytest.importorskip("polars")
 pytest.importorskip("altair")

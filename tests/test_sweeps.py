@@ -18,8 +18,8 @@ from sim.engine import simulate
 from sim.journal import Journal
 from sim.overrides import with_numbers
 from sim.scenario import Scenario
-from sim.sweep import evaluate, sweep
 from sim.sweep_spec import points, read_spec, spec_of
+from sim.sweeps import evaluate, sweep
 
 pl = pytest.importorskip("polars")
 
@@ -35,7 +35,7 @@ size = ["coral", "large"]
 MAIN = """
 import sys
 from pathlib import Path
-from sim.sweep import sweep
+from sim.sweeps import sweep
 if __name__ == "__main__":
     sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=int(sys.argv[3]))
 """
@@ -230,7 +230,7 @@ def test_a_dask_cluster_gives_the_same_file(spec, tmp_path):
 
 def test_a_dask_address_that_does_not_answer(spec, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("sim.sweep.DASK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("sim.sweeps.DASK_TIMEOUT_S", 0.5)
     out = tmp_path / "x.parquet"
     with pytest.raises(InputError, match="--dask"):
         sweep(spec, out, dask="tcp://127.0.0.1:9")

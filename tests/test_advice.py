@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from hwmodels.errors import InputError
-from sim.advise import Limits, advise
+from sim.advice import Limits, advise
 from sim.cli import run_app
 from sim.commands import register
 from sim.engine import simulate
