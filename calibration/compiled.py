@@ -61,8 +61,9 @@ def _executable(record: dict[str, str]) -> Executable:
 
 
 def _as_quantised(graph: LayerGraph, name: str) -> LayerGraph:
-    """Files trained with quantisation hold one scale a tensor."""
-    is_trained = "quant" in name and "post_training" not in name and "ptq" not in name
+    """Files trained with quantisation hold one scale a tensor; those of stride 16 were quantised after training."""
+    later = ("post_training", "ptq", "_16_quant", "_16_segments")
+    is_trained = "quant" in name and not any(word in name for word in later)
     return per_tensor(graph) if is_trained or name.startswith("model_") else graph
 
 
