@@ -158,7 +158,7 @@ class Run:
         self.env = self.machine.env
         self.last_ns = 0
         self.completions = 0
-        self.limit = setup.scenario.inferences or (MAX_RANDOM if self._is_closed() else MAX_OPEN)
+        self.limit = setup.scenario.inferences or self._most()
         self.check_at = min(max(FIRST_CHECK, 4 * len(self.threads)), self.limit)
         self.stop: simpy.Event = self.env.event()
         self.opened = _Mark(0, self.recorder, self.machine, len(setup.models))
@@ -224,6 +224,13 @@ class Run:
 
     def _may_repeat(self) -> bool:
         return self._is_closed() and self.machine.jitter is None and self.completions <= MAX_PERIODIC
+
+    def _most(self) -> int:
+        """Completions after which a run ends that nobody limited."""
+        kind, argument = parse_arrivals(self.setup.scenario.arrivals)
+        if kind == "offline":
+            return int(argument)
+        return MAX_RANDOM if self._is_closed() else MAX_OPEN
 
     def _is_closed(self) -> bool:
         """Whether requests wait for others to end, so that a deterministic run must repeat itself in the end."""
