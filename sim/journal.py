@@ -71,7 +71,9 @@ class Journal:
             return
         if _value(lines[0]) != self.header:
             self.file.close()
-            raise InputError(str(self.path), "the journal of another sweep", "the same spec and version, or delete it")
+            raise InputError(
+                str(self.path), "the journal of another sweep", "the same spec, parts and version, or delete it"
+            )
         self.rows.update(_finished(lines[1:]))
         if not lines[-1].endswith(b"\n"):
             self.file.truncate(sum(map(len, lines[:-1])))

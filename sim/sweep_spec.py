@@ -27,6 +27,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import hwmodels
 from hwmodels.accelerator import Accelerator
 from hwmodels.errors import InputError, nearest
 from hwmodels.host import Host
@@ -41,6 +42,7 @@ Axes = dict[str, list[Any]]
 
 #: Option that names a part -> what the part file holds.
 PARTS: dict[str, type[Part]] = {"size": Accelerator, "link": Link, "host": Host}
+PARTS_FOLDER = Path(hwmodels.__file__).parent
 MAX_POINTS = 10_000_000
 TYPES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
@@ -64,9 +66,17 @@ class Spec:
 
     @property
     def digest(self) -> str:
-        """A hash of what is asked, and of the version that answers."""
+        """A hash of what is asked, of the version that answers, and of every part file that it reads."""
         text = json.dumps([list(self.grid.items()), list(self.ranges.items()), self.samples, self.seed, stamp()])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        found = hashlib.sha256(text.encode())
+        for path in (*sorted(PARTS_FOLDER.glob("*/*.toml")), *self._files()):
+            found.update(path.read_bytes())
+        return found.hexdigest()[:16]
+
+    def _files(self) -> list[Path]:
+        """The user's own files that the values name (part files, networks)."""
+        names = {part for values in self.grid.values() for v in values if isinstance(v, str) for part in v.split(",")}
+        return [Path(name) for name in sorted(names) if name.endswith((".toml", ".tflite")) and Path(name).is_file()]
 
 
 def read_spec(path: Path) -> Spec:

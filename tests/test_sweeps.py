@@ -194,6 +194,16 @@ def test_the_journal_of_other_work_is_refused(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_a_changed_part_file_is_another_sweep(tmp_path):
+    """Points of before and after a change must not be mixed in one file."""
+    part = tmp_path / "mine.toml"
+    part.write_text('kind = "accelerator"\nbase = "coral"\n')
+    before = spec_of({"models": NET, "size": str(part)}).digest
+    assert spec_of({"models": NET, "size": str(part)}).digest == before
+    part.write_text('kind = "accelerator"\nbase = "small"\n')
+    assert spec_of({"models": NET, "size": str(part)}).digest != before
+
+
 def test_nothing_is_overwritten(spec, tmp_path):
     other = tmp_path / "other.parquet"
     pl.DataFrame({"a": [1]}).write_parquet(other)
