@@ -16,7 +16,7 @@ from hwmodels.graph import LayerGraph
 from hwmodels.host import KERNELS, Host, frame_ns, load_host, postprocess_ns
 from hwmodels.link import Channel, Link, channel, load_link
 from hwmodels.profile import is_profile, load_profile
-from hwmodels.timing import StageTimes, TpuStage, cpu_stage, stage_times
+from hwmodels.timing import CpuStage, StageTimes, TpuStage, cpu_stage, stage_times
 from hwmodels.zoo import load_network
 from sim.thermal import ambient_c
 from sim.workloads import parse_arrivals
@@ -325,8 +325,13 @@ def assemble_pipeline(
 def _in_runner(scenario: Scenario, host: Host, row: tuple[StageTimes, ...]) -> tuple[StageTimes, ...]:
     """The compiled runner passes pointers; a Python one also copies tensors in and out under the GIL."""
     if scenario.runner == "pipelined":
-        return tuple(replace(times, python_ns=0) for times in row)
+        return tuple(replace(times, python_ns=0, stages=tuple(map(_without_copy, times.stages))) for times in row)
     return tuple(replace(times, python_ns=ceil(host.python_stage_ns)) for times in row)
+
+
+def _without_copy(stage: TpuStage | CpuStage) -> TpuStage | CpuStage:
+    """Tensors between segments are bound to the driver's buffers: nobody copies them."""
+    return replace(stage, copy_ns=0) if isinstance(stage, TpuStage) else stage
 
 
 def at_divisor(setup: Setup, divisor: int) -> Setup:
