@@ -126,20 +126,25 @@ def _linearised(problem: Problem, x: Array) -> Calibration:
 def part_changes(problem: Problem, x: Array) -> dict[tuple[str, str], dict[str, float]]:
     """Numbers by (kind, part); a source without a host lends its bus to the default host (geometric mean)."""
     changes: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
-    unstated: dict[str, list[float]] = defaultdict(list)
     accelerator, _ = problem.unpack(x)
     for number, value in zip(problem.numbers, np.exp(x), strict=True):
         if number.kind == "accelerator":
             key = number.key.partition("[")[0]
             changes["accelerator", number.part][key] = getattr(accelerator, key)
-        elif number.part.startswith("?"):
-            if problem.is_informed(number):
-                unstated[number.key].append(float(value))
-        else:
+        elif not number.part.startswith("?"):
             changes["host", number.part][number.key] = float(value)
-    for key, values in unstated.items():
-        changes["host", DEFAULT_HOST].setdefault(key, float(np.exp(np.mean(np.log(values)))))
+    for key, logs in unstated(problem, x).items():
+        changes["host", DEFAULT_HOST].setdefault(key, float(np.exp(np.mean(logs))))
     return dict(changes)
+
+
+def unstated(problem: Problem, x: Array) -> dict[str, list[float]]:
+    """Logarithms of the numbers of sources that state no host, by key."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for number, value in zip(problem.numbers, x, strict=True):
+        if number.part.startswith("?") and problem.is_informed(number):
+            found[number.key].append(float(value))
+    return found
 
 
 GROUPS: dict[str, Callable[[Row, Parts], str]] = {

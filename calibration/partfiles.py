@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from math import exp
 from pathlib import Path
+from statistics import fmean, pstdev
 
-from calibration.fitting import Calibration
+from calibration.fitting import DEFAULT_HOST, Calibration, unstated
 from hwmodels import parts
 from hwmodels.errors import InputError
 
 __all__ = ["part_text", "write_parts"]
 
+LEAST_SPREAD = 0.1  # between hosts that no source names
 SHIPPED = Path(parts.__file__).parent
 
 
@@ -43,8 +45,11 @@ def part_text(calibration: Calibration, kind: str, name: str) -> str:
     """Return the text of a part file with the fitted numbers."""
     text = (SHIPPED / f"{kind}s" / f"{name}.toml").read_text(encoding="utf-8")
     errors = _errors(calibration, kind, name)
+    own = {number.key for number in calibration.numbers if number.part == name}
     for key, value in calibration.values()[kind, name].items():
-        text = _replaced(text, key, value, errors.get(key), _source(calibration, kind, name))
+        is_table = isinstance(value, tuple)
+        source = _source(calibration, kind, name if key in own or is_table else "?")
+        text = _replaced(text, key, value, errors.get(key), source)
     return text
 
 
@@ -52,18 +57,22 @@ def _errors(calibration: Calibration, kind: str, name: str) -> dict[str, float]:
     """Standard errors in the numbers' own units; tables have none."""
     found: dict[str, float] = {}
     for number, x, sd in zip(calibration.numbers, calibration.x, calibration.std_errors(), strict=True):
-        if number.kind == kind and number.part in (name, f"?{name}"):
+        if number.kind == kind and number.part == name:
             found[number.key] = exp(x) * float(sd)
+    if name == DEFAULT_HOST:
+        for key, logs in unstated(calibration.problem, calibration.x).items():
+            found.setdefault(key, exp(fmean(logs)) * max(LEAST_SPREAD, pstdev(logs)))
     return found
 
 
 def _source(calibration: Calibration, kind: str, name: str) -> str:
     problem = calibration.problem
-    rows = [row for row, bus in zip(problem.rows, problem.evaluator.bus, strict=True)
-            if kind == "accelerator" or problem.evaluator.buses[bus].host == name]  # fmt: skip
+    hosts = [problem.evaluator.buses[bus].host for bus in problem.evaluator.bus]
+    same = [kind == "accelerator" or host == name or (name == "?" and host.startswith("?")) for host in hosts]
+    rows = [row for row, is_same in zip(problem.rows, same, strict=True) if is_same]
     sources = sorted({row.source_id for row in rows})
     shown = ", ".join(sources[:6]) + (f" and {len(sources) - 6} more" if len(sources) > 6 else "")
-    return f"edgetpusim-calibrate fit: {len(rows)} rows of {shown or 'sources that state no host'}"
+    return f"edgetpusim-calibrate fit: {len(rows)} rows of {shown}"
 
 
 def _replaced(text: str, key: str, value: object, std_error: float | None, source: str) -> str:
