@@ -6,14 +6,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sim.advice import advise
     from sim.engine import simulate
+    from sim.estimator import estimate
     from sim.results import Results
     from sim.scenario import Scenario
+    from sim.sweeps import sweep
 
-__all__ = ["Results", "Scenario", "simulate"]
+__all__ = ["Results", "Scenario", "advise", "estimate", "simulate", "sweep"]
 
 # Names are imported when they are first used: a command's help must not wait for them.
-_HOMES = {"Results": "results", "Scenario": "scenario", "simulate": "engine"}
+_HOMES = {
+    "Results": "results", "Scenario": "scenario", "advise": "advice", "estimate": "estimator", "simulate": "engine",
+    "sweep": "sweeps",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

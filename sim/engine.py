@@ -215,12 +215,18 @@ class Run:
             self.stop.succeed()
             return
         length = period(self.history, len(self.threads)) if self._may_repeat() else 0
-        if length:
+        if length and self._has_everyone(length):
             self.is_periodic = True
             self._open(now)
         elif not self.is_warm and self.completions <= WARM_UP * self.limit:
             self._open(now)
-        self.check_at = self.completions + length if length else min(2 * self.completions, self.limit)
+        again = self.completions + length if self.is_periodic else 2 * self.completions
+        self.check_at = again if self.is_periodic else min(again, self.limit)
+
+    def _has_everyone(self, length: int) -> bool:
+        """Whether every thread is in the period: one that still loads its parameters is missing from it."""
+        members = 1 if self.setup.turns else len(self.setup.pipelines) or len(self.threads)
+        return len({row[0] for row in self.history[-length:]}) == members
 
     def _may_repeat(self) -> bool:
         return self._is_closed() and self.machine.jitter is None and self.completions <= MAX_PERIODIC

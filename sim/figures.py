@@ -231,7 +231,7 @@ def sweep_figures(frame: pl.DataFrame) -> Iterator[Figure]:
     label = pl.concat_str(
         [pl.col(k).cast(pl.String) for k in ("models", "size", "host") if k in good.columns], separator=", "
     )
-    good = good.with_columns(label=label)
+    good = good.with_columns(label=label).drop_nulls(FRONT)
     names = [str(name) for name in good["label"].unique(maintain_order=True)][: len(COLOURS)]
     good = good.filter(pl.col("label").is_in(names))
     keys = ["label", "models", "size", "host", "threads", "accelerators", *FRONT]

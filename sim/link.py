@@ -9,6 +9,8 @@ import simpy
 
 __all__ = ["SharedLink"]
 
+MOST_CHUNKS = 4096  # of one transfer: beyond, the grain of sharing grows instead of the number of events
+
 
 class SharedLink:
     """One host controller: transfers of all its accelerators share it chunk by chunk, in and out separately.
@@ -30,7 +32,8 @@ class SharedLink:
 
     def send(self, env: simpy.Environment, now_ns: int, n_bytes: int, work_ns: int) -> Generator[Any, Any, int]:
         """Send bytes to the accelerator, ``work_ns`` with the bus to itself; return when the last one is there."""
-        chunks = 1 if n_bytes <= self.chunk_bytes else -(-n_bytes // self.chunk_bytes)
+        alone = not self.shared or n_bytes <= self.chunk_bytes
+        chunks = 1 if alone else min(MOST_CHUNKS, -(-n_bytes // self.chunk_bytes))
         for chunk in range(chunks):
             part = work_ns * (chunk + 1) // chunks - work_ns * chunk // chunks
             end = self.reserve(now_ns, part)

@@ -125,7 +125,7 @@ def read_results(path: Path) -> pl.DataFrame:
         raise InputError(str(path), "no such file", "a results file of edgetpusim sweep or study")
     try:
         frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError):
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):  # its reader panics at some damage
         raise InputError(str(path), "truncated, or not Parquet", "a whole results file of sweep or study") from None
     _check_version(path, frame)
     return frame  # type: ignore[no-any-return]
