@@ -1,7 +1,7 @@
 """Pipelines that were measured: the cuts as they were logged, replayed by the simulator.
 
-A row's ``cut`` holds parameter MiB on and off the chip for every segment; the cut is the one whose segments, compiled by our
-model, come closest to both. A first segment of nothing is a lone QUANTIZE, which we do not count as a stage.
+A row's ``cut`` holds parameter MiB on and off the chip for every segment; the cut is the one whose segments, compiled by
+our model, come closest to both. A first segment of nothing is a lone QUANTIZE, which we do not count as a stage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from hwmodels.host import load_host
 from hwmodels.link import channel, load_link
 from hwmodels.timing import stage_times
 from sim.engine import run
-from sim.scenario import Scenario, assemble_pipeline
+from sim.scenario import Scenario
+from sim.setup import assemble_pipeline
 
 __all__ = ["logged_cuts", "pipeline_ms", "pipeline_segments"]
 
