@@ -132,7 +132,7 @@ def stage_times(
     kernels: str = "xnnpack",
     num_threads: int = 1,
 ) -> StageTimes:
-    """Return the stage times of an executable; pre- and postprocessing are left at 0 (see ``sim.scenario``)."""
+    """Return the stage times of an executable; pre- and postprocessing are left at 0 (see ``sim.setup``)."""
     stages = tuple(
         tpu_stage(segment, channel, host, clock_hz)
         if segment.device == "tpu"

@@ -289,7 +289,7 @@ SLACK = 1.02  # the closed form is an upper bound on throughput; a little room f
 def _may_meet(scenario: Scenario, limits: Limits) -> bool:
     """Whether the closed form, which is never too low in throughput, leaves it possible."""
     from sim.bounds import throughput_bound
-    from sim.scenario import build
+    from sim.setup import build
 
     try:
         setup = build(scenario)

@@ -8,7 +8,7 @@ from sim.records import State
 
 if TYPE_CHECKING:
     from sim.results import Window
-    from sim.scenario import Setup
+    from sim.setup import Setup
 
 __all__ = ["bottleneck"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from hwmodels.timing import CpuStage, StageTimes, TpuStage
-from sim.scenario import Setup
+from sim.setup import Setup
 
 __all__ = ["Demand", "Line", "demand", "limits", "lines", "one_thread_ips", "throughput_bound"]
 

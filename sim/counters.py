@@ -17,7 +17,7 @@ from sim.records import Span, State
 from sim.stages import heat_w
 
 if TYPE_CHECKING:
-    from sim.scenario import Setup
+    from sim.setup import Setup
 
 __all__ = ["CacheBytes", "Counters", "Series", "power_changes"]
 

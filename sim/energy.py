@@ -19,7 +19,7 @@ from sim.workloads import OPEN
 
 if TYPE_CHECKING:
     from sim.results import Window
-    from sim.scenario import Setup
+    from sim.setup import Setup
 
 __all__ = ["ROOM_C", "Power", "accelerator_j", "active_j", "heated_w", "host_w", "idle_w", "mean_power", "rest_w"]
 

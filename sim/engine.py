@@ -17,7 +17,8 @@ from sim.policies import DISCIPLINES, DISPATCHES, policy
 from sim.records import Recorder, SpanSink
 from sim.request import Machine, Thread
 from sim.results import Results, Window, power_of, summarise
-from sim.scenario import Scenario, Setup, at_divisor, build
+from sim.scenario import Scenario
+from sim.setup import Setup, at_divisor, build
 from sim.steady import LatencyCounts, batch_means_interval, period
 from sim.thermal import ambient_c, steady_clock
 from sim.workloads import WORKLOADS, deviations, mixed_loop, parse_arrivals

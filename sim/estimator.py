@@ -12,7 +12,8 @@ from typing import Any
 
 from sim.bounds import limits, lines, one_thread_ips, throughput_bound
 from sim.interval import intervals
-from sim.scenario import Scenario, Setup, build
+from sim.scenario import Scenario
+from sim.setup import Setup, build
 from sim.stages import Flow, flows, power_at, stage_columns, visits
 from sim.vectorised import LIMITS, METHODS, estimate_many, throughput
 

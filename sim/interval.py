@@ -11,13 +11,14 @@ from hwmodels.host import Host
 from hwmodels.link import Channel
 from hwmodels.timing import StageTimes, TpuStage
 from sim.bounds import throughput_bound
-from sim.scenario import ByIdentity, Setup
+from sim.setup import ByIdentity, Setup
 
 __all__ = ["intervals", "relative_sd"]
 
 Z90 = 1.645
 # Energy also carries the power states' own uncertainty (USB stick idle power 0.90 to 1.00 W, host boards assumed).
 ENERGY_SD = 0.12
+LARGEST_SD = 10.0  # says nothing any more, and stays finite
 
 
 def intervals(setup: Setup, summary: dict[str, Any]) -> dict[str, list[float]]:
@@ -40,7 +41,7 @@ def relative_sd(setup: Setup) -> float:
     """Relative standard deviation of a prediction: uncertain numbers one by one, and the residual spread."""
     part = setup.accelerators[0]
     spread = max(part.latency_spread, *(row[0].spread for row in setup.executables))
-    return math.sqrt(spread**2 + sum(d * d for d in _shifts(setup)))
+    return min(LARGEST_SD, math.hypot(spread, *_shifts(setup)))
 
 
 def _shifts(setup: Setup) -> Iterator[float]:

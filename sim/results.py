@@ -10,7 +10,7 @@ from sim.bottleneck import bottleneck
 from sim.energy import Power, mean_power
 from sim.interval import intervals
 from sim.records import BREAKDOWN, State
-from sim.scenario import Setup
+from sim.setup import Setup
 from sim.steady import LatencyCounts
 from sim.workloads import OPEN
 

@@ -13,7 +13,8 @@ from hwmodels.parts import Part, Quantity, perturbed
 from sim.bounds import one_thread_ips, throughput_bound
 from sim.engine import one_thread, run
 from sim.findings import PAPER, Finding, best_rows, of, single
-from sim.scenario import Scenario, Setup, assemble
+from sim.scenario import Scenario
+from sim.setup import Setup, assemble
 from sim.stages import flows, power_at
 from sim.statistics import rank_correlation
 from sim.study_grid import Case, resized, traits

@@ -13,7 +13,7 @@ from hwmodels.timing import CpuStage, StageTimes, TpuStage
 from sim.bounds import Demand, demand, lines, mean_demand, reload_share, shared_links, throughput_bound
 from sim.energy import Power, mean_power
 from sim.records import State
-from sim.scenario import Setup
+from sim.setup import Setup
 
 __all__ = ["STAGE_COLUMNS", "Flow", "flows", "heat_w", "power_at", "stage_columns", "visits"]
 

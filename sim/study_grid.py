@@ -12,7 +12,8 @@ from sim.bottleneck import bottleneck
 from sim.engine import SLICE_NS, one_thread, run
 from sim.interval import Z90, relative_sd
 from sim.results import Window
-from sim.scenario import Scenario, Setup, build
+from sim.scenario import Scenario
+from sim.setup import Setup, build
 from sim.stages import stage_columns
 from sim.tabular import flat
 

@@ -21,7 +21,8 @@ from sim.svg import FAINT, INK, OKABE_ITO, document, fits, line, rect, steps, te
 from sim.timeline import SLICES
 
 if TYPE_CHECKING:
-    from sim.scenario import Scenario, Setup
+    from sim.scenario import Scenario
+    from sim.setup import Setup
 
 __all__ = ["LOOK", "Film", "film", "html_timeline", "svg_timeline", "write_picture"]
 
@@ -106,7 +107,7 @@ def film(scenario: Scenario, ms: float = 0, start_ms: float | None = 0) -> Film:
     Raises :class:`InputError` for a bad scenario, a negative time or more than ten seconds.
     """
     from sim.engine import cooled, run
-    from sim.scenario import build
+    from sim.setup import build
 
     if not 0 <= ms <= 10_000 or not 0 <= (start_ms or 0) <= 1e6:
         raise InputError("timeline", f"{ms} ms from {start_ms}", "0 to 10000 ms, from 0 to 1000000 ms")

@@ -132,7 +132,7 @@ def read_results(path: Path) -> pl.DataFrame:
 
 
 def _check_version(path: Path, frame: pl.DataFrame) -> None:
-    if "results_version" not in frame.columns:
+    if "results_version" not in frame.columns or any(kind.is_nested() for kind in frame.dtypes):
         raise InputError(str(path), "no results of edgetpusim", "a file written by edgetpusim sweep or study")
     found = frame["results_version"].unique().to_list()
     if found != [RESULTS_VERSION]:

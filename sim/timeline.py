@@ -21,7 +21,8 @@ from sim.trace_events import EventFile, Track
 if TYPE_CHECKING:
     from hwmodels.executable import LayerPlan
     from sim.results import Results
-    from sim.scenario import Scenario, Setup
+    from sim.scenario import Scenario
+    from sim.setup import Setup
 
 __all__ = ["SLICES", "TimelineWriter", "record"]
 
@@ -47,7 +48,7 @@ def record(
     ends in ``.gz`` is compressed. Raises :class:`InputError` for a bad scenario or a file that cannot be written.
     """
     from sim.engine import cooled, simulate
-    from sim.scenario import build
+    from sim.setup import build
 
     setup = cooled(build(scenario))
     with TimelineWriter(path, setup, layers) as write:

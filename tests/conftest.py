@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hwmodels.timing import StageTimes
-from sim.scenario import Scenario, Setup, build
+from sim.scenario import Scenario
+from sim.setup import Setup, build
 
 HERE = Path(__file__).parent
 

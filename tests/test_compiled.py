@@ -22,9 +22,10 @@ def test_every_real_file_runs_with_two_threads(shared_models, capsys):
         results = simulate(Scenario(models=str(path), threads=2))
         executable = results.setup.executables[0][0]
         sources[executable.compute_source.split(" ")[0] if executable.source == "file" else "plain"] += 1
-        assert results.summary["throughput_ips"] > 0
+        answer = results.summary
+        assert answer["throughput_ips"] > 0
         print(
-            f"{path.name:90s} {results.summary['invoke_ms']['mean']:9.3f} ms {results.summary['throughput_ips']:8.1f} /s"
+            f"{path.name:90s} {answer['invoke_ms']['mean']:9.3f} ms {answer['throughput_ips']:8.1f} /s"
         )
     print(sources)
     assert sources.total() == len(list(shared_models.glob("*.tflite")))

@@ -15,7 +15,7 @@ from hwmodels.accelerator import load_accelerator
 from hwmodels.capacity import parameter_capacity_bytes
 from hwmodels.opcost import OP_COSTS, layer_cost
 from sim import Scenario, simulate
-from sim.scenario import build
+from sim.setup import build
 
 PARTS = Parts()
 

@@ -16,7 +16,8 @@ from hwmodels.timing import StepTime
 from sim.bounds import limits, lines, one_thread_ips, throughput_bound
 from sim.engine import run, simulate
 from sim.estimator import estimate, estimate_setup
-from sim.scenario import Scenario, build
+from sim.scenario import Scenario
+from sim.setup import build
 from sim.stages import STAGE_COLUMNS, flows, power_at, stage_columns
 from sim.vectorised import METHODS, estimate_many, exact_mva, throughput
 

@@ -14,7 +14,7 @@ from hwmodels.timing import StepTime
 from sim import Scenario, simulate
 from sim.engine import Run
 from sim.pipeline import BoundedQueue
-from sim.scenario import build
+from sim.setup import build
 
 
 def segment(name, service_ns):

@@ -10,7 +10,8 @@ import pytest
 
 from hwmodels.errors import InputError
 from sim.engine import simulate
-from sim.scenario import Scenario, build
+from sim.scenario import Scenario
+from sim.setup import build
 from sim.statistics import pareto, rank_correlation, ranks
 from sim.study_grid import Case, Grid, _bounded, case_rows, network_rows, resized
 

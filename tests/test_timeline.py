@@ -16,7 +16,7 @@ from hwmodels.timing import CpuStage, StepTime
 from sim import Scenario, simulate
 from sim.engine import Run
 from sim.records import BREAKDOWN, State
-from sim.scenario import build
+from sim.setup import build
 from sim.timeline import SLICES, TimelineWriter, record
 
 FAST = "conv5x3x3_f32_64x64"

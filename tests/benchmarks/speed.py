@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -38,7 +37,8 @@ def best(*arguments: str, times: int = 5) -> str:
 def engine(inferences: int = 100_000, **options: object) -> float:
     """Simulated inferences for a CPU second, without spans and without stopping at a period."""
     from sim.engine import Run
-    from sim.scenario import Scenario, build
+    from sim.scenario import Scenario
+    from sim.setup import build
 
     class Endless(Run):
         def _may_repeat(self) -> bool:
