@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
+from typing import ClassVar
 
 from hwmodels.errors import InputError
 from hwmodels.graph import Layer
@@ -22,6 +23,10 @@ class Accelerator(Part):
 
     Memories in bytes, clocks in Hz, costs in cycles, powers in W, action energies in pJ.
     """
+
+    DIVISORS: ClassVar[frozenset[str]] = frozenset(
+        ["tiles_x", "tiles_y", "cells_per_tile", "macs_per_cell", "clock_hz", "narrow_bytes_per_tile"]
+    )
 
     tiles_x: int
     tiles_y: int

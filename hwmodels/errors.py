@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 __all__ = ["InputError", "nearest"]
 
+LONGEST = 400  # characters of what came, which may be a whole file
+
 
 class InputError(ValueError):
     """Bad input, told in one line: where, what came, what is allowed, and the nearest valid name.
@@ -19,14 +21,17 @@ class InputError(ValueError):
         self.where, self.got, self.allowed, self.hint = where, got, allowed, hint
 
     def __str__(self) -> str:
-        parts = [self.where]
+        parts = [_shown(self.where)]
         if self.got != "":
-            parts.append(f"got {self.got!r}" if isinstance(self.got, str) else f"got {self.got}")
-        if self.allowed:
-            parts.append(f"allowed: {self.allowed}")
-        if self.hint:
-            parts.append(self.hint)
+            parts.append(_shown(f"got {self.got!r}" if isinstance(self.got, str) else f"got {self.got}"))
+        parts += [text for text in (self.allowed, self.hint) if text]
         return "; ".join(" ".join(part.split()) for part in parts)
+
+
+def _shown(text: str) -> str:
+    """A user's text in a message: cut where it is long, and nothing in it that steers a terminal."""
+    short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return "".join(char if char.isprintable() else " " if char.isspace() else ascii(char)[1:-1] for char in short)
 
 
 def nearest(got: str, names: Iterable[str]) -> str:

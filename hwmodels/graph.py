@@ -28,6 +28,10 @@ DTYPE_BYTES = {
     "int8": 1, "uint8": 1, "bool": 1, "int4": 1, "string": 1, "resource": 0, "variant": 0,
 }  # fmt: skip
 
+#: Most elements of a tensor and multiply-accumulates of a layer: more is a damaged file, and would run for days.
+MAX_ELEMENTS = 2**36
+MAX_MACS = 2**46
+
 #: Ops whose arithmetic is multiply-accumulate.
 MAC_OPS = frozenset(
     [
@@ -119,6 +123,26 @@ class Layer:
         return _MACS[self.op](self) if self.op in _MACS else 0
 
 
+def check_tensor(tensor: Tensor) -> Tensor:
+    """Return a tensor that was read from a file; raise :class:`ValueError` for a size that no network has."""
+    if tensor.n_elements > MAX_ELEMENTS:
+        raise ValueError(f"a tensor of {tensor.n_elements} elements where at most {MAX_ELEMENTS} are possible")
+    return tensor
+
+
+def check_layer(layer: Layer) -> Layer:
+    """Return a layer that was read from a file; raise :class:`ValueError` where its shapes cannot be its operator's."""
+    if any(weight.is_dynamic for weight in layer.weights):
+        raise ValueError(f"operator {layer.index}: a parameter of unknown size")
+    if layer.op in MAC_OPS and any(not tensor.shape for tensor in (*layer.inputs[:1], *layer.weights[:1])):
+        raise ValueError(f"operator {layer.index}: {layer.op} of a scalar")
+    if prod((*layer.kernel, layer.output.n_elements)) > MAX_MACS or layer.macs > MAX_MACS:
+        raise ValueError(
+            f"operator {layer.index}: more work than the {MAX_MACS} multiply-accumulates that are possible"
+        )
+    return layer
+
+
 def _conv_macs(layer: Layer) -> int:
     return layer.output.n_elements * prod(layer.weights[0].shape[1:]) if layer.weights else 0
 
@@ -139,12 +163,11 @@ def _transpose_conv_macs(layer: Layer) -> int:
 
 
 def _matmul_macs(layer: Layer) -> int:
-    return layer.output.n_elements * layer.input.shape[-1] if layer.inputs else 0
+    return layer.output.n_elements * layer.input.hwc[2] if layer.inputs else 0
 
 
 def _lstm_macs(layer: Layer) -> int:
-    steps = layer.input.shape[-2] if len(layer.input.shape) > 1 else 1
-    return steps * sum(prod(weight.shape) for weight in layer.weights if len(weight.shape) == 2)
+    return layer.input.hwc[1] * sum(prod(weight.shape) for weight in layer.weights if len(weight.shape) == 2)
 
 
 _MACS = {
@@ -256,7 +279,7 @@ def from_json(text: str, where: str = "trace") -> LayerGraph:
         return _build(data)
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             where, f"{type(error).__name__}: {error}", "a trace as written by `edgetpusim zoo add`"
         ) from None
@@ -275,10 +298,10 @@ def _layer(index: int, row: dict[str, Any], tensors: list[Tensor]) -> Layer:
     options = {key: row.get(key, default) for key, default in _DEFAULTS.items()}
     pairs = {key: _pair(options[key]) for key in ("kernel", "stride", "dilation")}
     inputs, outputs = (tuple(tensors[_natural(i)] for i in row[key]) for key in ("in", "out"))
-    return Layer(
-        index, str(row["op"]), inputs, outputs, tuple(_tensor(-1, weight) for weight in row.get("weights", ())),
-        padding=str(options["padding"]), activation=str(options["activation"]), **pairs,
-    )  # fmt: skip
+    weights = tuple(_tensor(-1, weight) for weight in row.get("weights", ()))
+    padding, activation = str(options["padding"]), str(options["activation"])
+    layer = Layer(index, str(row["op"]), inputs, outputs, weights, padding=padding, activation=activation, **pairs)
+    return check_layer(layer)
 
 
 def _tensor(number: int, row: list[Any]) -> Tensor:
@@ -287,7 +310,7 @@ def _tensor(number: int, row: list[Any]) -> Tensor:
         raise ValueError(f"unknown dtype {dtype!r}")
     if not all(type(extent) is int and -1 <= extent < 2**31 for extent in shape):
         raise ValueError(f"shape {shape} is not of whole numbers")
-    return Tensor(number, dtype, tuple(shape))
+    return check_tensor(Tensor(number, dtype, tuple(shape)))
 
 
 def _pair(value: list[int]) -> tuple[int, int]:

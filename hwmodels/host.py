@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, prod
+from typing import ClassVar
 
 from hwmodels.errors import InputError
 from hwmodels.graph import Layer, LayerGraph
@@ -26,11 +27,13 @@ class Host(Part):
 
     A bus that the host's file does not name (0) is taken at the link's own numbers. ``pointwise_ns_per_mac`` and
     ``pool_ns_per_tap`` at 0 are as a convolution's and a depthwise convolution's MAC. Dense weights of a layer beyond
-    ``cached_weight_bytes`` (0: no limit) come out of main memory at ``stream_ns_per_byte``. ``gil_handover_ns`` comes on
-    top of a switch interval, ``python_stage_ns`` is what a pipeline of Python threads and queues does for a segment under
-    the GIL, ``thread_wake_ns`` the time from putting into a queue to its reader running; ``jitter_cv`` the coefficient of
-    variation of an invoke.
+    ``cached_weight_bytes`` (0: no limit) come out of main memory at ``stream_ns_per_byte``. ``gil_handover_ns`` comes
+    on top of a switch interval, ``python_stage_ns`` is what a pipeline of Python threads and queues does for a segment
+    under the GIL, ``thread_wake_ns`` the time from putting into a queue to its reader running; ``jitter_cv`` the
+    coefficient of variation of an invoke.
     """
+
+    DIVISORS: ClassVar[frozenset[str]] = frozenset(["cores"])
 
     cores: int
     conv_ns_per_mac: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
+from typing import ClassVar, Literal
 
 from hwmodels.host import Host
 from hwmodels.parts import Part, load
@@ -21,6 +21,8 @@ Direction = Literal["out", "in"]
 @dataclass(frozen=True, kw_only=True)
 class Link(Part):
     """A bus: its rates in bytes/s (out = to the accelerator), its largest transfer, the energy of a byte in pJ."""
+
+    DIVISORS: ClassVar[frozenset[str]] = frozenset(["out_bytes_per_s", "in_bytes_per_s", "chunk_bytes"])
 
     out_bytes_per_s: float
     in_bytes_per_s: float

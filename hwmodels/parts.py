@@ -13,7 +13,7 @@ import tomllib
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from hwmodels.errors import InputError, nearest
 
@@ -22,6 +22,7 @@ __all__ = ["Part", "Quantity", "load", "part_names", "perturbed"]
 FOLDERS = {"accelerator": "accelerators", "link": "links", "host": "hosts", "compiler": "compilers", "board": "boards"}
 
 
+LEAST_DIVISOR = 1e-3  # smaller rates and shares of anything are slips of the pen
 STATUSES = ("measured", "datasheet", "fitted", "assumed")
 
 
@@ -52,6 +53,9 @@ class Part:
     """What all parts have: a name, the part they go back to, a hash, and the provenance of every number by key."""
 
     name: str
+    #: Keys whose number divides something: above 0.
+    DIVISORS: ClassVar[frozenset[str]] = frozenset()
+
     root: str = ""
     digest: str = ""
     quantities: dict[str, Quantity] = field(default_factory=dict, repr=False, compare=False)
@@ -168,12 +172,24 @@ def _range(where: str, value: object) -> tuple[float, float]:
 
 def _check_keys(path: Path, cls: type[Part], quantities: dict[str, Quantity]) -> None:
     own = {f.name: f for f in fields(cls) if f.name not in {f.name for f in fields(Part)}}
-    for key in quantities:
+    for key, quantity in quantities.items():
         if key not in own:
             raise InputError(f"{path}: {key}", "an unknown key", "the keys of a shipped part", nearest(key, own))
+        _check_kind(f"{path}: {key}", str(own[key].type), key in cls.DIVISORS, quantity.value)
     for key, spec in own.items():
         if key not in quantities and spec.default is MISSING:
             raise InputError(f"{path}: {key}", "no number", "a value with status and source for every key")
+
+
+def _check_kind(where: str, kind: str, is_divisor: bool, value: float | list[list[float]]) -> None:
+    """Raise :class:`InputError` unless a value is what its field is: a whole number, a number, or a table of pairs."""
+    if isinstance(value, list) or kind not in ("int", "float"):
+        if kind in ("int", "float") or not isinstance(value, list) or len(value[0]) != 2:
+            raise InputError(where, repr(value), "a number" if kind in ("int", "float") else "a table of pairs")
+        return
+    if (kind == "int" and not float(value).is_integer()) or (is_divisor and value < LEAST_DIVISOR):
+        allowed = "a whole number" if kind == "int" else "a number"
+        raise InputError(where, repr(value), f"{allowed} above 0" if is_divisor else allowed)
 
 
 def perturbed(part: P, key: str, value: float) -> P:

@@ -17,7 +17,7 @@ from typing import Any
 import tflite
 
 from hwmodels.errors import InputError
-from hwmodels.graph import Layer, LayerGraph, Tensor
+from hwmodels.graph import Layer, LayerGraph, Tensor, check_layer, check_tensor
 
 __all__ = ["EDGETPU_OP", "open_model", "read_graph"]
 
@@ -130,7 +130,7 @@ class _Reader:
         shape = signature if len(signature) == len(fixed) else fixed
         # A batch left open in the file (-1) runs as 1 unless the caller resizes.
         shape = [1 if extent < 0 and axis == 0 else extent for axis, extent in enumerate(shape)]
-        return Tensor(number, _dtype_name(table.Type()), tuple(shape))
+        return check_tensor(Tensor(number, _dtype_name(table.Type()), tuple(shape)))
 
     def graph(self, name: str) -> LayerGraph:
         count = self._count(self.subgraph.OperatorsLength(), "operators")
@@ -156,12 +156,13 @@ class _Reader:
         if op == "TRANSPOSE_CONV":  # input 0 is the output's shape
             weights = constant[1:]
         options = _options(op, operator)
-        return Layer(
+        layer = Layer(
             index, op, self._activations(operator.Inputs, operator.InputsLength()),
             self._activations(operator.Outputs, operator.OutputsLength()), tuple(weights),
             kernel=_kernel(op, options, weights), stride=_pair(options, "Stride"), dilation=_pair(options, "Dilation"),
             padding=_padding(options), activation=_activation(options),
         )  # fmt: skip
+        return check_layer(layer)
 
 
 def _check_order(layers: tuple[Layer, ...]) -> None:

@@ -13,6 +13,8 @@ from hwmodels.graph import LayerGraph, from_json, to_json
 
 __all__ = ["add_network", "aliases", "canonical_name", "data_folder", "load_network", "names", "user_folder"]
 
+LONGEST_NAME = 200  # bytes: file systems take 255, and temporary names are longer
+
 
 def data_folder(kind: str) -> Path:
     """Return the folder of shipped ``zoo`` traces or ``profiles``: inside the wheel, else in the checkout."""
@@ -77,13 +79,17 @@ def load_network(name_or_path: str) -> LayerGraph:
 
 
 def _is_plain(name: str) -> bool:
-    return not set(name) & set("/\\\0") and not name.startswith(".")
+    is_file_name = len(name.encode("utf-8", "replace")) <= LONGEST_NAME and name.isprintable()
+    return is_file_name and not set(name) & set("/\\") and not name.startswith(".")
 
 
 @lru_cache(maxsize=256)
 def _from_trace(name: str) -> LayerGraph | None:
     path = _trace_path(name)
-    return from_json(path.read_text(encoding="utf-8"), str(path)) if path else None
+    try:
+        return from_json(path.read_text(encoding="utf-8"), str(path)) if path else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(str(path), type(error).__name__, "a readable trace: add it anew with --replace") from None
 
 
 def _from_file(path: Path) -> LayerGraph:
@@ -101,7 +107,7 @@ def add_network(path: Path, name: str = "", replace: bool = False) -> tuple[Laye
     graph = _from_file(path)
     name = name or graph.name
     if not _is_plain(name) or not name:
-        raise InputError("zoo add: name", name, "a name without slashes that does not start with a dot")
+        raise InputError("zoo add: name", name, "up to 200 bytes without slashes, not starting with a dot")
     if "compiled_ops" in graph.meta:
         raise InputError(
             str(path), "an Edge-TPU-compiled file", "the plain .tflite: a compiled file has no layer graph"

@@ -18,7 +18,6 @@ DEFAULT_FRAME = (1280, 720)
 MAX_COUNT = 4096
 MAX_SEGMENTS = 16
 LEAST_INTERVAL_MS = 0.01  # a hand-over takes longer than that
-MAX_INVOKE_S = 600  # of one inference alone: a run of many would not end
 MODES = ("threads", "processes", "pipeline", "coexec")
 RUNNERS = ("pipelined", "python")
 
@@ -99,6 +98,7 @@ def parse_models(text: str) -> list[tuple[str, int]]:
 
 
 def name_and_count(where: str, part: str) -> tuple[str, int]:
+    """Parse ``name:count``; the count is 0 where none is given."""
     name, colon, count = part.strip().rpartition(":")
     if colon and re.fullmatch(r"-?[0-9]{1,9}", count):
         _check(f"{where} {part}: count", int(count), 1, MAX_COUNT)

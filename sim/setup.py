@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
@@ -21,6 +21,8 @@ from hwmodels.zoo import load_network
 from sim.scenario import Scenario, frame_size, name_and_count, parse_models
 
 __all__ = ["ByIdentity", "Setup", "assemble", "assemble_graphs", "assemble_pipeline", "at_divisor", "build"]
+
+MAX_INVOKE_S = 600  # of one inference alone
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,20 @@ def assemble_graphs(
         )
         for per_accelerator in executables
     )
+    _check_length(times for row in networks for times in row)
     return Setup(
         scenario, host, scenario.cores or host.cores, tuple(accelerators), channels, clocks,
         tuple(graph.name for graph in graphs),
         executables, networks, tuple(thread_models), _warnings(scenario, accelerators, executables),
     )  # fmt: skip
+
+
+def _check_length(networks: Iterable[StageTimes]) -> None:
+    """Raise :class:`InputError` for an inference so long that a run of many would not end."""
+    for times in networks:
+        alone_s = (times.preprocess_ns + times.invoke_ns + times.postprocess_ns) / 1e9
+        if alone_s > MAX_INVOKE_S:
+            raise InputError(times.name, f"{alone_s:.3g} s for one inference", f"at most {MAX_INVOKE_S} s")
 
 
 def _compiled(scenario: Scenario, graphs: Sequence[Any], accelerator: Accelerator) -> list[Executable]:
