@@ -216,4 +216,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-

@@ -20,7 +20,7 @@ from hwmodels.graph import LayerGraph
 from hwmodels.host import THREADED, Host, cpu_op_ns, load_host
 from hwmodels.parts import perturbed
 
-__all__ = ["CpuFit", "CpuSample", "fit_cpu", "host_part_of", "leave_one_out", "predicted_ns", "update_part"]
+__all__ = ["CpuFit", "CpuSample", "fit_cpu", "leave_one_out", "predicted_ns", "update_part"]
 
 #: Constants fitted, their ratio to a 3x3 convolution's ns per MAC, and how far it may stray (sd of its logarithm).
 RATIOS: dict[str, tuple[float, float]] = {
@@ -76,26 +76,6 @@ class _Row(Protocol):
     def host(self) -> str: ...
     @property
     def conditions(self) -> str: ...
-
-
-#: Rows (source, host_id) that were taken on another word size or TFLite generation than the board's own part.
-OTHER_PARTS = {
-    ("edgetpu_api_ref", "raspberry-pi-3b"): "raspberry-pi-3b-32bit",
-    ("edgetpu_api_ref", "raspberry-pi-4"): "raspberry-pi-4-32bit",
-    ("ddps_58", "raspberry-pi-4"): "raspberry-pi-4-32bit",
-    ("softserve", "raspberry-pi-3b-plus"): "raspberry-pi-3b-plus-32bit",
-}
-
-
-def host_part_of(row: _Row) -> str:
-    """Return the host part that fits a row's CPU: by board, word size and TFLite generation; empty without a host."""
-    if (row.source_id, row.host_id) in OTHER_PARTS:
-        return OTHER_PARTS[row.source_id, row.host_id]
-    if "(32bit)" in row.host and row.host_id in ("raspberry-pi-3b", "raspberry-pi-3b-plus", "raspberry-pi-4"):
-        return f"{row.host_id}-32bit"
-    if row.source_id == "salimmj" and "quant=False" in row.conditions:
-        return "x86-desktop-float"
-    return row.host_id
 
 
 @cache

@@ -7,14 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from calibration.cpufit import CpuFit, CpuSample, fit_cpu, host_part_of
+from calibration.corrections import corrected, host_part_of
+from calibration.cpufit import CpuFit, CpuSample, fit_cpu
 from calibration.data import Row, dataset_names, load_dataset
 from calibration.predict import Skip, network_of
 from hwmodels.graph import Layer, LayerGraph
 from hwmodels.host import CUSTOM_DETECTION
 from hwmodels.zoo import load_network
 
-__all__ = ["corrected", "cpu_samples", "fit_hosts"]
+__all__ = ["cpu_samples", "fit_hosts"]
 
 #: Rows that stay out of the fit: (source, part of the model's name, part of host or file) and the reason.
 LEFT_OUT = {
@@ -28,18 +29,6 @@ LEFT_OUT = {
 #: ns of a call of the 2019 Python API on the Jetson Nano, taken off before the fit: an empty network takes it.
 CALL_NS = {"jetson_nano": 6500.0}
 SPAGHETTI = re.compile(r"spaghettinet_edgetpu_[sml]")
-
-
-def corrected(row: Row) -> Row:
-    """Return a row with its network's true name.
-
-    The CPU rows of villarrubia's convolutions with several threads are named by their number n in the series, not by
-    their filters (32 + 10 n): so named they lie on the single-thread times divided by 1.85, 3.4 and up to 7.
-    """
-    match = re.fullmatch(r"conv5x3x3_f(\d+)_64x64", row.model)
-    if match and row.source_id == "villarrubia" and row.link == "none" and row.threads > 1:
-        return replace(row, model=f"conv5x3x3_f{32 + 10 * int(match[1])}_64x64")
-    return row
 
 
 def cpu_samples() -> dict[str, list[CpuSample]]:

@@ -28,7 +28,15 @@ REQUIRED = ("model", "metric", "value")
 NUMBERS = ("threads", "accelerators", "batch")
 #: Unit in which a metric must come, by the end of its name.
 UNITS = {"_ms": "ms", "_bytes": "B", "_fps": "inf/s", "_w": "W", "_mj": "mJ"}
-FILES = ("clocks.csv", "networks.csv", "outliers.csv", "sources.csv", "priors.csv", "spreads.csv", "compiled_models.csv")
+FILES = (
+    "clocks.csv",
+    "networks.csv",
+    "outliers.csv",
+    "sources.csv",
+    "priors.csv",
+    "spreads.csv",
+    "compiled_models.csv",
+)
 
 
 @dataclass(frozen=True)

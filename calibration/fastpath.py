@@ -154,5 +154,3 @@ def programs(row: Row, parts: Parts) -> list[tuple[Executable, bool]]:
         graphs = [network_of(row, model) for model in models]
         return [(e, True) for e in cocompile(graphs, parts.accelerator(), conditions(row).compiler)]
     return [(executable_of(row, parts, model), False) for model in models]
-
-

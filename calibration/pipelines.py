@@ -1,7 +1,7 @@
 """Pipelines that were measured: the cuts as they were logged, replayed by the simulator.
 
-A row's ``cut`` holds parameter MiB on and off the chip for every segment; the cut is the one whose segments, compiled by
-our model, come closest to both. A first segment of nothing is a lone QUANTIZE, which we do not count as a stage.
+A row's ``cut`` holds parameter MiB on and off the chip for every segment; the cut is the one whose segments, as our
+model compiles them, come closest to both. A first segment of nothing is a lone QUANTIZE, which is no stage here.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from typing import TypeVar
 
+from calibration.corrections import corrected, host_part_of
 from calibration.data import FOLDER, Row, read_table
+from calibration.microbench import micro_network
 from hwmodels.accelerator import Accelerator, load_accelerator
 from hwmodels.compiler import cocompile, compile_graph, on_chip_bytes
 from hwmodels.errors import InputError
@@ -87,7 +89,9 @@ def conditions(row: Row) -> Conditions:
     clock_matters = row.link not in ("none", "pcie")
     wanted = [key for key in DEFAULTS if not getattr(row, key) and (key != "clock_id" or clock_matters)]
     values = {key: getattr(row, key) or default for key, default in DEFAULTS.items()}
-    if "(32bit)" in row.host and f"{values['host_id']}-32bit" in part_names("host"):
+    if row.link == "none":
+        values["host_id"] = host_part_of(row) or values["host_id"]
+    elif "(32bit)" in row.host and f"{values['host_id']}-32bit" in part_names("host"):
         values["host_id"] += "-32bit"
     clock = "max" if values["link"] in ("none", "pcie") else found_clock(row) or values["clock_id"]
     return Conditions(
@@ -118,7 +122,7 @@ def network_named(candidates: tuple[str, ...]) -> LayerGraph | None:
     for name in candidates:
         try:
             if name and "/" not in name:
-                return load_network(name)
+                return micro_network(name) if name.startswith("micro_") else load_network(name)
         except InputError:
             continue
     return None
@@ -129,7 +133,7 @@ def network_of(row: Row, model: str = "") -> LayerGraph:
 
     Raises :class:`Skip` where it is neither in the zoo nor generated.
     """
-    names = name_candidates(row, model or row.model)
+    names = name_candidates(row, model or corrected(row).model)
     graph = None
     if "no postprocess" in row.conditions:
         graph = network_named(tuple(f"{name}_no_postprocess" for name in names))
@@ -215,7 +219,9 @@ def times_of(executable: Executable, row: Row, parts: Parts) -> StageTimes:
 
 def invoke_ms(row: Row, parts: Parts) -> float:
     """One inference alone, parameters cached (ms)."""
-    if row.mode == "pipeline" or (max(row.threads, row.accelerators) > 1 and conditions(row).link != "none"):
+    if row.mode == "pipeline":
+        return pipeline_figure(row, parts)
+    if row.mode == "cpu_tpu_coexec" or (max(row.threads, row.accelerators) > 1 and conditions(row).link != "none"):
         return simulated(row, parts, "invoke_ms")
     return times_of(executable_of(row, parts), row, parts).invoke_ns / 1e6
 
@@ -257,7 +263,9 @@ def throughput_fps(row: Row, parts: Parts) -> float:
     """Inferences per second: of one thread from the closed form, else from the simulator."""
     if row.metric == "system_throughput_fps":
         return 1e3 / image_ms(row, parts)
-    if max(row.threads, row.accelerators) > 1 or row.mode == "pipeline":
+    if row.mode == "pipeline":
+        return 1e3 / pipeline_figure(row, parts)
+    if max(row.threads, row.accelerators) > 1:
         return simulated(row, parts, "throughput_ips")
     return 1e3 / invoke_ms(row, parts)
 
@@ -289,17 +297,17 @@ def _byte_executables(row: Row, parts: Parts) -> list[Executable]:
 
 
 def segments_of(row: Row, parts: Parts) -> list[Executable]:
-    """The segments of a pipeline, cut as the row says: by the compiler's rule or by measured times."""
-    from hwmodels.compiler import cut_by_parameters, split
+    """The segments of a pipeline, cut as it was logged, else by the compiler's rule."""
+    from calibration.pipelines import pipeline_segments
 
-    graph, compiler = network_of(row), conditions(row).compiler
-    if row.segmentation not in ("compiler", "equal_layers", ""):
-        raise Skip("profiled cuts are the author's own")
-    try:
-        pieces = split(graph, cut_by_parameters(graph, row.accelerators))
-    except InputError as error:
-        raise Skip(str(error)) from None
-    return [compile_graph(piece, parts.accelerator(), compiler) for piece in pieces]
+    return pipeline_segments(row, parts)
+
+
+def pipeline_figure(row: Row, parts: Parts) -> float:
+    """Time of an inference in a pipeline (ms)."""
+    from calibration.pipelines import pipeline_ms
+
+    return pipeline_ms(row, parts)
 
 
 def host_cpu_ms(row: Row, parts: Parts) -> float:
@@ -341,7 +349,7 @@ Predictor = Callable[[Row, Parts], float]
 
 #: Which function predicts a metric; what is not here is skipped.
 PREDICTORS: dict[str, Predictor] = {
-    "invoke_latency_ms": invoke_ms, "invoke_latency_p50_ms": invoke_ms,
+    "invoke_latency_ms": invoke_ms, "invoke_latency_p50_ms": invoke_ms, "time_per_inference_ms": invoke_ms,
     "coexec_tpu_latency_ms": invoke_ms, "coexec_cpu_latency_ms": invoke_ms,
     "first_inference_ms": first_ms, "param_load_ms": load_ms,
     "alternating_pair_latency_ms": pair_ms,

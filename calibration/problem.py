@@ -245,5 +245,3 @@ def _clock_pairs(rows: Sequence[Row]) -> list[tuple[int, int]]:
             found[row.source_id, row.host_id, row.link, canonical(row)].setdefault(row.clock_id, number)
     both = [(d["std"], d["max"]) for d in found.values() if {"std", "max"} <= set(d)]
     return [(slow, fast) for slow, fast in both if rows[slow].value > 1.1 * rows[fast].value]
-
-

@@ -184,7 +184,7 @@ class Published:
     ],
 )
 def test_a_row_finds_the_part_of_its_word_size_and_kernels(row, part):
-    from calibration.cpufit import host_part_of
+    from calibration.corrections import host_part_of
 
     assert host_part_of(row) == part
 
@@ -236,7 +236,7 @@ def test_shipped_parts_are_what_the_shipped_rows_give():
 
 
 def test_rows_named_by_their_number_get_their_networks_name():
-    from calibration.cpurows import corrected
+    from calibration.corrections import corrected
     from calibration.data import Row
 
     row = Row(
