@@ -25,7 +25,15 @@ class Accelerator(Part):
     """
 
     DIVISORS: ClassVar[frozenset[str]] = frozenset(
-        ["tiles_x", "tiles_y", "cells_per_tile", "macs_per_cell", "clock_hz", "narrow_bytes_per_tile"]
+        [
+            "tiles_x",
+            "tiles_y",
+            "cells_per_tile",
+            "macs_per_cell",
+            "clock_hz",
+            "narrow_bytes_per_tile",
+            "power_leakage_doubling_c",
+        ]
     )
 
     tiles_x: int

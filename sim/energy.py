@@ -26,6 +26,7 @@ __all__ = ["ROOM_C", "Power", "accelerator_j", "active_j", "heated_w", "host_w",
 ACTIVE = (State.COMPUTE, State.PARAMETERS)
 ROOM_C = 25.0  # ambient temperature of the measured idle powers, and of a scenario without --thermal
 ROUNDS = 30
+MOST_DOUBLINGS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,8 @@ def heated_w(part: Accelerator, cold_w: float, rest_w: float, ambient: float = R
 
 
 def _leakage_w(part: Accelerator, temperature_c: float) -> float:
-    above = min(temperature_c, SHUTDOWN_C) - ROOM_C
-    return float(part.power_leakage_w * 2 ** (above / part.power_leakage_doubling_c))
+    doublings = (min(temperature_c, SHUTDOWN_C) - ROOM_C) / part.power_leakage_doubling_c
+    return float(part.power_leakage_w * 2 ** min(doublings, MOST_DOUBLINGS))
 
 
 def rest_w(setup: Setup) -> float:

@@ -27,6 +27,9 @@ th:first-child, td:first-child { text-align: left; } td.text, th.text { text-ali
 form.vega-bindings { margin-top: 0.4rem; } details summary { cursor: pointer; margin: 0.6rem 0; }
 """
 TOP = 10
+NUMBERS = (
+    "threads", "accelerators", "throughput_ips", "latency_ms_mean", "energy_mj_per_inference", "speedup_vs_one_thread",
+)  # fmt: skip
 COLUMNS = {
     "models": "network", "size": "size", "host": "host", "case": "case", "threads": "threads",
     "accelerators": "acc.", "throughput_ips": "1/s", "speedup_vs_one_thread": "gain",
@@ -46,8 +49,28 @@ def report(results: Path, output: Path) -> Path:
     check_target(output)
     need("altair", "study")
     findings = _findings(results.with_name("findings.json")) if "case" in frame.columns else {}
-    write_text(output, page(frame, findings, results.name))
+    _check_columns(results, frame)
+    write_text(output, _page(results, frame, findings))
     return output
+
+
+def _check_columns(path: Path, frame: pl.DataFrame) -> None:
+    for key in ("models", "size", *NUMBERS):
+        found = frame.schema.get(key)
+        if found is None or (not found.is_numeric() and key in NUMBERS):
+            got = f"no column {key}" if found is None else f"column {key} of text"
+            raise InputError(str(path), got, "results as sweep or study writes them, with a point that was simulated")
+
+
+def _page(path: Path, frame: pl.DataFrame, findings: Mapping[str, Any]) -> str:
+    """The page; whatever cannot be drawn because somebody else changed the file becomes an InputError."""
+    import polars as pl
+
+    try:
+        return page(frame, findings, path.name)
+    except (pl.exceptions.PolarsError, LookupError, TypeError, AttributeError, ValueError) as error:
+        got = f"{type(error).__name__}: {error}"
+        raise InputError(str(path), got, "results and findings as sweep or study writes them") from None
 
 
 def _findings(path: Path) -> dict[str, Any]:

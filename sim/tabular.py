@@ -5,7 +5,9 @@ A results file is written whole or not at all, says which version of these rows 
 
 from __future__ import annotations
 
+import mmap
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +22,9 @@ __all__ = ["RESULTS_VERSION", "check_target", "flat", "need", "read_results", "s
 
 #: Changes whenever a column of the results files changes its meaning.
 RESULTS_VERSION = 1
+#: Stands before a file's footer, where readers skip it, with the CRC-32 of everything else: Parquet readers abort the
+#: whole process at some damage.
+SEAL = b"edgetpusim crc32 "
 SKIPPED = ("wall_s", "models", "scenario")  # not a property of the point, or not a scalar
 
 
@@ -93,11 +98,34 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         frame.write_parquet(temporary)
+        _seal(temporary)
         temporary.replace(path)
     except OSError as error:
         raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _seal(path: Path) -> None:
+    """Put the checksum of a Parquet file before its footer."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        footer = data[-8 - int.from_bytes(data[-8:-4], "little") :]
+        checksum = zlib.crc32(data)
+        file.seek(-len(footer), os.SEEK_END)
+        file.write(SEAL + checksum.to_bytes(4, "little") + footer)
+
+
+def is_damaged(path: Path) -> bool:
+    """Tell whether a file is empty, or differs from what was sealed; a file without a seal may be whole."""
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return True
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+            at = data.rfind(SEAL)
+            if at < 0:
+                return data[:4] != b"PAR1" or data[-4:] != b"PAR1"
+            end = at + len(SEAL) + 4
+            return zlib.crc32(view[end:], zlib.crc32(view[:at])).to_bytes(4, "little") != data[end - 4 : end]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -124,6 +152,8 @@ def read_results(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise InputError(str(path), "no such file", "a results file of edgetpusim sweep or study")
     try:
+        if is_damaged(path):
+            raise InputError(str(path), "truncated, damaged or not Parquet", "a whole results file of sweep or study")
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):  # its reader panics at some damage
         raise InputError(str(path), "truncated, or not Parquet", "a whole results file of sweep or study") from None
