@@ -190,7 +190,7 @@ def test_a_row_finds_the_part_of_its_word_size_and_kernels(row, part):
 
 
 def test_every_other_part_is_shipped():
-    from calibration.cpufit import OTHER_PARTS
+    from calibration.corrections import OTHER_PARTS
 
     assert set(OTHER_PARTS.values()) <= set(part_names("host"))
 

@@ -202,7 +202,7 @@ import json, resource, sys
 from pathlib import Path
 from sim import Scenario
 from sim.timeline import record
-scenario = Scenario(models="fc5_n500_in64_out10", threads=4, accelerators=2, arrivals="poisson:3000", inferences=10**5)
+scenario = Scenario(models="fc5_n500_in64_out10", threads=4, accelerators=2, arrivals="poisson:1000", inferences=10**5)
 results, slices = record(scenario, Path(sys.argv[1]), compare=False)
 print(json.dumps([results.window.completions, slices, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
 """
