@@ -133,7 +133,12 @@ def fit_command(
 
 @app.command("validate")
 def validate_command(
-    files: Annotated[list[str], typer.Argument(metavar="FILE.csv...", help="Measurement files or shipped datasets.")],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE.csv...]", help="Measurement files or shipped datasets; none: all that are shipped."
+        ),
+    ] = None,
     leave_out: Annotated[str, typer.Option(help="model, family, source or host: refit without each row's group.")] = "",
     json: Json = False,
 ) -> None:
@@ -141,10 +146,11 @@ def validate_command(
 
     Example: edgetpusim-calibrate validate mine.csv --leave-out model
     """
+    from calibration.data import dataset_names
     from calibration.report import print_validation
     from calibration.validation import validate
 
-    answer = validate(files, leave_out, _progress)
+    answer = validate(files or dataset_names(), leave_out, _progress)
     if json:
         _print(answer)
     else:

@@ -16,7 +16,8 @@ def simulated_figure(row: Row, parts: Parts, key: str) -> float:
     """Return ``throughput_ips`` or mean ``invoke_ms`` of the set-up that a row describes (shipped parts)."""
     setup = conditions(row)
     options: dict[str, Any] = {
-        "models": network_of(row).name, "size": parts.accelerator_name, "link": setup.link.replace("none", "usb3"), "clock": setup.clock,
+        "models": network_of(row).name, "size": parts.accelerator_name,
+        "link": setup.link.replace("none", "usb3"), "clock": setup.clock,
         "host": setup.host, "accelerators": max(1, row.accelerators), "compiler": setup.compiler,
         "cpu_kernels": setup.kernels,
     }  # fmt: skip

@@ -24,9 +24,7 @@ def test_every_real_file_runs_with_two_threads(shared_models, capsys):
         sources[executable.compute_source.split(" ")[0] if executable.source == "file" else "plain"] += 1
         answer = results.summary
         assert answer["throughput_ips"] > 0
-        print(
-            f"{path.name:90s} {answer['invoke_ms']['mean']:9.3f} ms {answer['throughput_ips']:8.1f} /s"
-        )
+        print(f"{path.name:90s} {answer['invoke_ms']['mean']:9.3f} ms {answer['throughput_ips']:8.1f} /s")
     print(sources)
     assert sources.total() == len(list(shared_models.glob("*.tflite")))
     assert sources["twin"] > sources["regression"]
