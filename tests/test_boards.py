@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from calibration.boards import board_row, quantile, read_board_rows, validate_boards
+from calibration.data import FOLDER
 from calibration.layers import layer_network, layers_of, validate_layers
 from calibration.make_profiles import newest, profile_rows
 from calibration.sweeps import (
@@ -19,7 +20,7 @@ from calibration.sweeps import (
 )
 from hwmodels.errors import InputError
 
-BOARDS = Path(__file__).parent.parent / "calibration" / "datasets" / "boards"
+BOARDS = FOLDER / "boards"
 ZOO = BOARDS / "dpu_zoo.csv"
 UNET2 = [11.86, 23.31, 31.02, 23.90, 29.44, 31.36]
 
