@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calibration.data import Row, load_dataset
+from calibration.data import FOLDER, Row, load_dataset
 from calibration.predict import PREDICTORS, conditions, name_candidates
 from calibration.validation import LEAVE_OUT, quantile, summarise, validate
 from hwmodels.errors import InputError
@@ -101,10 +101,7 @@ def test_leaving_the_network_out_gives_other_figures() -> None:
 
 
 def test_compiled_files_are_recognised_by_their_header() -> None:
-    path = Path(__file__).parent.parent / "calibration" / "datasets" / "compiled_models.csv"
-    if not path.is_file():
-        pytest.skip("no source folder here")
-    answer = validate([path])
+    answer = validate([FOLDER / "compiled_models.csv"])
     medians = {row["group"]: row["median_ape"] for row in answer["summary"]}
     assert all(value <= 0.03 for group, value in medians.items() if "param_blob" in group)
     assert all(value <= 0.15 for group, value in medians.items() if "instruction" in group and "2020" in group)
