@@ -248,7 +248,7 @@ def _executable(table: _Fields) -> DarwinnExecutable:
         inputs=tuple(_layer(layer) for layer in table.tables(8, most=1024)),
         outputs=tuple(_layer(layer) for layer in table.tables(9, most=1024)),
         scratch_bytes=table.natural(4),
-        estimated_cycles=table.number(16, "q") or table.number(11, "i"),
+        estimated_cycles=_bounded(table.number(16, "q") or table.number(11, "i"), 2**63),
         narrow_bytes_per_tile=table.natural(12),
         chip=table.text(10),
     )

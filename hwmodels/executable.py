@@ -11,6 +11,8 @@ from hwmodels.graph import Layer, LayerGraph
 
 __all__ = ["Executable", "LayerPlan", "Segment", "Step"]
 
+MOST_STEPS = 4096  # of one pass: no real network has as many streamed layers
+
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
@@ -58,7 +60,7 @@ class Segment:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The program in order: cached layers in a row are one step, every streamed layer is its own."""
-        return self.file_steps or tuple(_merged_steps(self.plans))
+        return self.file_steps or _joined(tuple(_merged_steps(self.plans)))
 
     @property
     def streamed_bytes(self) -> int:
@@ -72,6 +74,15 @@ def _merged_steps(plans: tuple[LayerPlan, ...]) -> Iterator[Step]:
             yield from (Step(plan.cycles, plan.streamed_bytes) for plan in run)
         else:
             yield Step(sum(plan.cycles for plan in run), 0)
+
+
+def _joined(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Neighbours together where there are more steps than events that a simulation can bear."""
+    size = -(-len(steps) // MOST_STEPS)
+    groups = (steps[i : i + size] for i in range(0, len(steps), size or 1))
+    return (
+        steps if size <= 1 else tuple(Step(sum(s.cycles for s in g), sum(s.streamed_bytes for s in g)) for g in groups)
+    )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from hwmodels.parts import Part, load
 
 __all__ = ["Host", "cpu_op_ns", "frame_ns", "load_host", "postprocess_ns"]
 
+MAX_CORES = 4096
 KERNELS = ("xnnpack", "builtin")
 BUSES = ("usb3", "usb2", "pcie")
 CUSTOM_DETECTION = "TFLite_Detection_PostProcess"
@@ -98,7 +99,10 @@ class Host(Part):
 
 def load_host(name_or_path: str) -> Host:
     """Load a host by name (``x86-xeon``, ``raspberry-pi-4``, ...) or from a part file."""
-    return load("host", Host, name_or_path)
+    host = load("host", Host, name_or_path)
+    if host.cores > MAX_CORES:
+        raise InputError(f"{name_or_path}: cores", host.cores, f"1 to {MAX_CORES}")
+    return host
 
 
 def _conv_ns(layer: Layer, host: Host) -> float:

@@ -22,6 +22,7 @@ __all__ = ["Part", "Quantity", "load", "part_names", "perturbed"]
 FOLDERS = {"accelerator": "accelerators", "link": "links", "host": "hosts", "compiler": "compilers", "board": "boards"}
 
 
+LEAST = 1e-12
 LEAST_DIVISOR = 1e-3  # smaller rates and shares of anything are slips of the pen
 STATUSES = ("measured", "datasheet", "fitted", "assumed")
 
@@ -151,8 +152,8 @@ def _quantity(path: Path, key: str, row: object) -> Quantity:
 
 
 def _number(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e18:
-        raise InputError(where, repr(value), "a number from 0 to 1e18")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (value == 0 or LEAST <= value < 1e18):
+        raise InputError(where, repr(value), f"0, or a number from {LEAST:g} to 1e18")
     return value
 
 

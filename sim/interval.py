@@ -109,8 +109,8 @@ def _more_cycles(executable: ByIdentity, part: ByIdentity, key: str) -> float:
 
     quantity, network = part.value.quantities[key], executable.value
     other = perturbed(part.value, key, quantity.value + quantity.spread)
-    layers = [p.layer for p in network.plans if not p.reason and network.source == "modelled"]
-    return max(0.0, sum(layer_cost(x, other).cycles - layer_cost(x, part.value).cycles for x in layers))
+    plans = [p for p in network.plans if not p.reason] if network.source == "modelled" else []
+    return max(0.0, sum(layer_cost(p.layer, other).cycles - p.cycles for p in plans))
 
 
 def _slower(times: StageTimes, more_ns: int) -> StageTimes:

@@ -45,8 +45,10 @@ def query(
         _number_column(frame, key)
     if best:
         return frame.sort(best, descending=is_better_high(best), nulls_last=True).head(1).to_dicts()
-    rows = frame.drop_nulls(list(pareto_keys)).to_dicts() if pareto_keys else frame.to_dicts()
-    return [rows[i] for i in pareto(rows, pareto_keys)] if pareto_keys else rows
+    if pareto_keys:
+        frame = frame.drop_nulls(list(pareto_keys))
+        frame = frame[pareto(frame.select(pareto_keys).to_dicts(), pareto_keys)]
+    return frame.to_dicts()
 
 
 def is_better_high(key: str) -> bool:

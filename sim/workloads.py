@@ -28,6 +28,8 @@ Steps = Generator[Any, Any, None]
 Workload = Callable[[Machine, list[Thread], str, int, Completed], list[Steps]]
 
 MAX_RATE = 1e6
+MIN_RATE = 1e-6
+MAX_TIME_S = 1e9
 
 
 def closed(machine: Machine, threads: list[Thread], _argument: str, _seed: int, completed: Completed) -> list[Steps]:
@@ -150,19 +152,19 @@ def parse_arrivals(arrivals: str) -> tuple[str, str]:
 
 
 def positive(text: str) -> float:
-    """A rate in requests/s; raises :class:`InputError` unless it is above 0 and at most 1e6."""
+    """A rate in requests/s; raises :class:`InputError` unless it is from 1e-6 to 1e6."""
     try:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if not 0 < rate <= MAX_RATE:
-        raise InputError("--arrivals: RATE", text, f"requests per second above 0, at most {MAX_RATE:g}")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise InputError("--arrivals: RATE", text, f"requests per second from {MIN_RATE:g} to {MAX_RATE:g}")
     return rate
 
 
 def whole(text: str) -> int:
     """A count of samples; raises :class:`InputError` unless it is a whole number from 1 to a million."""
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_RATE:
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= MAX_RATE:
         raise InputError("--arrivals: N", text, "a whole number from 1 to 1000000")
     return int(text)
 
@@ -196,7 +198,7 @@ def trace_gaps_ns(path: Path) -> Iterator[int]:
     except (OSError, ValueError) as error:
         raise InputError(f"--arrivals trace:{path}", str(error), "a file of seconds, one a line") from None
     edges = [0.0, *times]
-    if not times or any(b < a for a, b in zip(edges, times, strict=False)):
+    if not times or any(not a <= b <= MAX_TIME_S for a, b in zip(edges, times, strict=False)):
         raise InputError(
             f"--arrivals trace:{path}", "no times, or times that decrease", "seconds from 0, not decreasing"
         )

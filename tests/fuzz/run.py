@@ -39,7 +39,7 @@ class Counts:
     def __init__(self, target: str, log: Path | None) -> None:
         self.target, self.log = target, log
         self.runs = self.accepted = self.refused = 0
-        self.slowest_s = 0.0
+        self.slowest_s, self.is_large = 0.0, False
         self.findings: dict[str, list[Any]] = {}
         self.started = time.process_time()
 
@@ -87,6 +87,9 @@ def one(read: Any, script: bytes, counts: Counts, input_error: type[Exception]) 
         counts.finding(f"{type(error).__name__} @ {place_of(error)}", script)
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    if not counts.is_large and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 > LIMIT_BYTES:
+        counts.is_large = True
+        counts.finding("more than 1 GB", script)
     counts.slowest_s = max(counts.slowest_s, time.process_time() - started)
     counts.runs += 1
     if counts.runs % 1000 == 0:
