@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -133,4 +134,5 @@ def write_whole(target: Path, text: str) -> None:
     except OSError as error:
         raise InputError(str(target), error.strerror or type(error).__name__, "a folder that can be written") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

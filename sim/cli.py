@@ -216,6 +216,10 @@ def run_app(typer_app: typer.Typer) -> None:
         _fail("interrupted", 130)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:  # a full disk, for one: no bad input, but nothing that a traceback would explain
+        _fail(f"{error.filename or 'system'}; {error.strerror or type(error).__name__}", 1)
+    except MemoryError:
+        _fail("out of memory; a smaller scenario, or fewer points at once", 1)
     else:
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -110,7 +110,8 @@ def _more_cycles(executable: ByIdentity, part: ByIdentity, key: str) -> float:
     quantity, network = part.value.quantities[key], executable.value
     other = perturbed(part.value, key, quantity.value + quantity.spread)
     plans = [p for p in network.plans if not p.reason] if network.source == "modelled" else []
-    return max(0.0, sum(layer_cost(p.layer, other).cycles - p.cycles for p in plans))
+    more: float = sum(layer_cost(p.layer, other).cycles - p.cycles for p in plans)
+    return max(0.0, more)
 
 
 def _slower(times: StageTimes, more_ns: int) -> StageTimes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,7 +50,8 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _value: object, _trace: TracebackType | None) -> None:
-        self.file.close()
+        with suppress(OSError):  # what could not be written was said when it was added
+            self.file.close()
 
     def _lock(self) -> None:
         try:
@@ -80,14 +82,20 @@ class Journal:
 
     def _start(self) -> None:
         self.file.truncate(0)
-        self.file.write(_line(self.header))
-        self.file.flush()
+        self._write(_line(self.header))
 
     def add(self, rows: dict[int, dict[str, Any]]) -> None:
         """Note finished points; they survive a kill of this process from here on."""
         self.rows.update(rows)
-        self.file.write(b"".join(_line([number, row]) for number, row in rows.items()))
-        self.file.flush()
+        self._write(b"".join(_line([number, row]) for number, row in rows.items()))
+
+    def _write(self, lines: bytes) -> None:
+        try:
+            self.file.write(lines)
+            self.file.flush()
+        except OSError as error:
+            text = "room: what was finished is kept, the same command goes on"
+            raise InputError(str(self.path), error.strerror or type(error).__name__, text) from None
 
     def remove(self) -> None:
         """Delete the file: the work's result has been written."""
@@ -97,5 +105,5 @@ class Journal:
 def _finished(lines: list[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
     for line in lines:
         value = _value(line)
-        if value is not None:
+        if isinstance(value, list) and [type(part) for part in value] == [int, dict]:
             yield int(value[0]), value[1]

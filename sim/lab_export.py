@@ -9,6 +9,7 @@ from pathlib import Path
 from hwmodels.errors import InputError
 from sim.lab import LESSONS, Lesson
 from sim.lab_server import STYLE, require_marimo
+from sim.tabular import write_text
 
 __all__ = ["export_lessons", "static_page"]
 
@@ -25,7 +26,7 @@ def export_lessons(folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, page in pages.items():
-            path.write_text(page, encoding="utf-8")
+            write_text(path, page)
     except OSError as error:
         raise InputError(f"--export {folder}", error.strerror or "", "a folder that can be written") from None
     return list(pages)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 import shutil
 import socket
 import sys
 import webbrowser
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from contextlib import suppress
 from html import escape
 from http.cookies import SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from hwmodels.errors import InputError, nearest
 from sim.lab import LESSONS, Lesson
@@ -30,6 +31,7 @@ STYLE = (
     "line-height:1.5}li{margin:.7rem 0}a{color:#0072B2}"
 )
 COOKIE = "edgetpusim_lab"
+LOCAL = frozenset(["127.0.0.1", "localhost", "::1"])
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -65,7 +67,7 @@ def serve(
     print(f"{url}\nCtrl-C ends the lab.", file=sys.stderr, flush=True)
     if browser and has_browser():
         webbrowser.open(url)
-    _run(lab_app(token), door)
+    _run(lab_app(token, None if remote else {*LOCAL, host}), door)
 
 
 def require_marimo() -> None:
@@ -104,15 +106,15 @@ def has_browser() -> bool:
     return bool(shown or (os.environ.get("BROWSER") and shutil.which(os.environ["BROWSER"].split()[0])))
 
 
-def lab_app(token: str) -> App:
-    """The list of lessons and the notebooks as one ASGI application behind a gate."""
+def lab_app(token: str, hosts: Collection[str] | None = LOCAL) -> App:
+    """The list of lessons and the notebooks as one ASGI application behind a gate, for browsers that ask ``hosts``."""
     import marimo
 
     # The server's own log must not show up in the terminal, and no page may ask another host.
     builder = marimo.create_asgi_app(quiet=True, include_code=True)
     for lesson in LESSONS:
         builder = builder.with_app(path=f"/{lesson.name}", root=str(lesson.file))
-    return Gate(_with_index(builder.build()), token)
+    return Gate(_with_index(builder.build()), token, hosts)
 
 
 def _with_index(lessons: Any) -> App:
@@ -141,27 +143,52 @@ def index_page() -> str:
 
 
 class Gate:
-    """Lets through who has the token: in the address (then in a cookie from there on) or in the cookie."""
+    """Lets through who has the token: in the address (then in a cookie from there on) or in the cookie.
 
-    def __init__(self, app: App, token: str) -> None:
-        self.app, self.token = app, token
+    Requests for another host than ``hosts`` (None: any) and from pages of another origin are refused, token or not.
+    """
+
+    def __init__(self, app: App, token: str, hosts: Collection[str] | None = LOCAL) -> None:
+        self.app, self.token, self.hosts = app, token, hosts
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve, redirect to the address without the token, or refuse."""
-        if scope["type"] not in ("http", "websocket") or self._matches(_cookie(scope)):
+        is_request = scope["type"] in ("http", "websocket")
+        if is_request and self._is_foreign(scope):
+            await _refuse(scope, send, b"This lab answers its own pages only.")
+        elif not is_request or self._matches(_cookie(scope)):
             await self.app(scope, receive, send)
         elif scope["type"] == "http" and self._matches(_query(scope)):
-            await _respond(send, 303, b"", [(b"location", scope["path"].encode()), (b"set-cookie", self._set_cookie())])
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+            await _respond(send, 303, b"", [(b"location", _own_path(scope)), (b"set-cookie", self._set_cookie())])
         else:
-            await _respond(send, 403, b"This lab opens with the address that edgetpusim lab printed.")
+            await _refuse(scope, send, b"This lab opens with the address that edgetpusim lab printed.")
+
+    def _is_foreign(self, scope: Message) -> bool:
+        host, origin = _header(scope, b"host"), _header(scope, b"origin")
+        return self._is_other_host(host) or bool(origin and origin.partition("://")[2] != host)
+
+    def _is_other_host(self, host: str) -> bool:
+        if self.hosts is None:
+            return False
+        return re.sub(r":[0-9]+$", "", host).strip("[]").lower() not in self.hosts
 
     def _matches(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), self.token.encode())
 
     def _set_cookie(self) -> bytes:
         return f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/".encode()
+
+
+async def _refuse(scope: Message, send: Send, why: bytes) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await _respond(send, 403, why)
+
+
+def _own_path(scope: Message) -> bytes:
+    """The path asked for, on this host whatever it begins with."""
+    return quote("/" + scope["path"].lstrip("/\\")).encode()
 
 
 def _header(scope: Message, name: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError
 from sim.svg import OKABE_ITO
+from sim.tabular import discard
 
 if TYPE_CHECKING:
     from sim.scenario import Scenario
@@ -123,9 +125,13 @@ def _band(alt: Any, rows: list[dict[str, float]], x: Any) -> Any:
 
 
 def _save(chart: Any, path: Path) -> None:
+    """Write the picture whole or not at all."""
+    options: dict[str, Any] = {"scale_factor": 2 if path.suffix == ".png" else 1}
     if path.suffix == ".html":
-        chart.save(
-            str(path), format="html", inline=True, embed_options={"actions": False}
-        )  # scripts inside: the page needs no network
-    else:
-        chart.save(str(path), format=path.suffix[1:], scale_factor=2 if path.suffix == ".png" else 1)
+        options = {"inline": True, "embed_options": {"actions": False}}  # scripts inside: the page needs no network
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        chart.save(str(temporary), format=path.suffix[1:], **options)
+        temporary.replace(path)
+    finally:
+        discard(temporary)

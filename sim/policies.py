@@ -86,7 +86,7 @@ def policy(option: str, name: str, table: dict[str, F]) -> F:
     module, _, function = name.partition(":")
     try:
         found: F = getattr(importlib.import_module(module), function) if function else table[name]
-    except (ImportError, AttributeError, KeyError, ValueError):
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError):
         allowed = f"{', '.join(table)} or package.module:function"
         raise InputError(option, name, allowed, nearest(name, table)) from None
     return found

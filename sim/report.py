@@ -103,7 +103,7 @@ def page(frame: pl.DataFrame, findings: Mapping[str, Any], name: str) -> str:
 def _document(title: str, parts: Sequence[str], charts: Sequence[Mapping[str, Any]]) -> str:
     """The whole document; the drawing library is in it once."""
     library = need("vl_convert", "study").javascript_bundle()
-    specs = json.dumps(list(charts), separators=(",", ":")).replace("</", "<\\/")
+    specs = json.dumps(list(charts), separators=(",", ":")).replace("<", "\\u003c")
     draw = (
         f"const specs = {specs};\n"
         "specs.forEach((spec, i) => vegaEmbed('#figure-' + i, spec, {actions: false, renderer: 'svg'}));"

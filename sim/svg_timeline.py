@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from hwmodels.errors import InputError
 from sim.records import Span, State
 from sim.svg import FAINT, INK, OKABE_ITO, document, fits, line, rect, steps, text
+from sim.tabular import write_text
 from sim.timeline import SLICES
 
 if TYPE_CHECKING:
@@ -193,10 +194,7 @@ def write_picture(scenario: Scenario, path: Path, ms: float = 0, start_ms: float
         raise InputError(str(path), path.suffix, ", ".join(FORMATS))
     shot = film(scenario, ms, start_ms)
     page = draw(shot) if path.suffix == ".svg" else _page(shot.title, scrolling(draw(shot)))
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "", "a file that can be written") from None
+    write_text(path, page)
 
 
 def _page(title: str, body: str) -> str:

@@ -9,6 +9,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,17 @@ from hwmodels.errors import InputError
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["RESULTS_VERSION", "check_target", "flat", "need", "read_results", "stamp", "write_parquet", "write_text"]
+__all__ = [
+    "RESULTS_VERSION",
+    "check_target",
+    "discard",
+    "flat",
+    "need",
+    "read_results",
+    "stamp",
+    "write_parquet",
+    "write_text",
+]
 
 #: Changes whenever a column of the results files changes its meaning.
 RESULTS_VERSION = 1
@@ -103,7 +114,7 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
     except OSError as error:
         raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        discard(temporary)
 
 
 def _seal(path: Path) -> None:
@@ -128,6 +139,12 @@ def is_damaged(path: Path) -> bool:
             return zlib.crc32(view[end:], zlib.crc32(view[:at])).to_bytes(4, "little") != data[end - 4 : end]
 
 
+def discard(temporary: Path) -> None:
+    """Remove what is left of a file that could not be written."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all.
 
@@ -140,7 +157,7 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        discard(temporary)
 
 
 def read_results(path: Path) -> pl.DataFrame:
@@ -162,7 +179,8 @@ def read_results(path: Path) -> pl.DataFrame:
 
 
 def _check_version(path: Path, frame: pl.DataFrame) -> None:
-    if "results_version" not in frame.columns or any(kind.is_nested() for kind in frame.dtypes):
+    is_odd = any(kind.is_nested() for kind in frame.dtypes) or str(frame.schema.get("error", "String")) != "String"
+    if "results_version" not in frame.columns or is_odd:
         raise InputError(str(path), "no results of edgetpusim", "a file written by edgetpusim sweep or study")
     found = frame["results_version"].unique().to_list()
     if found != [RESULTS_VERSION]:

@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -53,7 +54,10 @@ class EventFile:
 
     def write(self, event: str) -> None:
         """Write one event, already JSON."""
-        self.file.write(event if self.first else ",\n" + event)
+        try:
+            self.file.write(event if self.first else ",\n" + event)
+        except OSError as error:
+            raise InputError(str(self.path), error.strerror or "", "a file that can be written") from None
         self.first = False
 
     def quoted(self, name: str) -> str:
@@ -106,9 +110,13 @@ class EventFile:
 
     def close(self, keep: bool) -> None:
         """Close; rename the whole file, or remove it."""
-        self.file.write("\n]}\n")
-        self.file.close()
-        if keep:
-            self.temporary.replace(self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
+        try:
+            self.file.write("\n]}\n")
+            self.file.close()
+            if keep:
+                self.temporary.replace(self.path)
+        except OSError as error:
+            raise InputError(str(self.path), error.strerror or "", "a file that can be written") from None
+        finally:
+            with suppress(OSError):
+                self.temporary.unlink(missing_ok=True)

@@ -203,7 +203,7 @@ def test_a_missing_extra_says_what_to_install(monkeypatch):
         serve("nine")
 
 
-def ask(path="/", query="", cookie="", kind="http"):
+def ask(path="/", query="", cookie="", kind="http", host="127.0.0.1:4242", origin=""):
     """Send one request through the gate; return the messages that came back and whether it was let in."""
     import asyncio
 
@@ -215,7 +215,8 @@ def ask(path="/", query="", cookie="", kind="http"):
     async def send(message):
         sent.append(message)
 
-    headers = [(b"cookie", cookie.encode())] if cookie else []
+    named = {"cookie": cookie, "host": host, "origin": origin}
+    headers = [(key.encode(), value.encode()) for key, value in named.items() if value]
     scope = {"type": kind, "path": path, "query_string": query.encode(), "headers": headers}
     asyncio.run(Gate(app, "secret")(scope, None, send))
     return sent, bool(inside)
@@ -238,6 +239,32 @@ def test_the_token_becomes_a_cookie():
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     assert ask("/lesson_3/", cookie=cookie.split(";")[0])[1]
+
+
+MINE = "edgetpusim_lab=secret"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "", "[::2]:1", "10.0.0.1:4242"])
+def test_another_host_is_refused_token_or_not(host):
+    assert ask(cookie=MINE, host=host)[0][0]["status"] == 403
+    assert ask(query="access_token=secret", host=host)[0][0]["status"] == 403
+    assert ask(cookie=MINE, host=host, kind="websocket")[0][0]["type"] == "websocket.close"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:4242", "[::1]:4242"])
+def test_pages_of_this_host_are_let_in_and_others_are_not(host):
+    assert ask(cookie=MINE, host=host, origin=f"http://{host}", kind="websocket")[1]
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
+        assert not ask(cookie=MINE, host=host, origin=origin, kind="websocket")[1]
+        assert not ask(cookie=MINE, host=host, origin=origin)[1]
+
+
+def test_the_redirect_stays_on_this_host():
+    for path in ("//evil.example/", "/\\evil.example", "/a\r\nset-cookie: x"):
+        location = dict(ask(path, "access_token=secret")[0][0]["headers"])[b"location"]
+        assert location.startswith(b"/")
+        assert not location.startswith((b"//", b"/\\"))
+        assert b"\n" not in location
 
 
 def test_the_list_names_every_lesson():

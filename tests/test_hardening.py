@@ -1,0 +1,344 @@
+"""What fuzzing, limits and faults once brought to light: each case once, as small as it gets."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from hwmodels.errors import InputError
+from hwmodels.graph import from_json
+from hwmodels.link import load_link
+from hwmodels.parts import FOLDERS, part_names
+from hwmodels.zoo import load_network
+from sim.engine import simulate
+from sim.journal import Journal
+from sim.policies import DISPATCHES, policy
+from sim.scenario import Scenario
+from sim.setup import build
+
+TINY = "conv5x3x3_f32_64x64"
+PACKAGE = Path(__import__("hwmodels").__file__).parent
+LAYER = {"op": "CONV_2D", "in": [0], "out": [1], "weights": [["int8", 8, 3, 3, 8]], "kernel": [3, 3]}
+
+
+def trace(tensors=(["int8", 1, 8, 8, 8],) * 2, **changes):
+    """A trace of one convolution, with changes to its layer."""
+    layers = changes.pop("layers", [LAYER | changes])
+    table = {"schema": 1, "name": "t", "inputs": [0], "outputs": [1], "tensors": list(tensors), "layers": layers}
+    return json.dumps(table)
+
+
+def one_line(error):
+    """The message of an error, which has to fit a line."""
+    text = str(error.value)
+    assert "\n" not in text
+    assert len(text) < 2000
+    return text
+
+
+TRACES = {
+    "a layer that is text": trace(layers=["CONV_2D"]),
+    "a layer that is a number": trace(layers=[1.5]),
+    "a filter of no axes": trace(weights=[["int8"]]),
+    "a depthwise filter of no axes": trace(op="DEPTHWISE_CONV_2D", weights=[["int8"]]),
+    "a filter of unknown size": trace(weights=[["int8", 8, 3, 3, -1]]),
+    "a matrix product of scalars": trace([["int8"], ["int8"]], op="BATCH_MATMUL"),
+    "a tensor of exabytes": trace([["int8", *[2**31 - 1] * 4]] * 2),
+    "a kernel larger than any map": trace(kernel=[2**31 - 1, 2**31 - 1]),
+    "a shape of a long text": trace([["int8", "x" * 10**6]] * 2),
+    "deep lists": "[" * 100_000,
+    "a whole number of 5000 digits": '{"schema": ' + "9" * 5000 + "}",
+}
+
+
+@pytest.mark.parametrize("text", TRACES.values(), ids=TRACES)
+def test_a_trace_that_cannot_be_is_refused(text):
+    with pytest.raises(InputError) as error:
+        from_json(text)
+    one_line(error)
+
+
+def part_file(folder, kind, name, key, value):
+    """A part file that takes over everything from a shipped one but one number."""
+    path = folder / f"{name}.toml"
+    number = f'{{ value = {value}, status = "assumed", source = "test" }}'
+    path.write_text(f'kind = "{kind}"\nbase = "{name}"\n{key} = {number}\n')
+    return str(path)
+
+
+NUMBERS = [
+    ("accelerator", "coral", "clock_hz", "0"),
+    ("accelerator", "coral", "tiles_x", "2.5"),
+    ("accelerator", "coral", "tiles_x", "0"),
+    ("accelerator", "coral", "clock_hz", "[[1, 2]]"),
+    ("accelerator", "coral", "stream_passes", "3"),
+    ("accelerator", "coral", "stream_passes", "[[1, 2, 3]]"),
+    ("accelerator", "coral", "power_leakage_doubling_c", "0"),
+    ("link", "usb3", "out_bytes_per_s", "0"),
+    ("link", "usb3", "out_bytes_per_s", "1e-300"),
+    ("link", "usb3", "out_bytes_per_s", "nan"),
+    ("link", "usb3", "chunk_bytes", "0"),
+    ("host", "raspberry-pi-4", "cores", "0"),
+    ("host", "raspberry-pi-4", "cores", "1e17"),
+    ("host", "raspberry-pi-4", "usb3_out_bytes_per_s", "1e-320"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "key", "value"), NUMBERS, ids=[f"{key} = {value}" for *_, key, value in NUMBERS]
+)
+def test_a_part_s_number_that_cannot_be_is_refused(tmp_path, kind, name, key, value):
+    option = {"accelerator": "size"}.get(kind, kind)
+    with pytest.raises(InputError, match=key):
+        build(Scenario(models=TINY, **{option: part_file(tmp_path, kind, name, key, value)}))
+
+
+def test_shipped_parts_pass_the_checks():
+    for kind in ("accelerator", "link", "host"):
+        assert all((PACKAGE / FOLDERS[kind] / f"{name}.toml").is_file() for name in part_names(kind))
+    assert load_link("usb3").chunk_bytes == 1 << 20
+
+
+def test_an_unsure_number_does_not_overflow_the_interval(tmp_path):
+    path = tmp_path / "coral.toml"
+    number = '{ value = 2.0, status = "assumed", source = "test", std_error = 1e17 }'
+    path.write_text(f'kind = "accelerator"\nbase = "coral"\nconv_cycles_per_step = {number}\n')
+    summary = simulate(Scenario(models=TINY, inferences=2, size=str(path))).summary
+    json.dumps(summary, allow_nan=False)
+
+
+OPTIONS = [
+    {"models": f"{TINY}:²"}, {"models": f"{TINY}:--5"}, {"models": f"{TINY}:{'9' * 5000}"}, {"models": "x" * 300},
+    {"models": "é" * 200}, {"models": "a\0b"}, {"models": "x" * 10**6}, {"size": "coral:²"}, {"size": "x" * 10**6},
+    {"arrivals": "poisson:1e-300"}, {"arrivals": "poisson:nan"}, {"arrivals": "multistream:²"},
+    {"arrivals": f"offline:{'9' * 5000}"}, {"switch_interval_ms": 0.0}, {"switch_interval_ms": float("nan")},
+    {"duration_s": float("inf")}, {"dispatch": ".a:b"}, {"discipline": "..:x"}, {"thermal": "nan"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: str(options)[:40].encode("ascii", "replace").decode())
+def test_an_option_that_cannot_be_is_refused(options):
+    with pytest.raises(InputError) as error:
+        simulate(Scenario(**({"models": TINY, "inferences": 2} | options)))
+    one_line(error)
+
+
+@pytest.mark.parametrize("text", ["nan\n", "0 inf", "-1", "0 2 1", "1e300", ""])
+def test_arrival_times_that_cannot_be_are_refused(tmp_path, text):
+    path = tmp_path / "times.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match="arrivals"):
+        simulate(Scenario(models=TINY, inferences=2, arrivals=f"trace:{path}"))
+
+
+def test_messages_are_short_and_do_not_steer_the_terminal():
+    text = str(InputError("model \x1b[31m\n\u202ename", "x" * 10**6, "something"))
+    assert "\x1b" not in text
+    assert "\n" not in text
+    assert "\u202e" not in text
+    assert len(text) < 600
+
+
+def test_an_inference_of_hours_is_refused(tmp_path):
+    with pytest.raises(InputError, match="one inference"):
+        build(Scenario(models=TINY, link=part_file(tmp_path, "link", "usb3", "out_bytes_per_s", "0.01")))
+
+
+def test_a_damaged_trace_of_the_user_s_own_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGETPUSIM_DATA", str(tmp_path))
+    (tmp_path / "zoo").mkdir()
+    (tmp_path / "zoo" / "mine.json").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(InputError, match=r"mine\.json"):
+        load_network("mine")
+
+
+def test_a_policy_is_imported_from_the_command_line_only():
+    assert policy("--dispatch", "sim.policies:bind", DISPATCHES) is DISPATCHES["bind"]
+
+
+# Limits
+
+
+def test_a_transfer_with_the_link_to_itself_takes_one_event():
+    """2 GB in 1 MiB pieces were 2048 events for nobody in the way."""
+    started = time.process_time()
+    simulate(Scenario(models="vgg_16_224", inferences=200))
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "options", [{"threads": 4096}, {"threads": 1024, "accelerators": 1024}, {"inferences": 10_000_000}], ids=str
+)
+def test_the_largest_scenarios_take_seconds(options):
+    started = time.process_time()
+    assert simulate(Scenario(models=TINY, **options)).summary["throughput_ips"] > 0
+    assert time.process_time() - started < 20
+
+
+@pytest.mark.parametrize("options", [{"threads": 4097}, {"accelerators": 4097}, {"inferences": 10**9 + 1}], ids=str)
+def test_beyond_a_limit_it_is_named_at_once(options):
+    with pytest.raises(InputError, match=r"; [01] to"):
+        Scenario(models=TINY, **options)
+
+
+def test_a_long_network_is_linear():
+    """Ten times the layers take about ten times the time: read, compile, simulate over a link that is shared."""
+    short, long = _seconds(1000), _seconds(10_000)
+    assert long < 30 * max(short, 0.1)
+
+
+def _seconds(layers):
+    from hwmodels import load_part
+    from sim.engine import run
+    from sim.setup import assemble_graphs
+
+    started = time.process_time()
+    rows = [LAYER | {"in": [i], "out": [i + 1]} for i in range(layers)]
+    graph = from_json(trace([["int8", 1, 8, 8, 8]] * (layers + 1), layers=rows))
+    parts = [load_part(kind, name) for kind, name in (("accelerator", "coral"), ("link", "usb3"), ("host", "x86-xeon"))]
+    scenario = Scenario(models="t", inferences=4)
+    run(assemble_graphs(scenario, parts[2], [parts[0]] * 2, [parts[1]] * 2, [graph], [0, 0]))
+    return time.process_time() - started
+
+
+# Results files
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    pytest.importorskip("polars")
+    from sim.sweeps import evaluate
+    from sim.tabular import write_parquet
+
+    path = tmp_path_factory.mktemp("results") / "r.parquet"
+    write_parquet(path, [evaluate({"models": TINY, "threads": threads}) for threads in (1, 2)])
+    return path
+
+
+def test_any_damage_to_a_results_file_is_found(results, tmp_path):
+    """Its reader panics at some damage and ends the whole process at other: the checksum comes first."""
+    from sim.tabular import read_results
+
+    data, path = results.read_bytes(), tmp_path / "r.parquet"
+    for place in range(4, len(data), max(1, len(data) // 60)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(InputError):
+            read_results(path)
+    for size in (0, 3, 100, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:size])
+        with pytest.raises(InputError):
+            read_results(path)
+
+
+def test_a_results_file_without_a_seal_is_read(results, tmp_path):
+    import polars as pl
+
+    from sim.tabular import read_results
+
+    pl.read_parquet(results).write_parquet(tmp_path / "other.parquet")
+    assert read_results(tmp_path / "other.parquet").equals(read_results(results))
+
+
+CHANGES = {
+    "errors that are numbers": {"error": 3},
+    "a column of text": {"throughput_ips": "many"}, "no number": {"throughput_ips": None}, "a list": {"host": ["a"]},
+    "markup": {"models": "</script><script>alert(1)</script><!--"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_page_or_one_line_for_rows_of_any_kind(results, tmp_path, change):
+    import polars as pl
+
+    from sim.report import report
+
+    rows = [{**row, **change} for row in pl.read_parquet(results).to_dicts()]
+    pl.DataFrame(rows, strict=False).write_parquet(tmp_path / "other.parquet")
+    try:
+        page = report(tmp_path / "other.parquet", tmp_path / "page.html").read_text()
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert "<script>alert" not in page
+
+
+def test_a_page_of_more_points_than_a_chart_holds(results, tmp_path):
+    import polars as pl
+
+    from sim.report import report
+
+    frame = pl.read_parquet(results)[[0, 1] * 3000]
+    frame.with_columns(throughput_ips=pl.col("throughput_ips") + pl.int_range(6000)).write_parquet(
+        tmp_path / "m.parquet"
+    )
+    page = report(tmp_path / "m.parquet", tmp_path / "page.html")
+    assert "every 2th is shown" in page.read_text()
+
+
+# Faults
+
+
+def command(*arguments, **options):
+    """Run ``edgetpusim`` as a process of its own."""
+    program = [sys.executable, "-c", "from sim.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(program, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+def _small_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.json.gz", "t.svg", "t.html"])
+def test_a_full_disk_leaves_no_half_picture(tmp_path, name):
+    done = command("timeline", TINY, "--inferences", 200, "-o", tmp_path / name, preexec_fn=_small_files)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_in_a_sweep_keeps_what_was_finished(tmp_path):
+    pytest.importorskip("polars")
+    spec, output = tmp_path / "spec.toml", tmp_path / "out.parquet"
+    spec.write_text(f'models = "{TINY}"\ninferences = 5\nseed = [{", ".join(map(str, range(20)))}]\n')
+    done = command("sweep", spec, "-o", output, "--workers", 1, preexec_fn=_small_files)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+    again = command("sweep", spec, "-o", output, "--workers", 1)
+    assert again.returncode == 0, again.stderr
+    assert output.exists()
+    assert not [path for path in tmp_path.iterdir() if path not in (spec, output)]
+
+
+def test_without_a_home_folder(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "EDGETPUSIM_DATA")}
+    done = command("run", TINY, "--json", env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["throughput_ips"] > 0
+
+
+JOURNALS = {
+    "garbage": b"\xff\x00garbage\n" * 50,
+    "a torn header": b"0000",
+    "another shape": b"".join(b"%08x %s\n" % (zlib.crc32(x), x) for x in (b'{"sweep":1}', b"5", b"{}", b'["a",{}]', b"[1]")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", JOURNALS.values(), ids=JOURNALS)
+def test_a_corrupted_journal_is_one_line_or_counts_as_not_finished(tmp_path, data):
+    path = tmp_path / "j"
+    path.write_bytes(data)
+    try:
+        with Journal(path, {"sweep": 1}) as journal:
+            assert all(isinstance(row, dict) for row in journal.rows.values())
+    except InputError as error:
+        assert "\n" not in str(error)
