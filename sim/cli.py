@@ -218,6 +218,10 @@ def run_app(typer_app: typer.Typer) -> None:
         sys.exit(0)
     except OSError as error:  # a full disk, for one: no bad input, but nothing that a traceback would explain
         _fail(f"{error.filename or 'system'}; {error.strerror or type(error).__name__}", 1)
+    except RuntimeError as error:
+        if type(error).__name__ != "BrokenProcessPool":
+            raise
+        _fail("a worker was killed (out of memory?); finished points are kept: the same command goes on", 1)
     except MemoryError:
         _fail("out of memory; a smaller scenario, or fewer points at once", 1)
     else:
