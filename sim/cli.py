@@ -216,16 +216,23 @@ def run_app(typer_app: typer.Typer) -> None:
         _fail("interrupted", 130)
     except BrokenPipeError:
         sys.exit(0)
-    except OSError as error:  # a full disk, for one: no bad input, but nothing that a traceback would explain
-        _fail(f"{error.filename or 'system'}; {error.strerror or type(error).__name__}", 1)
-    except RuntimeError as error:
-        if type(error).__name__ != "BrokenProcessPool":
-            raise
-        _fail("a worker was killed (out of memory?); finished points are kept: the same command goes on", 1)
-    except MemoryError:
-        _fail("out of memory; a smaller scenario, or fewer points at once", 1)
+    except (OSError, MemoryError, RuntimeError) as error:
+        _fail(_what_failed(error), 1)
     else:
+        if code == 130:
+            _fail("interrupted", 130)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _what_failed(error: OSError | MemoryError | RuntimeError) -> str:
+    """What this machine could not do, in a line; any other error is raised again."""
+    if isinstance(error, OSError):  # a full disk, for one
+        return f"{error.filename or 'system'}; {error.strerror or type(error).__name__}"
+    if isinstance(error, MemoryError):
+        return "out of memory; a smaller scenario, or fewer points at once"
+    if type(error).__name__ == "BrokenProcessPool":
+        return "a worker was killed (out of memory?); finished points are kept: the same command goes on"
+    raise error
 
 
 def _usage(error: Any) -> str:

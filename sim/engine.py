@@ -100,7 +100,7 @@ def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
         for i, bus in enumerate(buses)
     ]
     dispatch = policy("--dispatch", scenario.dispatch, DISPATCHES)
-    machine = Machine(env, recorder, cores, accelerators, dispatch, scenario.num_threads)
+    machine = Machine(env, recorder, cores, accelerators, dispatch, min(scenario.num_threads, setup.cores))
     gil = _gil(env, setup)
     machine.gil, machine.gil_share, machine.jitter = gil, setup.host.gil_share, _jitter(setup)
     machine.wake_ns = round(setup.host.thread_wake_ns) if scenario.runner == "python" else 0

@@ -30,6 +30,7 @@ Workload = Callable[[Machine, list[Thread], str, int, Completed], list[Steps]]
 MAX_RATE = 1e6
 MIN_RATE = 1e-6
 MAX_TIME_S = 1e9
+MOST_WAITING = 200_000  # ten times what a run of an open loop completes
 
 
 def closed(machine: Machine, threads: list[Thread], _argument: str, _seed: int, completed: Completed) -> list[Steps]:
@@ -85,9 +86,16 @@ class ThreadPool:
 
 
 def open_loop(machine: Machine, pool: ThreadPool, gaps_ns: Iterator[int]) -> Steps:
-    """Requests that arrive whether or not a thread is free."""
+    """Requests that arrive whether or not a thread is free.
+
+    An overloaded machine's waiting line ends at ``MOST_WAITING``: whoever comes then is turned away.
+    One event stands for a thousand of them.
+    """
     env = machine.env
     for gap in gaps_ns:
+        if len(pool.waiting) >= MOST_WAITING:
+            yield env.timeout(1000 * gap)
+            continue
         yield env.timeout(gap)
         env.process(pool.serve(next(machine.requests), int(env.now)))
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,21 @@ def _seconds(layers):
     return time.process_time() - started
 
 
+def test_an_overloaded_machine_turns_requests_away():
+    """Hundreds of millions of waiting requests would fill any memory."""
+    started = time.process_time()
+    summary = simulate(Scenario(models=TINY, arrivals="poisson:1000000")).summary
+    assert summary["overloaded"]
+    assert time.process_time() - started < 20
+
+
+def test_more_interpreter_threads_than_cores_gain_and_cost_nothing():
+    """Eight threads on four cores take the four cores once, not twice."""
+    one = Scenario(models="ssd_mobilenet_v1_coco_300", host="raspberry-pi-4", num_threads=4)
+    four, eight = (simulate(replace(one, num_threads=n)).summary["throughput_ips"] for n in (4, 8))
+    assert four == eight
+
+
 # Results files
 
 
@@ -285,6 +301,20 @@ def test_a_page_of_more_points_than_a_chart_holds(results, tmp_path):
 
 
 # Faults
+
+
+def test_a_killed_worker_is_told_in_one_line(monkeypatch, capsys):
+    from concurrent.futures.process import BrokenProcessPool
+
+    from sim import cli
+
+    def broken(**_):
+        raise BrokenProcessPool
+
+    with pytest.raises(SystemExit) as stop:
+        cli.run_app(broken)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def command(*arguments, **options):
