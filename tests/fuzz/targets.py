@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
 import json
 import os
+import shutil
 import struct
 import tempfile
 import tomllib
@@ -33,6 +35,7 @@ from hwmodels.zoo import data_folder
 Read = Callable[[bytes], Any]
 SMALL = 400_000  # bytes of a seed file: larger ones add time, not code paths
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz with spaces é-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 TINY = "conv5x3x3_f32_64x64"
 
 
