@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ class _InterpreterSession:
                 np.argpartition(-flat, min(10, flat.size - 1))
 
 
-class _RealBackend:
+class _RealBackend(ABC):
     """What both real runtimes share."""
 
     name = ""
@@ -159,8 +160,9 @@ class _RealBackend:
         self.clock: Clock = RealClock()
         self.frame = np.zeros((frame[1], frame[0], 3), np.uint8)
 
+    @abstractmethod
     def _interpreter(self, model: str, device: Device) -> Any:
-        raise NotImplementedError
+        """A loaded interpreter of the model on the device."""
 
     def open(self, model: str, device: Device, group: Sequence[str] = ()) -> Session:
         """Load a compiled .tflite file on a device; raises :class:`InputError` when the runtime refuses it."""

@@ -178,7 +178,7 @@ def _count(where: str, key: str, text: str) -> int:
         return 1
     if text.isalpha():
         return 0
-    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+    if not text.isdecimal() or len(text) > 5 or not 1 <= int(text) <= 10_000:
         raise InputError(f"{where}: {key}", text, "a whole number from 1 to 10000")
     return int(text)
 

@@ -44,6 +44,8 @@ Axes = dict[str, list[Any]]
 PARTS: dict[str, type[Part]] = {"size": Accelerator, "link": Link, "host": Host}
 PARTS_FOLDER = Path(hwmodels.__file__).parent
 MAX_POINTS = 10_000_000
+MAX_NUMBER = 2**63
+MAX_SAMPLES = 1_000_000  # of a Latin hypercube: they are drawn at once
 TYPES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
 
@@ -121,9 +123,17 @@ def _table(where: str, table: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def _count(where: str, table: Mapping[str, Any], key: str, default: int) -> int:
     value = table.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InputError(f"{where}: lhs.{key}", repr(value), "a whole number")
+    most = MAX_SAMPLES if key == "samples" else MAX_NUMBER
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise InputError(f"{where}: lhs.{key}", _short(value), f"a whole number from 0 to {most}")
     return value
+
+
+def _short(value: object) -> str:
+    """A value for a message; a number of five thousand digits does not help there."""
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        return "a number beyond 2**63"
+    return repr(value)[:200]
 
 
 def _known(where: str, key: str, allowed: tuple[str, ...]) -> None:
@@ -152,20 +162,22 @@ def _axis(where: str, key: str, value: Any) -> list[Any]:
 
 
 def _typed(where: str, key: str, kind: type, value: Any) -> Any:
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        raise InputError(f"{where}: {key}", _short(value), f"{TYPES[kind]}, at most 2**63 in size")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise InputError(f"{where}: {key}", repr(value), TYPES[kind])
+        raise InputError(f"{where}: {key}", _short(value), TYPES[kind])
     return value
 
 
 def _range(where: str, key: str, value: Any) -> tuple[float, float]:
     kind = _check_key(where, key)
     if kind in (str, bool) or not isinstance(value, list) or len(value) != 2:
-        raise InputError(f"{where}: {key}", repr(value), "[lowest, highest] of a number")
+        raise InputError(f"{where}: {key}", repr(value)[:200], "[lowest, highest] of a number")
     low, high = (_typed(where, key, kind, one) for one in value)
-    if not low <= high:
-        raise InputError(f"{where}: {key}", repr(value), "[lowest, highest]")
+    if not -MAX_NUMBER <= low <= high <= MAX_NUMBER:  # NaN and infinities are none of these
+        raise InputError(f"{where}: {key}", _short(value), "[lowest, highest], finite")
     return low, high
 
 

@@ -94,6 +94,8 @@ def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
     try:
         scenario = Scenario(**{key: value for key, value in point.items() if "." not in key})
         results = simulate(with_numbers(scenario, numbers))
+    except (OSError, MemoryError):  # the machine failed, not the point: it stays unfinished and is tried again
+        raise
     except Exception as error:  # one point that fails must not end a sweep of thousands
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         return {**point, **row, "error": text}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hwmodels.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
-NAMES = ("tflite", "darwinn", "trace", "parts", "options", "measurements", "results")
+NAMES = ("tflite", "darwinn", "trace", "parts", "options", "measurements", "results", "spec")
 SCRIPTS = st.binary(min_size=1, max_size=1).flatmap(
     lambda seed: st.lists(st.binary(min_size=9, max_size=9), max_size=4).map(lambda edits: seed + b"".join(edits))
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from calibration.data import read_measurements
 from hwmodels.errors import InputError
 from hwmodels.graph import from_json
 from hwmodels.link import load_link
@@ -25,6 +26,8 @@ from sim.journal import Journal
 from sim.policies import DISPATCHES, policy
 from sim.scenario import Scenario
 from sim.setup import build
+from sim.sweep_spec import read_spec
+from sim.sweeps import evaluate
 
 TINY = "conv5x3x3_f32_64x64"
 PACKAGE = Path(__import__("hwmodels").__file__).parent
@@ -372,3 +375,42 @@ def test_a_corrupted_journal_is_one_line_or_counts_as_not_finished(tmp_path, dat
             assert all(isinstance(row, dict) for row in journal.rows.values())
     except InputError as error:
         assert "\n" not in str(error)
+
+
+BAD_SPECS = {
+    "a huge whole number": f"models = ['dense_8']\n'host.gil_share' = [1{'0' * 400}]\n",
+    "a huge range": f"models = ['dense_8']\n[lhs]\nsamples = 2\n[lhs.ranges]\n'size.clock_hz' = [1, 1{'0' * 400}]\n",
+    "an endless range": "models = ['dense_8']\n[lhs]\nsamples = 2\n[lhs.ranges]\n'size.clock_hz' = [1.0, inf]\n",
+    "no number": "models = ['dense_8']\n[lhs]\nsamples = 2\n[lhs.ranges]\n'size.clock_hz' = [nan, 2.0]\n",
+    "a billion samples": "models = ['dense_8']\n[lhs]\nsamples = 1000000000\n[lhs.ranges]\n'size.clock_hz' = [1.0, 2.0]\n",
+}
+
+
+@pytest.mark.parametrize("text", BAD_SPECS.values(), ids=BAD_SPECS)
+def test_a_spec_beyond_reason_is_one_short_line(tmp_path, text):
+    path = tmp_path / "spec.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        read_spec(path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_machine_that_fails_does_not_finish_a_point(monkeypatch, fault):
+    """Such a point must be tried again, not kept as a row with an error."""
+
+    def fails(*_):
+        raise fault
+
+    monkeypatch.setattr("sim.engine.simulate", fails)
+    with pytest.raises(type(fault)):
+        evaluate({"models": "dense_8"})
+
+
+@pytest.mark.parametrize("count", ["\u00b2", "1" * 5000, "1.5", "-1"])
+def test_a_count_that_is_none_is_one_line(tmp_path, count):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"model,metric,value,threads\ndense_8,invoke_latency_ms,1,{count}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="threads"):
+        read_measurements(path)

@@ -68,7 +68,7 @@ def _(guess: Any) -> None:
 
 @app.cell
 def _() -> Any:
-    threads = mo.ui.slider(1, 8, value=4, label="threads", show_value=True)
+    threads = mo.ui.slider(1, 8, value=8, label="threads", show_value=True)
     cores = mo.ui.slider(1, 4, value=4, label="cores", show_value=True)
     busy = mo.ui.slider(0, 2, value=1, label="other busy Python threads", show_value=True)
     interval = mo.ui.slider(steps=[0.1, 0.5, 1, 5, 10], value=5, label="switch interval (ms)", show_value=True)
