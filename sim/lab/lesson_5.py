@@ -57,10 +57,10 @@ def _() -> Any:
 
 @app.cell
 def _(guess: Any) -> None:
-    asked = answer(Scenario(models=BIG, threads=2, accelerators=2))
+    asked = answer(Scenario(models=BIG, threads=2, accelerators=2, host="x86-desktop"))
     gain = asked["speedup_vs_one_thread"]
     right = GUESSES[2] if gain < 1.2 else GUESSES[1] if gain < 1.75 else GUESSES[0]
-    line = answer(Scenario(models=BIG, accelerators=2, mode="pipeline"))
+    line = answer(Scenario(models=BIG, accelerators=2, mode="pipeline", host="x86-desktop"))
     because = (
         f"The pool gains {gain:.2f} x and the bus is busy {asked['utilisation']['link_out']:.0%} of "
         "the time; the same "
@@ -112,7 +112,8 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = [1, 2, 3, 4]
-    pool = [point(replace(scenario, accelerators=n, threads=2 * n, mode="threads")) for n in counts]
+    each = max(1, scenario.threads // scenario.accelerators)  # as many threads an accelerator as the sliders say
+    pool = [point(replace(scenario, accelerators=n, threads=each * n, mode="threads")) for n in counts]
     rows = [point(replace(scenario, accelerators=n, threads=1, mode="pipeline")) for n in counts[1:]]
     rates = {
         "pool": [row["throughput_ips"] for row in pool],

@@ -62,7 +62,7 @@ def _() -> Any:
 def _(guess: Any) -> None:
     first = Scenario(models=NETWORKS[0], host="raspberry-pi-4", preprocess="resize:3840x2160")
     held_1, elsewhere_1 = demands_ms(answer(first))
-    two = answer(Scenario(models=NETWORKS[0], host="raspberry-pi-4", preprocess="resize:3840x2160", threads=3))[
+    two = answer(Scenario(models=NETWORKS[0], host="raspberry-pi-4", preprocess="resize:3840x2160", threads=2))[
         "throughput_ips"
     ]
     off = [abs(f(2, held_1, elsewhere_1) / two - 1) for f in (bound_ips, mva_ips)]
