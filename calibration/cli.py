@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.cli import run_app
+from sim.commands.cli import run_app
 
 __all__ = ["app", "main"]
 
@@ -169,7 +169,7 @@ def validate_boards_command(
 
     Example: edgetpusim-calibrate validate-boards --reference zoo.csv --target zoo.csv --target-board ZCU104
     """
-    from calibration.boards import validate_boards
+    from calibration.boards.replay import validate_boards
     from calibration.report import print_validation
 
     answer = validate_boards(reference, target, reference_board, target_board)
@@ -202,7 +202,7 @@ def measure(
 
     Example: edgetpusim-calibrate measure -o mine.csv mobilenet_v2_1.0_224_quant_edgetpu.tflite
     """
-    from calibration.measure import measure_command
+    from calibration.harness.measure import measure_command
 
     answer: dict[str, Any] = measure_command(
         output, models or (), dry_run=dry_run, fake_device=fake_device, host_only=host_only, repetitions=repetitions,

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from calibration.corrections import corrected, host_part_of
 from calibration.data import FOLDER, Row, read_table
-from calibration.microbench import micro_network
+from calibration.harness.microbench import micro_network
 from hwmodels.accelerator import Accelerator, load_accelerator
 from hwmodels.compiler import cocompile, compile_graph, on_chip_bytes
 from hwmodels.errors import InputError

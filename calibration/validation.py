@@ -119,7 +119,7 @@ def _reader(path: Path) -> Reader:
     header, _ = read_table(path)
     if set(header) >= COMPILED_HEADER:
         return lambda path, _: compiled_rows(path)
-    from calibration.sweeps import board_file_predictor
+    from calibration.boards.sweeps import board_file_predictor
 
     predictor = board_file_predictor(header)
     if predictor is not None:

@@ -1,7 +1,7 @@
 """Layer by layer on several cores: a layer takes its compute time, or its bytes over its share of the memory.
 
 Cycles follow from the array's pixel, input and output parallelism (PG338: a depthwise layer uses half the pixels),
-bytes from weights and feature maps. Calibrated on one and two cores (:mod:`calibration.boards`), it predicts three.
+bytes from weights and feature maps. Calibrated on one and two cores (:mod:`calibration.boards.layers`), it predicts 3.
 """
 
 from __future__ import annotations

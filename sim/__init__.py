@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from sim.estimator import estimate
     from sim.results import Results
     from sim.scenario import Scenario
-    from sim.sweeps import sweep
+    from sim.study.sweeps import sweep
 
 __all__ = ["Results", "Scenario", "advise", "estimate", "simulate", "sweep"]
 
 # Names are imported when they are first used: a command's help must not wait for them.
 _HOMES = {
     "Results": "results", "Scenario": "scenario", "advise": "advice", "estimate": "estimator", "simulate": "engine",
-    "sweep": "sweeps",
+    "sweep": "study.sweeps",
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ import typer
 
 from hwmodels.errors import InputError
 from sim.advice import Limits, advise
-from sim.cli import run_app
-from sim.commands import register
+from sim.commands.cli import run_app
+from sim.commands.design_space import register
 from sim.engine import simulate
 from sim.scenario import Scenario
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from calibration.boards import board_row, quantile, read_board_rows, validate_boards
-from calibration.data import FOLDER
-from calibration.layers import layer_network, layers_of, validate_layers
-from calibration.make_profiles import newest, profile_rows
-from calibration.sweeps import (
+from calibration.boards.layers import layer_network, layers_of, validate_layers
+from calibration.boards.make_profiles import newest, profile_rows
+from calibration.boards.replay import board_row, quantile, read_board_rows, validate_boards
+from calibration.boards.sweeps import (
     board_file_predictor,
     predict_power_by_size,
     predict_power_sweep,
     predict_thread_sweep,
 )
+from calibration.data import FOLDER
 from hwmodels.errors import InputError
 
 BOARDS = FOLDER / "boards"
@@ -87,7 +87,7 @@ def test_a_second_board_gives_the_networks_own_stretch(tmp_path: Path) -> None:
 
 def test_own_stretch_across_releases() -> None:
     """Three cores of one release from the two-core row of another: the held-out proof of the second reference."""
-    from calibration.fit_boards import cases, errors
+    from calibration.boards.fit_boards import cases, errors
 
     chosen = [case for case in cases(read_board_rows(ZOO)) if case.share_from]
     found = sorted(abs(error) for error in errors({}, chosen))

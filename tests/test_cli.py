@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sim.cli import main
+from sim.commands.cli import main
 
 FAST = "conv5x3x3_f32_64x64"
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import shared_folder
 
 from sim import Scenario, simulate
-from sim.cli import main
+from sim.commands.cli import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -123,7 +123,7 @@ def test_the_agreement_that_parameter_cache_md_claims(models, apart, together):
 
 def test_the_picture_of_the_readme_is_the_documented_command_s(folder):
     """The shipped picture names what the simulator names now; numbers may move with the calibration."""
-    from sim.svg_timeline import svg_timeline
+    from sim.views.svg_timeline import svg_timeline
 
     made = svg_timeline(
         Scenario(models="mobilenet_v2_1.0_224", threads=2, preprocess="resize:1920x1080", host="raspberry-pi-4"),

@@ -155,7 +155,7 @@ def test_groups_are_those_of_the_command() -> None:
 
 def test_a_fake_device_is_recovered_from_its_measurements(tmp_path: Path) -> None:
     """``measure`` on a fake device with another depthwise cost, then ``fit`` on that file alone."""
-    from calibration.measure import measure_command
+    from calibration.harness.measure import measure_command
 
     shipped = load_accelerator("coral")
     text = (Path(parts_module.__file__).parent / "accelerators" / "coral.toml").read_text(encoding="utf-8")

@@ -22,12 +22,12 @@ from hwmodels.link import load_link
 from hwmodels.parts import FOLDERS, part_names
 from hwmodels.zoo import load_network
 from sim.engine import simulate
-from sim.journal import Journal
 from sim.policies import DISPATCHES, policy
 from sim.scenario import Scenario
 from sim.setup import build
-from sim.sweep_spec import read_spec
-from sim.sweeps import evaluate
+from sim.study.journal import Journal
+from sim.study.spec import read_spec
+from sim.study.sweeps import evaluate
 
 TINY = "conv5x3x3_f32_64x64"
 PACKAGE = Path(__import__("hwmodels").__file__).parent
@@ -235,7 +235,7 @@ def test_more_interpreter_threads_than_cores_gain_and_cost_nothing():
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     pytest.importorskip("polars")
-    from sim.sweeps import evaluate
+    from sim.study.sweeps import evaluate
     from sim.tabular import write_parquet
 
     path = tmp_path_factory.mktemp("results") / "r.parquet"
@@ -278,7 +278,7 @@ CHANGES = {
 def test_a_page_or_one_line_for_rows_of_any_kind(results, tmp_path, change):
     import polars as pl
 
-    from sim.report import report
+    from sim.study.report import report
 
     rows = [{**row, **change} for row in pl.read_parquet(results).to_dicts()]
     pl.DataFrame(rows, strict=False).write_parquet(tmp_path / "other.parquet")
@@ -293,7 +293,7 @@ def test_a_page_or_one_line_for_rows_of_any_kind(results, tmp_path, change):
 def test_a_page_of_more_points_than_a_chart_holds(results, tmp_path):
     import polars as pl
 
-    from sim.report import report
+    from sim.study.report import report
 
     frame = pl.read_parquet(results)[[0, 1] * 3000]
     frame.with_columns(throughput_ips=pl.col("throughput_ips") + pl.int_range(6000)).write_parquet(
@@ -309,7 +309,7 @@ def test_a_page_of_more_points_than_a_chart_holds(results, tmp_path):
 def test_a_killed_worker_is_told_in_one_line(monkeypatch, capsys):
     from concurrent.futures.process import BrokenProcessPool
 
-    from sim import cli
+    from sim.commands import cli
 
     def broken(**_):
         raise BrokenProcessPool
@@ -322,7 +322,7 @@ def test_a_killed_worker_is_told_in_one_line(monkeypatch, capsys):
 
 def command(*arguments, **options):
     """Run ``edgetpusim`` as a process of its own."""
-    program = [sys.executable, "-c", "from sim.cli import main; main()", *map(str, arguments)]
+    program = [sys.executable, "-c", "from sim.commands.cli import main; main()", *map(str, arguments)]
     return subprocess.run(program, capture_output=True, text=True, timeout=120, check=False, **options)
 
 

@@ -21,8 +21,8 @@ from sim.lab import LESSONS
 marimo = pytest.importorskip("marimo", reason="the extra lab is not installed")
 
 from sim.lab import kit, theory  # noqa: E402
-from sim.lab_server import Gate, find_lesson, index_page, listen, require_marimo, serve  # noqa: E402
-from sim.timeline import record  # noqa: E402
+from sim.lab.server import Gate, find_lesson, index_page, listen, require_marimo, serve  # noqa: E402
+from sim.views.timeline import record  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # marimo's and its server's own
 
@@ -272,7 +272,7 @@ def test_the_list_names_every_lesson():
 
 
 def test_lessons_are_exported_as_plain_pages(tmp_path):
-    from sim.lab_export import export_lessons
+    from sim.lab.export import export_lessons
 
     paths = export_lessons(tmp_path / "pages")
     assert len(paths) == len(LESSONS)
@@ -286,7 +286,7 @@ def test_lessons_are_exported_as_plain_pages(tmp_path):
 
 
 def test_an_export_to_a_bad_place_is_one_line(tmp_path):
-    from sim.lab_export import export_lessons
+    from sim.lab.export import export_lessons
 
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="folder"):

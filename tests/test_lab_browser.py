@@ -38,7 +38,7 @@ READ = """() => [...document.querySelectorAll('[data-scenario]')].map(block => [
 @pytest.fixture(scope="module")
 def address():
     """The lab's address, served by a process of its own."""
-    program = "from sim.lab_server import serve; serve(browser=False)"
+    program = "from sim.lab.server import serve; serve(browser=False)"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as server:
         yield server.stderr.readline().strip()
         server.terminate()
@@ -142,7 +142,7 @@ def test_the_list_leads_to_the_lessons(browser, address):
 
 
 def test_ctrl_c_ends_the_lab_with_a_lesson_open(browser):
-    program = "from sim.lab_server import serve; serve('1', browser=False)"
+    program = "from sim.lab.server import serve; serve('1', browser=False)"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as server:
         page = browser.new_page()
         page.goto(server.stderr.readline().strip())

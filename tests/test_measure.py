@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
-from calibration import hostbench
-from calibration.backends import Device, PycoralBackend, RealClock, _named, _usb_link, find_backend
-from calibration.fake import FakeBackend, ScaledClock, VirtualClock
-from calibration.jobs import Job, Settings, model_name, plan_jobs, run_job, split_segments
-from calibration.measure import host_part_text, measure_command
-from calibration.meter import mean_power_w, read_meter
-from calibration.microbench import CHAINS, MICROBENCHES, export, micro_network, table_markdown
-from calibration.records import (
+from calibration.harness import hostbench
+from calibration.harness.backends import Device, PycoralBackend, RealClock, _named, _usb_link, find_backend
+from calibration.harness.fake import FakeBackend, ScaledClock, VirtualClock
+from calibration.harness.jobs import Job, Settings, model_name, plan_jobs, run_job, split_segments
+from calibration.harness.measure import host_part_text, measure_command
+from calibration.harness.meter import mean_power_w, read_meter
+from calibration.harness.microbench import CHAINS, MICROBENCHES, export, micro_network, table_markdown
+from calibration.harness.records import (
     COLUMNS,
     Record,
     append_records,
@@ -21,7 +21,7 @@ from calibration.records import (
     read_records,
     runtime_clock,
 )
-from calibration.tflite_writer import model_bytes
+from calibration.harness.tflite_writer import model_bytes
 from hwmodels.errors import InputError
 from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
 from hwmodels.host import load_host
@@ -353,8 +353,10 @@ def test_without_interpreter_there_is_one_line(nothing_installed, tmp_path):
 def test_without_driver_there_is_one_line(monkeypatch, tmp_path):
     import ctypes
 
-    monkeypatch.setattr("calibration.backends.interpreter_module", lambda: object())
-    monkeypatch.setattr("calibration.backends.PycoralBackend", lambda frame: importlib.import_module("no_such_module_"))
+    monkeypatch.setattr("calibration.harness.backends.interpreter_module", lambda: object())
+    monkeypatch.setattr(
+        "calibration.harness.backends.PycoralBackend", lambda frame: importlib.import_module("no_such_module_")
+    )
     monkeypatch.setattr(ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
     with pytest.raises(InputError, match="libedgetpu") as error:
         find_backend()
@@ -368,7 +370,7 @@ def test_without_device_there_is_one_line():
 
 
 def test_devices_are_numbered_by_kind(monkeypatch):
-    monkeypatch.setattr("calibration.backends._usb_link", lambda: "usb3")
+    monkeypatch.setattr("calibration.harness.backends._usb_link", lambda: "usb3")
     assert _named(["usb", "pci", "usb"]) == [Device("usb:0", "usb3"), Device("pci:0", "pcie"), Device("usb:1", "usb3")]
 
 
@@ -393,7 +395,7 @@ def test_real_devices_need_files(tmp_path, monkeypatch):
     class Quiet(FakeBackend):
         name = "quiet"
 
-    monkeypatch.setattr("calibration.measure.find_backend", lambda frame: Quiet(scale=0))
+    monkeypatch.setattr("calibration.harness.measure.find_backend", lambda frame: Quiet(scale=0))
     with pytest.raises(InputError, match="compiled for the Edge TPU"):
         measure_command(tmp_path / "mine.csv")
 
@@ -550,10 +552,10 @@ class StandIn:
 
 def test_host_only_writes_rows_and_a_part(tmp_path, monkeypatch):
     monkeypatch.setattr(hostbench, "make_interpreter", StandIn)
-    monkeypatch.setattr("calibration.measure.make_interpreter", StandIn)
+    monkeypatch.setattr("calibration.harness.measure.make_interpreter", StandIn)
     monkeypatch.setattr(hostbench, "BENCH_S", 0.001)
     monkeypatch.setattr(hostbench, "quartile_ns", lambda call, seconds=0.0: float(bool(call() is None)) * 1000)
-    monkeypatch.setattr("calibration.gil._mean_ms", lambda call: 1.0)
+    monkeypatch.setattr("calibration.harness.gil._mean_ms", lambda call: 1.0)
     monkeypatch.setattr(hostbench, "serial_share", lambda work: 0.1)
     path = tmp_path / "mine.csv"
     result = measure_command(path, MODELS[:1], host_only=True, repetitions=1)
@@ -577,7 +579,7 @@ def test_a_busy_machine_measures_no_two_threads(monkeypatch):
 
 
 def test_two_threads_that_only_wait_overlap_all_of_it():
-    from calibration.gil import serial_share
+    from calibration.harness.gil import serial_share
 
     assert serial_share(lambda: threading.Event().wait(0.05)) < 0.9
 
@@ -585,7 +587,7 @@ def test_two_threads_that_only_wait_overlap_all_of_it():
 def test_the_switch_interval_is_left_as_it_was():
     import sys
 
-    from calibration.gil import measure_gil
+    from calibration.harness.gil import measure_gil
 
     before = sys.getswitchinterval()
     found = measure_gil(lambda: threading.Event().wait(0.001), intervals_ms=(2,))

@@ -9,7 +9,7 @@ import pytest
 
 from hwmodels.errors import InputError
 from sim import Scenario, simulate
-from sim.plot import plot_threads, thread_rows
+from sim.views.plot import plot_threads, thread_rows
 
 FAST = Scenario(models="conv5x3x3_f32_64x64", threads=3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwmodels.errors import InputError
-from sim.query import query
+from sim.study.query import query
 from sim.tabular import RESULTS_VERSION, write_parquet
 
 pl = pytest.importorskip("polars")

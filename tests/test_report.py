@@ -9,9 +9,9 @@ import subprocess
 import pytest
 
 from hwmodels.errors import InputError
-from sim.report import report
-from sim.sweep_spec import spec_of
-from sim.sweeps import sweep
+from sim.study.report import report
+from sim.study.spec import spec_of
+from sim.study.sweeps import sweep
 
 pytest.importorskip("polars")
 pytest.importorskip("altair")

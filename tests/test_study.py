@@ -12,8 +12,8 @@ from hwmodels.errors import InputError
 from sim.engine import simulate
 from sim.scenario import Scenario
 from sim.setup import build
-from sim.statistics import pareto, rank_correlation, ranks
-from sim.study_grid import Case, Grid, _bounded, case_rows, network_rows, resized
+from sim.study.grid import Case, Grid, _bounded, case_rows, network_rows, resized
+from sim.study.statistics import pareto, rank_correlation, ranks
 
 pl = pytest.importorskip("polars")
 
@@ -41,7 +41,7 @@ def done(tmp_path_factory):
     pytest.importorskip("vl_convert")
     import sys
 
-    from sim.study import study
+    from sim.study.characterisation import study
 
     folder = tmp_path_factory.mktemp("study")
     sys.modules["somebodys_estimator"] = sys.modules[__name__]
@@ -158,7 +158,7 @@ def test_the_closed_form_is_close_to_the_simulator(done):
 
 
 def test_a_bad_estimator_is_bad_input(tmp_path):
-    from sim.errors_by_region import load_estimator
+    from sim.study.errors_by_region import load_estimator
 
     for name in ("no_such_module:f", "math:no_such", "math", "math:pi"):
         with pytest.raises(InputError, match="--estimator"):
@@ -166,7 +166,7 @@ def test_a_bad_estimator_is_bad_input(tmp_path):
 
 
 def test_a_pattern_that_matches_nothing_is_bad_input():
-    from sim.study import grid_of
+    from sim.study.characterisation import grid_of
 
     assert "mobilenet_v1_1.0_224" in grid_of("mobilenet_v1_*").networks
     with pytest.raises(InputError, match="--models"):
@@ -176,7 +176,7 @@ def test_a_pattern_that_matches_nothing_is_bad_input():
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
-    from sim.study import study
+    from sim.study.characterisation import study
 
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError):

@@ -11,9 +11,9 @@ import pytest
 from hwmodels.errors import InputError
 from sim import Scenario
 from sim.records import State
-from sim.svg import OKABE_ITO, steps
-from sim.svg_chart import Line, line_chart
-from sim.svg_timeline import LOOK, draw, film, html_timeline, svg_timeline, write_picture
+from sim.views.svg import OKABE_ITO, steps
+from sim.views.svg_chart import Line, line_chart
+from sim.views.svg_timeline import LOOK, draw, film, html_timeline, svg_timeline, write_picture
 
 FAST = "conv5x3x3_f32_64x64"
 SVG = "{http://www.w3.org/2000/svg}"

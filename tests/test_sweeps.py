@@ -15,11 +15,11 @@ import pytest
 from hwmodels.errors import InputError
 from hwmodels.parts import load
 from sim.engine import simulate
-from sim.journal import Journal
 from sim.overrides import with_numbers
 from sim.scenario import Scenario
-from sim.sweep_spec import points, read_spec, spec_of
-from sim.sweeps import evaluate, sweep
+from sim.study.journal import Journal
+from sim.study.spec import points, read_spec, spec_of
+from sim.study.sweeps import evaluate, sweep
 
 pl = pytest.importorskip("polars")
 
@@ -35,7 +35,7 @@ size = ["coral", "large"]
 MAIN = """
 import sys
 from pathlib import Path
-from sim.sweeps import sweep
+from sim.study.sweeps import sweep
 if __name__ == "__main__":
     sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=int(sys.argv[3]))
 """
@@ -240,7 +240,7 @@ def test_a_dask_cluster_gives_the_same_file(spec, tmp_path):
 
 def test_a_dask_address_that_does_not_answer(spec, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("sim.sweeps.DASK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("sim.study.sweeps.DASK_TIMEOUT_S", 0.5)
     out = tmp_path / "x.parquet"
     with pytest.raises(InputError, match="--dask"):
         sweep(spec, out, dask="tcp://127.0.0.1:9")

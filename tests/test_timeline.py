@@ -17,7 +17,7 @@ from sim import Scenario, simulate
 from sim.engine import Run
 from sim.records import BREAKDOWN, State
 from sim.setup import build
-from sim.timeline import SLICES, TimelineWriter, record
+from sim.views.timeline import SLICES, TimelineWriter, record
 
 FAST = "conv5x3x3_f32_64x64"
 SCENARIOS = {
@@ -201,7 +201,7 @@ MEMORY = """
 import json, sys
 from pathlib import Path
 from sim import Scenario
-from sim.timeline import record
+from sim.views.timeline import record
 scenario = Scenario(models="fc5_n500_in64_out10", threads=4, accelerators=2, arrivals="poisson:1000", inferences=10**5)
 results, slices = record(scenario, Path(sys.argv[1]), compare=False)
 # Not ru_maxrss: a child's starts at its parent's.

@@ -15,8 +15,8 @@ from typing import Any
 
 from sim import Scenario, simulate
 from sim.lab import LESSONS
-from sim.svg_chart import Line, line_chart
-from sim.svg_timeline import html_timeline, scrolling
+from sim.views.svg_chart import Line, line_chart
+from sim.views.svg_timeline import html_timeline, scrolling
 
 __all__ = [
     "HOSTS", "NETWORKS", "answer", "columns", "command", "curve", "exercise", "fact", "figures", "footer", "headline",

@@ -17,7 +17,7 @@ NETWORK = "mobilenet_v2_1.0_224"
 
 def child(*arguments: str) -> tuple[float, float]:
     """CPU seconds and peak memory (MB) of one command."""
-    code = f"import sys; sys.argv = ['edgetpusim', *{list(arguments)!r}]; from sim.cli import main; main()"
+    code = f"import sys; sys.argv = ['edgetpusim', *{list(arguments)!r}]; from sim.commands.cli import main; main()"
     pid = os.posix_spawn(sys.executable, [sys.executable, "-c", code], os.environ, file_actions=_quiet())
     _, _, used = os.wait4(pid, 0)
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
@@ -54,7 +54,7 @@ def engine(inferences: int = 100_000, **options: object) -> float:
 
 def large_file() -> str:
     """Read a .tflite of 130 MB (one dense layer): CPU time of the reading, and its memory in a process of its own."""
-    from calibration.tflite_writer import write_model
+    from calibration.harness.tflite_writer import write_model
     from hwmodels.generated import generate
 
     with tempfile.TemporaryDirectory() as folder:

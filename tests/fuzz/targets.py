@@ -28,7 +28,7 @@ import sim.engine
 import sim.overrides
 import sim.scenario
 import sim.setup
-import sim.sweep_spec
+import sim.study.spec
 import sim.tabular
 from hwmodels.zoo import data_folder
 
@@ -230,9 +230,9 @@ def spec(_models: Path) -> Read:
 
     def read(script: bytes) -> None:
         path.write_bytes(edit_text(script, to_toml(edit_tree(script, pick(script, seeds)))))
-        found = sim.sweep_spec.read_spec(path)
+        found = sim.study.spec.read_spec(path)
         _ = found.digest
-        for number, point in enumerate(sim.sweep_spec.points(found)):
+        for number, point in enumerate(sim.study.spec.points(found)):
             numbers = {key: value for key, value in point.items() if "." in key}
             given = {key: value for key, value in point.items() if "." not in key}
             scenario = sim.scenario.Scenario(**given)
@@ -248,7 +248,7 @@ def spec(_models: Path) -> Read:
 def measurements(_models: Path) -> Read:
     """Measurement CSVs: read and check every row."""
     import calibration.data
-    import calibration.records
+    import calibration.harness.records
 
     seeds = []
     for name in ("coral_docs", "google_reference", "deepedgebench", "salimmj_sweep"):
@@ -262,7 +262,7 @@ def measurements(_models: Path) -> Read:
         csv.writer(text).writerows(_cells(rows))
         path.write_bytes(edit_text(script, text.getvalue()))
         calibration.data.read_measurements(path)
-        calibration.records.read_records(path)
+        calibration.harness.records.read_records(path)
 
     return read
 
@@ -274,9 +274,9 @@ def _cells(rows: Sequence[Any]) -> list[list[str]]:
 def results(_models: Path) -> Read:
     """Results files: damaged Parquet, and whole Parquet of damaged rows; read, query, and every so often a page."""
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    import sim.query
-    import sim.report
-    from sim.sweeps import evaluate
+    import sim.study.query
+    import sim.study.report
+    from sim.study.sweeps import evaluate
 
     points = [{"models": TINY, "threads": t} for t in (1, 2)] + [{"models": "nothing"}]
     rows = [evaluate(point) for point in points]
@@ -291,10 +291,10 @@ def results(_models: Path) -> Read:
             path.write_bytes(edit_bytes(script, whole, hot))
         else:
             _write_rows(path, edit_tree(script, sheet))
-        sim.query.query(path, pareto_keys=["throughput_ips", "power_w_total"], limits={"min_ips": 1.0})
-        sim.query.query(path, best="energy_mj_per_inference", where={"host": "x86-xeon"})
+        sim.study.query.query(path, pareto_keys=["throughput_ips", "power_w_total"], limits={"min_ips": 1.0})
+        sim.study.query.query(path, best="energy_mj_per_inference", where={"host": "x86-xeon"})
         if next(number) % 200 == 0:
-            sim.report.report(path, page)
+            sim.study.report.report(path, page)
 
     return read
 

@@ -1,0 +1,1 @@
+"""Boards of another accelerator family (DPU): replay of profiles, layers, thread sweeps, watts."""

@@ -1,0 +1,188 @@
+"""The commands of the design space: estimate, sweep, study, query, report, advise."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sim.commands.options import scenario_command
+
+__all__ = ["register"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Results = Annotated[
+    Path, typer.Argument(metavar="RESULTS", help="A results file of sweep or study, or a study's folder.")
+]
+Output = Annotated[Path, typer.Option("-o", "--output", help="The file to write.")]
+MinIps = Annotated[float | None, typer.Option(help="At least so many inferences per second.")]
+MaxP95 = Annotated[
+    float | None, typer.Option("--max-p95-ms", help="95th percentile of the latency at most so many ms.")
+]
+MaxW = Annotated[float | None, typer.Option(help="At most so many watts, whole system.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(scenario_command(estimate))
+    app.command()(scenario_command(advise))
+    for command in (sweep, study, query, report):
+        app.command()(command)
+
+
+def estimate(
+    scenario: Any,
+    method: Annotated[str, typer.Option(help="bounds, mva or mix.")] = "bounds",
+    correction: Annotated[
+        Path | None, typer.Option(help="Correct by what this results file of study or sweep shows.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The closed-form estimate of a scenario: the answer of run, without the simulation.
+
+    Example: edgetpusim estimate mobilenet_v2_1.0_224 --threads 4 --preprocess resize --host raspberry-pi-4
+    """
+    from sim.estimator import estimate as closed_form
+
+    summary = closed_form(scenario, method, _fitted(correction) if correction else None)
+    if json:
+        _print_json(summary)
+        return
+    from sim.commands.command_tables import print_estimate
+
+    print_estimate(summary)
+
+
+def _fitted(path: Path) -> Any:
+    """A correction fitted on the simulated points of a results file."""
+    from sim.correction import Correction
+    from sim.study.errors_by_region import columns_of
+    from sim.tabular import read_results
+
+    frame = read_results(path / "results.parquet" if path.is_dir() else path)
+    good = frame.filter(frame["error"] == "")
+    return Correction().fit(columns_of(good), good["throughput_ips"].to_numpy())
+
+
+def advise(
+    scenario: Any, min_ips: MinIps = None, max_p95_ms: MaxP95 = None, max_w: MaxW = None, json: Json = False
+) -> None:
+    """Which next step gains how much: a thread, an accelerator, a size, a link, a host; and the cheapest under limits.
+
+    Example: edgetpusim advise mobilenet_v2_1.0_224 --preprocess resize --host raspberry-pi-4 --min-ips 150
+    """
+    from sim.advice import Limits
+    from sim.advice import advise as ranked
+
+    limits = Limits(min_ips=min_ips, max_p95_ms=max_p95_ms, max_w=max_w)
+    found = ranked(scenario, limits)
+    if json:
+        _print_json(found)
+        return
+    from sim.commands.command_tables import print_advice
+
+    print_advice(found, limits.given)
+
+
+def sweep(
+    spec: Annotated[
+        Path, typer.Argument(metavar="SPEC.toml", help="Options and part numbers, each a value or a list.")
+    ],
+    output: Output,
+    workers: Annotated[int, typer.Option(min=0, help="Processes on this machine (0: one for each CPU).")] = 0,
+    dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")] = "",
+) -> None:
+    """Simulate a grid or Latin hypercube of scenarios; the same command goes on after a kill.
+
+    Example: edgetpusim sweep spec.toml -o results.parquet --workers 2
+    """
+    from sim.study.sweeps import sweep as run_sweep
+
+    done = run_sweep(spec, output, workers, dask)
+    words = f"{done['points']} points, {done['simulated']} simulated now, {done['errors']} with an error"
+    print(f"{output}: {words}", file=sys.stderr)
+
+
+def study(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write.")],
+    models: Annotated[str, typer.Option(help="Only these networks: names or patterns, comma separated.")] = "",
+    sizes: Annotated[str, typer.Option(help="Only these sizes.")] = "",
+    estimator: Annotated[str, typer.Option(help="package.module:function to hold against the simulator as well.")] = "",
+    workers: Annotated[int, typer.Option(min=0, help="Processes on this machine (0: one for each CPU).")] = 0,
+    json: Json = False,
+) -> None:
+    """The full characterisation: every network on every size, findings, figures, estimator errors.
+
+    Example: edgetpusim study -o study/
+    """
+    from sim.study.characterisation import grid_of
+    from sim.study.characterisation import study as run_study
+
+    found = run_study(output, grid_of(models, sizes), workers, estimator)
+    if json:
+        _print_json(found)
+        return
+    from sim.commands.command_tables import print_study
+
+    print_study(found, output)
+
+
+def query(
+    results: Results,
+    pareto: Annotated[str, typer.Option(help="Only the Pareto front over these columns, comma separated.")] = "",
+    best: Annotated[str, typer.Option(help="Only the best row by this column.")] = "",
+    model: Annotated[str, typer.Option(help="Only this network.")] = "",
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE; may be repeated.")] = None,
+    min_ips: MinIps = None,
+    max_p95_ms: MaxP95 = None,
+    max_w: MaxW = None,
+    max_mj: Annotated[float | None, typer.Option(help="At most so many mJ per inference, whole system.")] = None,
+    json: Json = False,
+) -> None:
+    """Search a results file: a Pareto front, or the best point, under limits.
+
+    Example: edgetpusim query study/results.parquet --model mobilenet_v2_1.0_224 --pareto throughput_ips,power_w_total
+    """
+    from sim.study.query import query as search
+
+    points = search(
+        results / "results.parquet" if results.is_dir() else results,
+        pareto_keys=[key.strip() for key in pareto.split(",") if key.strip()],
+        best=best,
+        model=model,
+        where=dict(_pair(text) for text in where or []),
+        limits={"min_ips": min_ips, "max_p95_ms": max_p95_ms, "max_w": max_w, "max_mj": max_mj},
+    )
+    if json:
+        _print_json({"points": points})
+        return
+    from sim.commands.command_tables import print_points
+
+    print_points(points)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from hwmodels.errors import InputError
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError("--where", text, "COLUMN=VALUE")
+    return key.strip(), value.strip()
+
+
+def report(results: Results, output: Output) -> None:
+    """Write one self-contained HTML page about a results file; it opens without a network.
+
+    Example: edgetpusim report study/ -o study.html
+    """
+    from sim.study.report import report as write
+
+    print(f"{write(results, output)}: written", file=sys.stderr)
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    print(json.dumps(value, indent=1))

@@ -1,0 +1,92 @@
+"""The zoo as tables: all networks, and one network layer by layer."""
+
+from __future__ import annotations
+
+import csv
+from typing import Any
+
+from hwmodels.accelerator import load_accelerator
+from hwmodels.compiler import compile_graph
+from hwmodels.errors import InputError
+from hwmodels.zoo import data_folder, load_network, names
+from sim.commands.compile_report import compile_report
+
+__all__ = ["zoo_details", "zoo_rows"]
+
+SIZES = ("small", "coral", "large")
+SORTS = ("name", "macs", "parameters")
+
+
+def zoo_rows(family: str = "", task: str = "", max_parameters: float = 0, sort: str = "name") -> list[dict[str, Any]]:
+    """Return one row for each network with a trace; ``max_parameters`` in millions, 0 for all.
+
+    Raises :class:`InputError` for an unknown sort key, or a family or task that no network has.
+    """
+    if sort not in SORTS:
+        raise InputError("--sort", sort, ", ".join(SORTS))
+    rows = _all_rows()
+    for option, key, value in (("--family", "family", family), ("--task", "task", task)):
+        known = sorted({str(row[key]) for row in rows})
+        if value and value not in known:
+            raise InputError(option, value, ", ".join(known))
+        rows = [row for row in rows if not value or row[key] == value]
+    rows = [row for row in rows if not max_parameters or row["parameters"] <= max_parameters * 1e6]
+    return sorted(rows, key=lambda row: (row[sort], row["name"]))
+
+
+def _all_rows() -> list[dict[str, Any]]:
+    index = _index()
+    return [index.get(name) or _row(name) for name in names()]
+
+
+def _index() -> dict[str, dict[str, Any]]:
+    """Rows of the shipped networks, as the generator tabled them."""
+    path = data_folder("zoo") / "index.csv"
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["name"]: _from_index(row) for row in csv.DictReader(file) if row.get("cpu_ops_on_coral", "")}
+
+
+def _from_index(row: dict[str, str]) -> dict[str, Any]:
+    return {
+        "name": row["name"], "family": row["family"], "architecture": row["architecture"], "task": row["task"],
+        "input": [int(row["input_h"]), int(row["input_w"]), int(row["input_c"])], "macs": int(row["macs"]),
+        "parameters": int(row["parameters"]), "ops": int(row["ops"]), "cpu_ops_on_coral": int(row["cpu_ops_on_coral"]),
+    }  # fmt: skip
+
+
+def _row(name: str) -> dict[str, Any]:
+    graph = load_network(name)
+    executable = compile_graph(graph, load_accelerator("coral"))
+    return {
+        "name": name,
+        "family": graph.meta.get("family", "own"),
+        "architecture": graph.meta.get("architecture", name),
+        "task": graph.meta.get("task", "unknown"),
+        "input": list(graph.inputs[0].hwc) if graph.inputs else [0, 0, 0],
+        "macs": graph.macs,
+        "parameters": sum(weight.n_elements for layer in graph.layers for weight in layer.weights),
+        "ops": len(graph.layers),
+        "cpu_ops_on_coral": sum(bool(plan.reason) for plan in executable.plans),
+    }
+
+
+def zoo_details(name: str) -> dict[str, Any]:
+    """Return a network's origin, totals, layer table and placement on each size."""
+    graph = load_network(name)
+    reports = {
+        size: compile_report(name, size) for size in SIZES if size == "coral" or "compiled_ops" not in graph.meta
+    }
+    coral = reports["coral"]
+    keys = ("ops_tpu", "ops_cpu", "on_chip_bytes", "off_chip_bytes", "instruction_bytes", "input_bytes", "output_bytes")
+    return {
+        "name": graph.name,
+        **{key: str(value) for key, value in graph.meta.items() if key not in ("compiled_ops", "path")},
+        "macs": graph.macs,
+        "parameter_bytes": graph.parameter_bytes,
+        "ops": len(graph.layers),
+        "cpu_ops": coral["cpu_ops"],
+        "sizes": {size: {key: report[key] for key in keys} for size, report in reports.items()},
+        "layers": coral["layers"],
+    }

@@ -1,0 +1,1 @@
+"""Many scenarios: sweeps and their results files, the characterisation study, findings, queries and reports."""

@@ -1,0 +1,195 @@
+"""One self-contained HTML page about a results file: tables, figures, method, versions; opens without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwmodels.errors import InputError
+from sim.tabular import check_target, need, read_results, write_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["report"]
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.4rem; border-bottom: 1px solid #d5dae0; }
+h3 { font-size: 1.05rem; margin: 2rem 0 0.2rem; } p.caption { color: #555e68; margin: 0 0 0.6rem; }
+table { border-collapse: collapse; font-size: 0.82rem; margin: 0.8rem 0; }
+th, td { padding: 0.2rem 0.55rem; text-align: right; border-bottom: 1px solid #e3e7eb; }
+th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; white-space: nowrap; }
+.wide { overflow-x: auto; } li { margin: 0.2rem 0; } footer { color: #555e68; font-size: 0.85rem; margin-top: 3rem; }
+form.vega-bindings { margin-top: 0.4rem; } details summary { cursor: pointer; margin: 0.6rem 0; }
+"""
+TOP = 10
+NUMBERS = (
+    "threads", "accelerators", "throughput_ips", "latency_ms_mean", "energy_mj_per_inference", "speedup_vs_one_thread",
+)  # fmt: skip
+COLUMNS = {
+    "models": "network", "size": "size", "host": "host", "case": "case", "threads": "threads",
+    "accelerators": "acc.", "throughput_ips": "1/s", "speedup_vs_one_thread": "gain",
+    "energy_mj_per_inference": "mJ, system", "energy_accelerator_mj_per_inference": "mJ, acc. alone",
+    "latency_ms_p95": "p95 ms", "bottleneck": "limited by",
+}  # fmt: skip
+
+
+def report(results: Path, output: Path) -> Path:
+    """Write a page about a results file (``.parquet``), or about a study's folder or its findings.json beside it.
+
+    Raises :class:`InputError` for results that cannot be read or are of another version, or an output that cannot be
+    written.
+    """
+    results = results / "results.parquet" if results.is_dir() else results
+    frame = read_results(results)
+    check_target(output)
+    need("altair", "study")
+    findings = _findings(results.with_name("findings.json")) if "case" in frame.columns else {}
+    _check_columns(results, frame)
+    write_text(output, _page(results, frame, findings))
+    return output
+
+
+def _check_columns(path: Path, frame: pl.DataFrame) -> None:
+    for key in ("models", "size", *NUMBERS):
+        found = frame.schema.get(key)
+        if found is None or (not found.is_numeric() and key in NUMBERS):
+            got = f"no column {key}" if found is None else f"column {key} of text"
+            raise InputError(str(path), got, "results as sweep or study writes them, with a point that was simulated")
+
+
+def _page(path: Path, frame: pl.DataFrame, findings: Mapping[str, Any]) -> str:
+    """The page; whatever cannot be drawn because somebody else changed the file becomes an InputError."""
+    import polars as pl
+
+    try:
+        return page(frame, findings, path.name)
+    except (pl.exceptions.PolarsError, LookupError, TypeError, AttributeError, ValueError) as error:
+        got = f"{type(error).__name__}: {error}"
+        raise InputError(str(path), got, "results and findings as sweep or study writes them") from None
+
+
+def _findings(path: Path) -> dict[str, Any]:
+    """The study's findings beside the results, if they are there."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if {"findings", "titles"} <= found.keys() else {}
+    except (OSError, ValueError, AttributeError):
+        raise InputError(str(path), "not readable", "the findings.json of a study") from None
+
+
+def page(frame: pl.DataFrame, findings: Mapping[str, Any], name: str) -> str:
+    """The page as text; everything that comes from the results is escaped."""
+    from sim.study.figures import study_figures, sweep_figures
+
+    is_study = "case" in frame.columns
+    figures = list(study_figures(frame, findings.get("estimator_errors", ())) if is_study else sweep_figures(frame))
+    title = "Edge TPU study" if is_study else f"Edge TPU results: {name}"
+    parts = [
+        f"<h1>{escape(title)}</h1>", *_lead(frame, findings),
+        "<h2>Figures</h2>", *(_figure(i, figure) for i, figure in enumerate(figures)),
+        "<h2>Best points</h2>", *_best(frame),
+        *_finding_lists(findings), *_errors(frame), _footer(frame, findings),
+    ]  # fmt: skip
+    return _document(title, parts, [figure.chart.to_dict() for figure in figures])
+
+
+def _document(title: str, parts: Sequence[str], charts: Sequence[Mapping[str, Any]]) -> str:
+    """The whole document; the drawing library is in it once."""
+    library = need("vl_convert", "study").javascript_bundle()
+    specs = json.dumps(list(charts), separators=(",", ":")).replace("<", "\\u003c")
+    draw = (
+        f"const specs = {specs};\n"
+        "specs.forEach((spec, i) => vegaEmbed('#figure-' + i, spec, {actions: false, renderer: 'svg'}));"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n"
+        + "\n".join(parts)
+        + f'\n<script type="module">{library}\n{draw}</script></body></html>\n'
+    )
+
+
+def _lead(frame: pl.DataFrame, findings: Mapping[str, Any]) -> Iterator[str]:
+    if findings:
+        yield f"<p>{escape(findings['method'])}</p>"
+    networks = frame["models"].n_unique()
+    yield f"<p>{frame.height} points, {networks} network{'s' if networks > 1 else ''}.</p>"
+
+
+def _figure(number: int, figure: Any) -> str:
+    return (
+        f'<h3>{escape(figure.title)}</h3><p class="caption">{escape(figure.caption)}</p>'
+        f'<div class="wide" id="figure-{number}"></div>'
+    )
+
+
+def _best(frame: pl.DataFrame) -> Iterator[str]:
+    """The largest gains and the least energies, a row for each network and size."""
+    good = frame.filter(frame["error"] == "") if "error" in frame.columns else frame
+    hidden = "host" if "case" in good.columns else "case"
+    columns = {key: words for key, words in COLUMNS.items() if key in good.columns and key != hidden}
+    for key, descending, words in (
+        ("speedup_vs_one_thread", True, "Largest gains in throughput over one thread, one accelerator"),
+        ("energy_mj_per_inference", False, "Least energy per inference"),
+        ("throughput_ips", True, "Most inferences per second"),
+    ):
+        mine = good.filter(good["accelerators"] == 1) if words.endswith("one accelerator") else good
+        rows = mine.sort([key, "threads", "accelerators"], descending=[descending, False, False], nulls_last=True)
+        rows = rows.unique(["models", "size"], keep="first", maintain_order=True).head(TOP)
+        yield f"<h3>{escape(words)}</h3>" + _table(columns, rows.select(list(columns)).to_dicts())
+
+
+def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
+    texts = {key for key in columns for row in rows[:1] if isinstance(row[key], str)}
+    head = "".join(f"<th{' class=text' if key in texts else ''}>{escape(words)}</th>" for key, words in columns.items())
+    body = "".join("<tr>" + "".join(_cell(row[key]) for key in columns) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"<td>{value:,.2f}</td>"
+    kind = ' class="text"' if isinstance(value, str) else ""
+    return f"<td{kind}>{escape(str(value))}</td>"
+
+
+def _finding_lists(findings: Mapping[str, Any]) -> Iterator[str]:
+    """The study's sentences under their titles."""
+    if not findings:
+        return
+    yield "<h2>Findings</h2>"
+    for name, title in findings["titles"].items():
+        texts = [finding["text"] for finding in findings["findings"] if finding["id"] == name]
+        if texts:
+            yield f"<h3>{escape(title)}</h3><ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
+
+
+def _errors(frame: pl.DataFrame) -> Iterator[str]:
+    """The points that could not be simulated, and why."""
+    if "error" not in frame.columns:
+        return
+    bad = frame.filter(frame["error"] != "")
+    if bad.height:
+        rows = bad.group_by("models", "error", maintain_order=True).len("points").head(100).to_dicts()
+        yield f"<h2>{bad.height} points failed</h2>" + _table(
+            {"models": "network", "points": "points", "error": "why"}, rows
+        )
+
+
+def _footer(frame: pl.DataFrame, findings: Mapping[str, Any]) -> str:
+    seeds = frame["seed"].drop_nulls().unique().sort().to_list() if "seed" in frame.columns else []
+    text = (
+        f"edgetpusim {frame['edgetpusim_version'][0]}, results version {frame['results_version'][0]}, "
+        f"seeds {', '.join(map(str, seeds[:10])) or 'none'}."
+    )
+    if findings.get("seconds"):
+        text += f" The study took {findings['seconds']['cpu']:.0f} CPU-seconds."
+    return f"<footer>{escape(text)} Gains compare with one thread on one accelerator.</footer>"

@@ -1,0 +1,1 @@
+"""Pictures of one run: Perfetto traces, timelines as SVG and plots."""
