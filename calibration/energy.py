@@ -342,6 +342,7 @@ def _residuals(rows: Sequence[Row]) -> Callable[[Sequence[float]], list[float]]:
     sigmas, middles = [_sigma(row) for row in known], [log(f.low * f.high) / 2 for f in FREE]
 
     def residuals(x: Sequence[float]) -> list[float]:
+        """Misses of the rows in their sigmas, then of the numbers from their ranges' middles."""
         parts = _parts(x)
         watts = [running_w(row, meter, parts, times) for row, meter, times in prepared]
         data = [log(w / row.value) / sigma for w, row, sigma in zip(watts, known, sigmas, strict=True)]

@@ -97,6 +97,7 @@ def fit_problem(problem: Problem) -> Calibration:
         parameters.add(f"p{index}", value=value, min=number.middle - reach, max=number.middle + reach)
 
     def residuals(values: Any) -> Array:
+        """Misses of rows and of priors at a point of the search."""
         x = np.array([values[f"p{index}"].value for index in range(len(problem.numbers))])
         return np.concatenate([problem.data_residuals(x), problem.prior_residuals(x)])
 
@@ -108,6 +109,7 @@ def fit_problem(problem: Problem) -> Calibration:
 
 def _linearised(problem: Problem, x: Array) -> Calibration:
     def residuals(at: Array) -> Array:
+        """Misses of rows and of priors at a point."""
         return np.concatenate([problem.data_residuals(at), problem.prior_residuals(at)])
 
     base = residuals(x)

@@ -43,6 +43,7 @@ class _Network:
     def add(
         self, op: str, shape: tuple[int, ...], weights: tuple[tuple[int, ...], ...] = (), **options: object
     ) -> None:
+        """Append an operator on the last tensor; weights given as shapes, the first int8, the others int32."""
         output = Tensor(self.last.id + 1, "int8", shape)
         constants = tuple(Tensor(-1, "int8" if i == 0 else "int32", w) for i, w in enumerate(weights))
         layer = Layer(len(self.layers), op, (self.last,), (output,), constants, **options)  # type: ignore[arg-type]
@@ -50,17 +51,20 @@ class _Network:
         self.last = output
 
     def conv(self, filters: int, kernel: int, stride: tuple[int, int] = (1, 1), activation: str = "RELU") -> None:
+        """Append a convolution with padding SAME and a bias."""
         height, width, channels = self.last.hwc
         shape = (1, -(-height // stride[0]), -(-width // stride[1]), filters)
         options = {"kernel": (kernel, kernel), "stride": stride, "padding": "SAME", "activation": activation}
         self.add("CONV_2D", shape, ((filters, kernel, kernel, channels), (filters,)), **options)
 
     def depthwise(self, kernel: tuple[int, int]) -> None:
+        """Append a depthwise convolution with padding SAME and a bias."""
         channels = self.last.hwc[2]
         options = {"kernel": kernel, "padding": "SAME", "activation": "RELU"}
         self.add("DEPTHWISE_CONV_2D", self.last.shape, ((1, *kernel, channels), (channels,)), **options)
 
     def dense(self, units: int, activation: str = "RELU", bias: bool = True) -> None:
+        """Append a fully connected layer."""
         weights = ((units, self.last.shape[-1]), (units,))
         self.add("FULLY_CONNECTED", (1, units), weights if bias else weights[:1], activation=activation)
 

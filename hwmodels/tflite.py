@@ -133,6 +133,7 @@ class _Reader:
         return check_tensor(Tensor(number, _dtype_name(table.Type()), tuple(shape)))
 
     def graph(self, name: str) -> LayerGraph:
+        """The first subgraph as a layer graph; raises ``ValueError`` where it is damaged."""
         count = self._count(self.subgraph.OperatorsLength(), "operators")
         layers = tuple(self._layer(i, self.subgraph.Operators(i)) for i in range(count))
         inputs = self._activations(self.subgraph.Inputs, self.subgraph.InputsLength())

@@ -35,6 +35,7 @@ def features(columns: Mapping[str, Any]) -> NDArray[np.float64]:
     import numpy as np
 
     def column(name: str) -> Column:
+        """A column as an array, one number per scenario."""
         return np.asarray(columns[name], dtype=np.float64)
 
     threads, many, cores, shared = (column(k) for k in ("threads", "accelerators", "cores", "stage_shared_link"))

@@ -73,6 +73,7 @@ def _scaled(times: StageTimes, key: str, scale: float) -> StageTimes:
     from dataclasses import replace
 
     def stage(s: Any) -> Any:
+        """The stage with the one number scaled; CPU stages stay."""
         if not isinstance(s, TpuStage):
             return s
         if key == "floor_ns":

@@ -118,11 +118,13 @@ class _CountedLock(Lock):
     since_ns = 0
 
     def acquire(self, ticket: Any) -> simpy.Event | None:
+        """As of a plain lock, noting when a first holder came."""
         if not self.held:
             self.since_ns = int(self.env.now)
         return super().acquire(ticket)
 
     def release(self) -> None:
+        """As of a plain lock, adding up the time for which it was held."""
         super().release()
         if not self.held:
             self.busy_ns += int(self.env.now) - self.since_ns

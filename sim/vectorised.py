@@ -51,6 +51,7 @@ def _network(columns: Mapping[str, Any]) -> _Network:
     import numpy as np
 
     def column(name: str) -> Column:
+        """A column as an array of one row per scenario."""
         return np.asarray(columns[name], dtype=np.float64).reshape(-1, 1)
 
     threads, many = column("threads"), column("accelerators")
@@ -187,6 +188,7 @@ def _rest(rows: Mapping[str, Column], ips: Column) -> dict[str, Column]:
     import numpy as np
 
     def share(busy_ns: Column, many: Column | float) -> Column:
+        """Busy share of each of ``many`` parts."""
         return np.minimum(1.0, ips * busy_ns / many / 1e9)
 
     return {

@@ -1,16 +1,14 @@
-import csv
 import importlib
 import threading
 
 import pytest
 
-from calibration.harness import hostbench
 from calibration.harness.backends import Device, PycoralBackend, RealClock, _named, _usb_link, find_backend
 from calibration.harness.fake import FakeBackend, ScaledClock, VirtualClock
 from calibration.harness.jobs import Job, Settings, model_name, plan_jobs, run_job, split_segments
-from calibration.harness.measure import host_part_text, measure_command
+from calibration.harness.measure import measure_command
 from calibration.harness.meter import mean_power_w, read_meter
-from calibration.harness.microbench import CHAINS, MICROBENCHES, export, micro_network, table_markdown
+from calibration.harness.microbench import micro_network
 from calibration.harness.records import (
     COLUMNS,
     Record,
@@ -23,9 +21,7 @@ from calibration.harness.records import (
 )
 from calibration.harness.tflite_writer import model_bytes
 from hwmodels.errors import InputError
-from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
 from hwmodels.host import load_host
-from hwmodels.tflite import read_graph
 
 MODELS = ["fc5_n500_in64_out10", "conv5x3x3_f102_64x64"]
 FAKE = {"fake_device": True, "time_scale": 0, "repetitions": 20, "warm_up": 2}
@@ -452,163 +448,3 @@ def test_pycoral_is_used_as_google_wrote_it(monkeypatch, tmp_path):
     backend.open(str(model), device).postprocess()
     with pytest.raises(InputError, match="compiled"):
         backend.open("missing.tflite", device)
-
-
-# Microbenchmarks
-
-
-def test_every_microbenchmark_reads_back_as_it_was_written(tmp_path):
-    names = [name for bench in MICROBENCHES for name in bench.networks]
-    small = [name for name in names if micro_network(name).parameter_bytes < 1e6]
-    assert len(small) > len(set(names)) / 2
-    for path in export(tmp_path, small):
-        graph, read = micro_network(path.stem), read_graph(path)
-        assert graph_hash(read) == graph_hash(graph), path.stem
-        assert (read.macs, read.parameter_bytes) == (graph.macs, graph.parameter_bytes)
-
-
-def test_the_table_names_every_series_and_its_reason():
-    text = table_markdown()
-    assert text.count("\n") == len(MICROBENCHES) + 2
-    assert all(bench.reason in text and len(bench.networks) > 1 for bench in MICROBENCHES)
-
-
-@pytest.mark.parametrize("kind", CHAINS)
-def test_a_chain_grows_by_its_operator_alone(kind):
-    one, three = (micro_network(f"micro_{kind}_s32_c16_n{count}") for count in (1, 3))
-    step = (len(three.layers) - len(one.layers)) / 2
-    assert step in (1, 2)
-    assert one.inputs[0].shape == three.inputs[0].shape == (1, 2, 2, 3)
-    assert one.outputs[0].n_elements == three.outputs[0].n_elements <= 4
-
-
-@pytest.mark.parametrize("name", ["micro_fft_s8_c8_n1", "micro_add_s9999_c8_n1", "micro_add_s8_c8_n0"])
-def test_microbenchmarks_that_are_none_are_refused(name):
-    with pytest.raises(InputError):
-        micro_network(name)
-
-
-def test_a_name_outside_the_table_is_refused_with_the_nearest(tmp_path):
-    with pytest.raises(InputError, match="did you mean"):
-        export(tmp_path, ["stride64x64"])
-
-
-def test_the_writer_refuses_operators_that_it_has_not():
-    tensor = Tensor(0, "int8", (1, 4))
-    graph = LayerGraph("odd", (Layer(0, "CUMSUM", (tensor,), (Tensor(1, "int8", (1, 4)),)),), (tensor,), ())
-    with pytest.raises(InputError, match="CUMSUM"):
-        model_bytes(graph)
-
-
-def test_weights_are_the_same_for_the_same_seed():
-    graph = micro_network("dense_64")
-    assert model_bytes(graph, 1) == model_bytes(graph, 1)
-    assert model_bytes(graph, 1) != model_bytes(graph, 2)
-
-
-# The host
-
-
-def test_host_only_lists_what_it_would_do(tmp_path):
-    result = measure_command(tmp_path / "mine.csv", MODELS, host_only=True, dry_run=True)
-    assert len(result["jobs"]) == 2 + len(MODELS)
-    assert result["host_part"] == str(tmp_path / "mine.host.toml")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_measured_figures_make_a_part_file(tmp_path):
-    path = tmp_path / "own.toml"
-    figures = [
-        hostbench.Figure("conv_ns_per_mac", 0.02, 0.01, 0.03, "a test"),
-        hostbench.Figure("op_ns", 80, 80, 80, "a test"),
-    ]
-    path.write_text(host_part_text("own", figures, "raspberry-pi-4"))
-    host = load_host(str(path))
-    assert (host.conv_ns_per_mac, host.op_ns) == (0.02, 80)
-    assert host.usb3_out_bytes_per_s == load_host("raspberry-pi-4").usb3_out_bytes_per_s
-    assert host.quantities["conv_ns_per_mac"].range == (0.01, 0.03)
-
-
-class StandIn:
-    """An interpreter that does nothing: the bench's own code can be tested without the package."""
-
-    def __init__(self, *_, **__):
-        self.shape = (1, 8)
-
-    def get_input_details(self):
-        import numpy as np
-
-        return [{"index": 0, "shape": self.shape, "dtype": np.int8}]
-
-    def get_output_details(self):
-        return [{"index": 1}]
-
-    def set_tensor(self, index, values): ...
-
-    def get_tensor(self, index): ...
-
-    def invoke(self): ...
-
-
-def test_host_only_writes_rows_and_a_part(tmp_path, monkeypatch):
-    monkeypatch.setattr(hostbench, "make_interpreter", StandIn)
-    monkeypatch.setattr("calibration.harness.measure.make_interpreter", StandIn)
-    monkeypatch.setattr(hostbench, "BENCH_S", 0.001)
-    monkeypatch.setattr(hostbench, "quartile_ns", lambda call, seconds=0.0: float(bool(call() is None)) * 1000)
-    monkeypatch.setattr("calibration.harness.gil._mean_ms", lambda call: 1.0)
-    monkeypatch.setattr(hostbench, "serial_share", lambda work: 0.1)
-    path = tmp_path / "mine.csv"
-    result = measure_command(path, MODELS[:1], host_only=True, repetitions=1)
-    assert {row.metric for row in read_records(path)} == {"gil_invoke_latency_ms", "invoke_latency_ms"}
-    assert load_host(result["host_part"]).quantities["switch_ns"].status == "measured"
-    assert measure_command(path, MODELS[:1], host_only=True, repetitions=1)["rows"] == 0
-    with path.open() as file:
-        assert {row["link"] for row in csv.DictReader(file)} == {"none"}
-
-
-def test_a_busy_machine_measures_no_two_threads(monkeypatch):
-    monkeypatch.setattr(hostbench, "make_interpreter", StandIn)
-    monkeypatch.setattr(hostbench, "quartile_ns", lambda call, seconds=0.0: 1000.0)
-    monkeypatch.setattr(hostbench, "serial_share", lambda work: 0.1)
-    keys = {}
-    for busy in (True, False):
-        monkeypatch.setattr(hostbench, "is_busy", lambda busy=busy: busy)
-        keys[busy] = {figure.key for figure in hostbench.measure_host()}
-    assert "thread_efficiency" in keys[False] - keys[True]
-    assert keys[True] <= keys[False]
-
-
-def test_two_threads_that_only_wait_overlap_all_of_it():
-    from calibration.harness.gil import serial_share
-
-    assert serial_share(lambda: threading.Event().wait(0.05)) < 0.9
-
-
-def test_the_switch_interval_is_left_as_it_was():
-    import sys
-
-    from calibration.harness.gil import measure_gil
-
-    before = sys.getswitchinterval()
-    found = measure_gil(lambda: threading.Event().wait(0.001), intervals_ms=(2,))
-    assert sys.getswitchinterval() == before
-    assert found[0] >= 1
-    assert found[2] >= 1
-
-
-def test_one_operator_files_have_the_work_they_are_divided_by():
-    for series in hostbench.SERIES:
-        for graph in series.graphs:
-            assert series.work(graph) > 0
-            assert len(graph.layers) == 1
-            model_bytes(graph)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ai_edge_litert") is None, reason="ai-edge-litert is not installed")
-@pytest.mark.parametrize("name", ["fc5_n140_in64_out10", "micro_concat_s16_c8_n2", "micro_resize_s16_c8_n1"])
-def test_written_files_run_in_the_interpreter(name):
-    graph = micro_network(name)
-    interpreter = hostbench.make_interpreter(model_bytes(graph))
-    interpreter.invoke()
-    shape = interpreter.get_output_details()[0]["shape"]
-    assert tuple(shape) == graph.outputs[0].shape

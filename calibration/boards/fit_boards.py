@@ -75,6 +75,7 @@ def changed(values: dict[str, float]) -> Callable[[BoardRow], Board]:
     """Return a function that gives a row's board with other constants."""
 
     def part(row: BoardRow) -> Board:
+        """A row's board with the constants that its kind of board has."""
         board = row.part()
         is_one_core = row.board.startswith(ONE_CORE)
         skipped = "host_factor" if is_one_core else "early_slowdown"

@@ -126,6 +126,7 @@ def _one_core(board: Board, one_s: float, most_ips: float) -> Callable[[int], fl
     work = Work(one_s - accelerator_s, accelerator_s, 0.0)
 
     def rate(threads: int) -> float:
+        """Inferences per second with this many threads."""
         return closed_loop_ips(work, replace(board, cpu_parallel=float(threads)), threads)
 
     return rate

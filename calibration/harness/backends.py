@@ -232,6 +232,7 @@ class PycoralBackend(_RealBackend):
 
 def _push_and_pop(runner: Any, data: dict[str, Any], batch: int) -> int:
     def feed() -> None:
+        """Push a whole batch into the pipeline."""
         for _ in range(batch):
             runner.push(data)
 

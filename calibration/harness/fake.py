@@ -108,9 +108,11 @@ class VirtualClock:
 
 
 class _Lock(Protocol):
-    def acquire(self) -> bool: ...
+    def acquire(self) -> bool:
+        """Wait for the lock; true once it is held."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Let the next one in."""
 
 
 class _VirtualLock:
@@ -121,6 +123,7 @@ class _VirtualLock:
         self.granted: set[int] = set()
 
     def acquire(self) -> bool:
+        """Take the lock, or wait in turn while other threads' time goes on."""
         me, clock = threading.get_ident(), self.clock
         with clock.turn:
             if not self.is_held:
@@ -135,6 +138,7 @@ class _VirtualLock:
         return True
 
     def release(self) -> None:
+        """Hand the lock to who has waited longest, at this moment of virtual time."""
         clock = self.clock
         with clock.turn:
             if not self.waiting:
@@ -155,6 +159,7 @@ class _FakeDevice:
 
     @contextmanager
     def held(self) -> Iterator[None]:
+        """Hold the device's lock around a block."""
         self.lock.acquire()
         try:
             yield

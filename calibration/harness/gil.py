@@ -46,6 +46,7 @@ def switch_ns(rounds: int = 2000) -> float:
     ready, done = threading.Semaphore(0), threading.Semaphore(0)
 
     def answer() -> None:
+        """The peer: wake, and wake the other."""
         for _ in range(rounds):
             ready.acquire()
             done.release()

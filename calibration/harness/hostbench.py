@@ -65,6 +65,7 @@ def make_interpreter(content: bytes, num_threads: int = 1, builtin: bool = False
 
 
 def interpreter_module() -> Any:
+    """The installed TFLite interpreter's module; raises :class:`InputError` where there is none."""
     for name in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
         try:
             return importlib.import_module(name)
@@ -257,6 +258,7 @@ def _round_ns(content: bytes) -> float:
     data = np.zeros(source["shape"], source["dtype"])
 
     def call() -> None:
+        """One inference with its input and output tensors."""
         interpreter.set_tensor(source["index"], data)
         interpreter.invoke()
         interpreter.get_tensor(result)
@@ -327,6 +329,7 @@ def _host_work(
 
 
 def top_k(scores: np.ndarray[Any, Any], k: int = 10) -> np.ndarray[Any, Any]:
+    """Dequantise class scores and return the indices of the ``k`` best, best first."""
     values = 0.004 * (scores[0].astype(np.float32) + 128)
     best = np.argpartition(-values, k)[:k]
     return np.asarray(best[np.argsort(-values[best])])
@@ -340,6 +343,7 @@ def _frame_figures(busy: bool) -> list[Figure]:
     picture = Image.fromarray(np.zeros((FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8))
 
     def resize() -> None:
+        """The resize of one frame."""
         picture.resize((224, 224), Image.Resampling.BILINEAR)
 
     image, scores = np.zeros((224, 224, 3), np.uint8), np.zeros((1, 1001), np.int8)

@@ -124,10 +124,12 @@ class _Bench:
         self.clock = backend.clock
 
     def session(self, model: str = "", device: Device | None = None) -> Session:
+        """Open a model (the job's first) on a device (the first), compiled together where the job says so."""
         group = self.job.models if self.job.mode == "cocompiled" else ()
         return self.backend.open(model or self.job.models[0], device or self.devices[0], group)
 
     def time_ns(self, call: Callable[[], object]) -> int:
+        """Time of one call on the backend's clock."""
         start = self.clock.now_ns()
         call()
         return self.clock.now_ns() - start
@@ -139,6 +141,7 @@ class _Bench:
         return np.array([self.time_ns(call) for _ in range(self.settings.repetitions)], np.float64) / 1e6
 
     def row(self, metric: str, value: float, unit: str = "ms", conditions: str = "") -> Record:
+        """A record of one figure with everything that it was taken with."""
         job, link = self.job, self.settings.link or self.devices[0].link
         height, width = self.backend.input_size(job.models[0]) if job.models else ("", "")
         return Record(
@@ -151,9 +154,11 @@ class _Bench:
         )  # fmt: skip
 
     def host(self) -> str:
+        """What the machine calls itself."""
         return "simulated" if self.backend.name == "fake" else host_text()
 
     def conditions(self) -> str:
+        """Versions, machine state and counts, as text for the record."""
         machine = {} if self.backend.name == "fake" else environment()
         found = {"backend": self.backend.name, **self.backend.versions(), **machine}
         counts = {"warm_up": self.settings.warm_up, "repetitions": self.settings.repetitions}
@@ -195,6 +200,7 @@ def _image(bench: _Bench) -> list[Record]:
     text = "{}x{} RGB in memory, resized".format(*bench.settings.frame)
 
     def whole() -> None:
+        """From the image in memory to the result."""
         session.preprocess()
         session.invoke()
         session.postprocess()
@@ -208,6 +214,7 @@ def _alternating(bench: _Bench) -> list[Record]:
     first, second = (bench.session(model) for model in bench.job.models)
 
     def pair() -> None:
+        """One run of each network."""
         first.invoke()
         second.invoke()
 
@@ -223,6 +230,7 @@ def _parallel(bench: _Bench) -> list[Record]:
     ends: list[tuple[int, int]] = []
 
     def work(session: Session) -> None:
+        """One thread: wait for the others, then run all its inferences."""
         try:
             bench.clock.enter()
             start.wait()
@@ -279,6 +287,7 @@ def _loaded_power(bench: _Bench) -> list[Record]:
     session = bench.session()
 
     def load() -> None:
+        """Keep the device busy for as long as the meter is read."""
         end = bench.clock.now_ns() + bench.settings.meter_s * 1e9
         while bench.clock.now_ns() < end:
             session.invoke()

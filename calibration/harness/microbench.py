@@ -133,6 +133,7 @@ class _Chain:
     def add(
         self, op: str, shape: tuple[int, ...], weights: tuple[tuple[int, ...], ...] = (), **options: object
     ) -> None:
+        """Append an operator on the last tensor (twice, where it takes two); weights given as shapes."""
         twice = 2 if op in ("ADD", "MUL", "CONCATENATION") else 1
         output = Tensor(self.tensor.id + 1, "int8", shape)
         constants = tuple(Tensor(-1, "int32" if i else "int8", extents) for i, extents in enumerate(weights))
@@ -141,28 +142,34 @@ class _Chain:
         self.tensor = output
 
     def conv(self, filters: int, kernel: int, stride: int = 1) -> None:
+        """Append a convolution with padding SAME, a bias and ReLU."""
         height, width, channels = self.tensor.hwc
         shape = (1, -(-height // stride), -(-width // stride), filters)
         options = {"kernel": (kernel, kernel), "stride": (stride, stride), "padding": "SAME", "activation": "RELU"}
         self.add("CONV_2D", shape, ((filters, kernel, kernel, channels), (filters,)), **options)
 
     def depthwise(self, kernel: int) -> None:
+        """Append a depthwise convolution with padding SAME, a bias and ReLU."""
         channels = self.tensor.hwc[2]
         options = {"kernel": (kernel, kernel), "padding": "SAME", "activation": "RELU"}
         self.add("DEPTHWISE_CONV_2D", self.tensor.shape, ((1, kernel, kernel, channels), (channels,)), **options)
 
     def same(self, op: str) -> None:
+        """Append an operator that keeps the shape."""
         self.add(op, self.tensor.shape)
 
     def pool(self, op: str, kernel: int) -> None:
+        """Append a pooling of stride 1 with padding SAME."""
         self.add(op, self.tensor.shape, kernel=(kernel, kernel), padding="SAME")
 
     def concat(self) -> None:
+        """Append a concatenation with itself, and a convolution back to the channels there were."""
         _, height, width, channels = self.tensor.shape
         self.add("CONCATENATION", (1, height, width, 2 * channels))
         self.conv(channels, 1)
 
     def resize(self) -> None:
+        """Append a doubling of the map, and a convolution of stride 2 back."""
         _, height, width, channels = self.tensor.shape
         self.add("RESIZE_BILINEAR", (1, 2 * height, 2 * width, channels))
         self.conv(channels, 1, stride=2)

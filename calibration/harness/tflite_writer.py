@@ -135,6 +135,7 @@ class _Writer:
         self.codes = list(dict.fromkeys(layer.op for layer in graph.layers))
 
     def finish(self) -> bytes:
+        """The file's bytes."""
         for tensor in self.graph.inputs:
             self._activation(tensor, _Quantisation(SCALE, 0))
         operators = [self._operator(layer) for layer in self.graph.layers]

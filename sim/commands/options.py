@@ -50,6 +50,7 @@ def scenario_command(function: Callable[..., None]) -> Callable[..., None]:
     names = list(SCENARIO_DEFAULTS)
 
     def command(**values: Any) -> None:
+        """Make a scenario of the options and hand it to the body."""
         from sim.scenario import Scenario
 
         fields = {name: values.pop(name) for name in names}

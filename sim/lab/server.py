@@ -119,6 +119,7 @@ def lab_app(token: str, hosts: Collection[str] | None = LOCAL) -> App:
 
 def _with_index(lessons: Any) -> App:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
+        """Answer ``/`` with the index, hand everything else to the lessons."""
         if scope["type"] == "http" and scope["path"] == "/":
             await _respond(send, 200, index_page().encode())
         else:
