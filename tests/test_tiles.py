@@ -1,0 +1,85 @@
+"""Activations on 4 x 4 tiles by hand, and which layers run in bands."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layers import chain, conv, depthwise, layer
+
+from hwmodels.graph import Tensor
+from hwmodels.tiles import NARROW_BYTES_PER_TILE, banded_layers, ceil_to, tile_bytes, working_set_bytes
+
+
+@pytest.mark.parametrize(("value", "multiple", "up"), [(0, 4, 0), (1, 4, 4), (4, 4, 4), (5, 4, 8), (1001, 16, 1008)])
+def test_rounding_up(value, multiple, up):
+    assert ceil_to(value, multiple) == up
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_bytes"),
+    [
+        ((1, 224, 224, 3), 56 * 56 * 4),  # 3 channels take 4
+        ((1, 112, 112, 32), 28 * 28 * 32),
+        ((1, 7, 7, 1280), 2 * 2 * 1280),  # 7 rows over 4 tiles: the first ones have 2
+        ((1, 1001), 1004),
+        ((1, 1, 1, 1), 4),
+    ],
+)
+def test_bytes_of_the_largest_tile(shape, n_bytes):
+    assert tile_bytes(Tensor(0, "int8", shape)) == n_bytes
+
+
+extents = st.integers(1, 600)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(extents, extents, extents)
+def test_tiles_together_hold_the_map(height, width, channels):
+    """16 tiles hold at least the tensor, and a tile at most its padded share: one row, column and word more."""
+    tensor = Tensor(0, "int8", (1, height, width, channels))
+    assert 16 * tile_bytes(tensor) >= tensor.n_bytes
+    assert tile_bytes(tensor) <= (height + 3) / 4 * (width + 3) / 4 * (channels + 3)
+
+
+def test_a_layer_s_working_set_is_its_input_and_output():
+    assert working_set_bytes(conv(64, 32, 48)) == 16 * 16 * (32 + 48)
+    assert working_set_bytes(conv(64, 32, 48, stride=2)) == 16 * 16 * 32 + 8 * 8 * 48
+
+
+def test_a_network_that_fits_has_no_bands():
+    graph = chain("small", conv(64, 4, 16), conv(64, 16, 16))
+    assert banded_layers(graph.layers) == []
+
+
+def test_bands_reach_down_to_the_last_layer_that_does_not_fit():
+    large, still, fits = conv(256, 4, 64), conv(256, 64, 64, stride=2), conv(128, 64, 64, stride=4)
+    graph = chain("large", large, still, fits)
+    sizes = [working_set_bytes(one) > NARROW_BYTES_PER_TILE for one in graph.layers]
+    assert sizes == [True, True, False]
+    assert [one.index for one in banded_layers(graph.layers)] == [0, 1]
+
+
+def test_a_first_layer_that_fits_means_no_bands():
+    graph = chain("late", conv(512, 4, 4, stride=2), conv(256, 4, 128))
+    assert working_set_bytes(graph.layers[0]) <= NARROW_BYTES_PER_TILE < working_set_bytes(graph.layers[1])
+    assert banded_layers(graph.layers) == []
+
+
+def test_what_follows_an_upsampling_is_not_looked_at():
+    up = layer("RESIZE_BILINEAR", (1, 64, 64, 64), (1, 512, 512, 64))
+    graph = chain("decoder", conv(256, 4, 64, stride=4), up, conv(512, 64, 64))
+    assert banded_layers(graph.layers) == []
+
+
+def test_padding_and_quantising_do_no_work():
+    pad = layer("PAD", (1, 256, 256, 4), (1, 258, 258, 4))
+    graph = chain("padded", pad, conv(258, 4, 64))
+    assert [one.op for one in banded_layers(graph.layers)] == ["CONV_2D"]
+
+
+@pytest.mark.parametrize("narrow", [1, 10**4, 10**5, 10**6, 10**9])
+def test_more_memory_never_means_more_bands(narrow):
+    graph = chain("net", conv(256, 4, 64), depthwise(256, 64), conv(256, 64, 32, stride=4))
+    more = banded_layers(graph.layers, 2 * narrow)
+    assert len(more) <= len(banded_layers(graph.layers, narrow))

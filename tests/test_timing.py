@@ -1,0 +1,152 @@
+"""Stage times by hand: what each byte, cycle and copy becomes, and that one inference alone is their sum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+
+import pytest
+from hand import network, tpu_stage
+from layers import chain, conv, dense, depthwise, like
+
+from hwmodels.accelerator import load_accelerator
+from hwmodels.compiler import compile_graph
+from hwmodels.executable import Executable, LayerPlan, Segment, Step
+from hwmodels.host import load_host
+from hwmodels.link import Channel, channel, load_link, transfer_ns
+from hwmodels.parts import part_names
+from hwmodels.timing import CpuStage, StepTime, TpuStage, layer_ns, stage_times
+
+#: 1 byte out takes 10 ns, 1 byte in 40 ns; an inference costs 1000 ns, an instruction byte half a ns more.
+BUS = Channel("bus", 100e6, 25e6, 1000, 0.5, 1 << 20, 8, 10)
+HOST = replace(load_host("x86-xeon"), driver_cpu_ns=400, python_call_ns=70.5, copy_ns_per_byte=0.25)
+GRAPH = chain("net", conv(32, 3, 16), depthwise(32, 16), like("ARG_MAX", (1, 32, 32, 16)))
+CONV, DEPTHWISE, TAIL = GRAPH.layers
+
+
+def executable(*plans, **numbers):
+    """Two layers on the accelerator by hand, one on the CPU."""
+    plans = plans or (
+        LayerPlan(CONV, cycles=1000, cached=True, macs=7, wide_bytes=2, narrow_bytes=3),
+        LayerPlan(DEPTHWISE, cycles=500, streamed_bytes=600, macs=5, wide_bytes=1, narrow_bytes=4),
+    )
+    counts = {
+        "instruction_bytes": 200, "input_bytes": 300, "output_bytes": 40, "tensor_output_bytes": 10,
+        "cached_bytes": 5000, "caching_instruction_bytes": 100, **numbers,
+    }  # fmt: skip
+    tpu = Segment("tpu", plans, **counts)
+    return Executable("net", GRAPH, (tpu, Segment("cpu", (LayerPlan(TAIL, "not mapped"),))), "token")
+
+
+def times(**numbers):
+    return stage_times(executable(**numbers), BUS, HOST, 500e6)
+
+
+def test_every_byte_takes_its_direction_s_rate():
+    (stage, _) = times().stages
+    assert isinstance(stage, TpuStage)
+    assert (stage.load_bytes, stage.load_ns) == (5100, 51_000)
+    assert (stage.instruction_bytes, stage.instructions_ns) == (200, 2000 + 100)
+    assert (stage.input_bytes, stage.input_ns) == (300, 3000)
+    assert (stage.output_bytes, stage.output_ns) == (40, 1600)
+    assert stage.copy_ns == ceil(10 * 0.25)
+
+
+def test_cycles_and_streamed_bytes_become_steps():
+    (stage, _) = times().stages
+    assert stage.steps == (StepTime(2000, 0, 0), StepTime(1000, 6000, 600))
+    assert (stage.program_ns, stage.compute_ns) == (2000 + 6000, 3000)
+
+
+def test_the_driver_s_work_is_part_of_the_link_s_fixed_time():
+    (stage, _) = times().stages
+    assert (stage.driver_ns, stage.latency_ns) == (400, 600)
+    slow = replace(HOST, driver_cpu_ns=99_999)
+    stage = stage_times(executable(), BUS, slow, 500e6).stages[0]
+    assert (stage.driver_ns, stage.latency_ns) == (1000, 0)
+
+
+def test_spilled_activations_cross_the_link_both_ways():
+    (stage, _) = times(scratch_in_bytes=50, scratch_out_bytes=60).stages
+    assert (stage.input_ns, stage.output_ns) == (3500, 4000)
+
+
+def test_nothing_is_loaded_where_nothing_is_cached():
+    (stage, _) = times(cached_bytes=0).stages
+    assert (stage.load_bytes, stage.load_ns) == (0, 0)
+
+
+def test_work_is_counted_for_the_energy():
+    (stage, _) = times().stages
+    assert (stage.macs, stage.wide_bytes, stage.narrow_bytes) == (12, 3, 7)
+
+
+def test_an_inference_alone_is_the_sum_of_its_stages():
+    found = times()
+    stage, tail = found.stages
+    assert isinstance(tail, CpuStage)
+    held = 1000 + 2100 + 3000 + 8000 + 1600
+    assert stage.held_ns == held
+    assert stage.invoke_ns == held + 3
+    assert found.python_ns == 71
+    assert found.invoke_ns == 71 + held + 3 + tail.ops_ns
+    assert found.first_invoke_ns == found.invoke_ns + 51_000
+    assert found.latency_ns == found.invoke_ns
+
+
+def test_pre_and_postprocessing_belong_to_the_latency_alone():
+    found = replace(times(), preprocess_ns=1000, postprocess_ns=500)
+    assert found.latency_ns == found.invoke_ns + 1500
+
+
+@pytest.mark.parametrize(("compute", "parameters", "ns"), [(100, 0, 100), (100, 70, 100), (100, 170, 170), (0, 5, 5)])
+def test_parameters_stream_while_their_consumer_computes(compute, parameters, ns):
+    assert StepTime(compute, parameters, 1).ns == ns
+
+
+def test_several_passes_load_together():
+    found = network("a", tpu_stage(load_ns=100), CpuStage(7), tpu_stage(load_ns=40))
+    assert found.load_ns == 140
+    assert found.invoke_ns == 2 * tpu_stage().invoke_ns + 7
+
+
+@pytest.mark.parametrize("clock", [125e6, 250e6, 500e6])
+def test_a_clock_changes_the_program_alone(clock):
+    plain, slowed = times().stages[0], stage_times(executable(), BUS, HOST, clock).stages[0]
+    assert slowed.compute_ns == plain.compute_ns * 500e6 / clock
+    assert replace(slowed, steps=plain.steps) == plain
+
+
+def test_a_layer_s_time_is_the_longer_of_its_cycles_and_its_bytes():
+    assert layer_ns(executable(), BUS, 500e6) == [(0, 2000), (1, 6000)]
+
+
+# Every part
+
+
+@pytest.mark.parametrize("host", part_names("host"))
+@pytest.mark.parametrize("link", part_names("link"))
+def test_stage_times_are_whole_and_not_negative(link, host):
+    part = load_accelerator("coral")
+    compiled = compile_graph(chain("net", conv(64, 3, 32), dense(1024, 1000), like("ARG_MAX", (1, 1000))), part)
+    bus = channel(load_link(link), load_host(host))
+    found = stage_times(compiled, bus, load_host(host), 500e6)
+    for stage in found.stages:
+        numbers = (
+            [stage.ops_ns] if isinstance(stage, CpuStage) else [v for v in vars(stage).values() if v != stage.steps]
+        )
+        assert all(isinstance(number, int) and number >= 0 for number in numbers)
+    assert found.invoke_ns > bus.floor_ns
+
+
+def test_a_faster_link_is_never_slower():
+    compiled = compile_graph(chain("net", conv(64, 3, 32), dense(4096, 4096)), load_accelerator("coral"))
+    rates = [10e6, 50e6, 100e6, 500e6]
+    alone = [stage_times(compiled, replace(BUS, out_bytes_per_s=rate), HOST, 500e6).first_invoke_ns for rate in rates]
+    assert alone == sorted(alone, reverse=True)
+
+
+def test_steps_of_the_file_take_the_place_of_layers():
+    segment = Segment("tpu", (LayerPlan(CONV, cycles=9),), file_steps=(Step(100, 0), Step(50, 10)))
+    (stage,) = stage_times(Executable("f", GRAPH, (segment,), "t"), BUS, HOST, 1e9).stages
+    assert stage.steps == (StepTime(100, 0, 0), StepTime(50, transfer_ns(10, BUS, "out"), 10))
