@@ -217,3 +217,38 @@ def test_threads_that_still_load_are_not_missed():
     (row,) = case_rows(base, case, 0.1)
     held = sum(stage.held_ns for stage in base.networks[0][0].stages)
     assert row["throughput_ips"] == pytest.approx(1e9 / held + 3e9 / base.networks[0][0].latency_ns, rel=0.01)
+
+
+def test_a_study_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    """A machine that fails ends it; what was finished is not simulated again, and the rows are those of one go."""
+    pytest.importorskip("sklearn")
+    from concurrent.futures import ThreadPoolExecutor
+
+    from sim.study import characterisation
+
+    asked = []
+
+    def rows(network, sizes, cases):
+        asked.append(network)
+        if network == NETS[2] and len(asked) == 3:
+            raise OSError(28, "No space left on device")
+        return network_rows(network, sizes, cases)
+
+    monkeypatch.setattr(characterisation, "network_rows", rows)
+    kept, grid = tmp_path / "kept", Grid(NETS[:3], ("coral",), CASES[:1])
+    kept.mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(OSError, match="No space"):
+            characterisation._rows(grid, kept, 1, pool)
+        frame = characterisation._rows(grid, kept, 1, pool)
+    assert asked == [*NETS[:3], NETS[2]]
+    assert frame["models"].to_list() == [name for name in NETS[:3] for _ in range(6)]
+
+
+def test_a_machine_that_fails_is_no_row(monkeypatch):
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("sim.study.grid.build", fails)
+    with pytest.raises(MemoryError):
+        network_rows(NETS[0], ("coral",), CASES[:1])

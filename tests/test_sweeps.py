@@ -9,6 +9,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import count
 
 import pytest
 
@@ -129,27 +132,40 @@ def test_any_number_of_workers_gives_the_same_file(spec, tmp_path):
     assert not list(tmp_path.glob("*.journal"))
 
 
-def test_killed_three_times_it_ends_as_if_undisturbed(spec, tmp_path):
-    """kill -9 at random moments; every restart keeps what was finished."""
-    calm, killed = tmp_path / "calm.parquet", tmp_path / "killed.parquet"
+SLOW_MAIN = """
+import sys, time
+from pathlib import Path
+import sim.study.sweeps as sweeps
+sweeps.CHUNK, sweeps.AHEAD = 2, 1
+def slowly(chunk, work=sweeps.evaluate_all):
+    time.sleep(float(sys.argv[3]))
+    return work(chunk)
+if __name__ == "__main__":
+    sweeps.evaluate_all = slowly
+    sweeps.sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)
+"""
+
+
+def test_killed_five_times_it_ends_as_if_undisturbed(spec, tmp_path):
+    """kill -9 in the middle of the work, every time; every restart keeps what was finished."""
+    calm, killed, main = tmp_path / "calm.parquet", tmp_path / "killed.parquet", tmp_path / "main.py"
     sweep(spec, calm, workers=1)
-    main = tmp_path / "main.py"
-    main.write_text(MAIN)
-    command = [sys.executable, str(main), str(spec), str(killed), "1"]
+    main.write_text(SLOW_MAIN)
+    command = [sys.executable, str(main), str(spec), str(killed)]
     journal, stream = killed.with_name("killed.parquet.journal"), random.Random(5)
     kept = 0
-    for _ in range(3):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    for _ in range(5):
+        process = subprocess.Popen([*command, "0.2"], stderr=subprocess.DEVNULL)
         wait_for_growth(journal, process)
-        time.sleep(stream.uniform(0, 0.1))
+        time.sleep(stream.uniform(0, 0.3))
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
-        if journal.exists():
-            found = journal.read_bytes().count(b"\n")
-            assert found >= kept
-            kept = found
-            journal.write_bytes(journal.read_bytes() + b"00000000 [7,{")  # a torn line as a kill within a write leaves
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        found = journal.read_bytes().count(b"\n")
+        assert found > kept
+        kept = found
+        journal.write_bytes(journal.read_bytes() + b"00000000 [7,{")  # a torn line as a kill within a write leaves
+    subprocess.run([*command, "0"], check=True, stderr=subprocess.DEVNULL)
     assert calm.read_bytes() == killed.read_bytes()
 
 
@@ -160,6 +176,81 @@ def wait_for_growth(path, process, limit_s=60):
         if path.exists() and path.stat().st_size > before + 200:
             return
         time.sleep(0.01)
+
+
+LONG_SPEC = f"""
+models = "{NET}"
+jitter = "measured"
+inferences = 100_000
+seed = [{", ".join(map(str, range(200)))}]
+"""
+
+
+def interrupted(arguments, is_under_way):
+    """Start a command, press Ctrl-C (for its whole group, as a terminal does) when it is under way; how it ended."""
+    program = [sys.executable, "-c", "from sim.commands.cli import main; main()", *map(str, arguments)]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    end = time.monotonic() + 60
+    while not is_under_way() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    pressed = time.monotonic()
+    _, text = process.communicate(timeout=60)
+    return process.returncode, text, time.monotonic() - pressed
+
+
+def test_ctrl_c_ends_a_sweep_at_once_and_keeps_what_was_finished(tmp_path):
+    path, out = tmp_path / "spec.toml", tmp_path / "out.parquet"
+    path.write_text(LONG_SPEC)
+    journal = out.with_name("out.parquet.journal")
+    arguments = ["sweep", path, "-o", out, "--workers", "2"]
+    code, text, seconds = interrupted(arguments, lambda: journal.exists() and journal.stat().st_size > 500)
+    assert code == 130
+    assert text == "error: interrupted; what was finished is kept: the same command goes on\n"
+    assert seconds < 5
+    assert not out.exists()
+    with Journal(journal, {"sweep": read_spec(path).digest, "points": 200}) as kept:
+        assert 0 < len(kept.rows) < 200
+
+
+def test_ctrl_c_ends_a_study_at_once_and_keeps_finished_networks(tmp_path):
+    pytest.importorskip("sklearn")
+    arguments = ["study", "-o", tmp_path, "--models", "mobilenet_v[12]*", "--workers", "2"]
+    code, text, seconds = interrupted(arguments, lambda: any(tmp_path.glob("unfinished-*/[0-9]*.parquet")))
+    assert (code, text.count("\n")) == (130, 1), text
+    assert seconds < 5
+    assert any(tmp_path.glob("unfinished-*/[0-9]*.parquet"))
+
+
+def test_a_clock_that_goes_backwards_changes_nothing(spec, tmp_path, monkeypatch):
+    """The wall clock is not asked; a monotonic one that were wrong would cost speed, no points."""
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    sweep(spec, one, workers=1)
+    backwards = count(1e9, -3600)
+    for name in ("time", "monotonic"):
+        monkeypatch.setattr(f"sim.study.sweeps.time.{name}", lambda: next(backwards))
+    with ThreadPoolExecutor(1) as pool:
+        sweep(spec, two, pool=pool)
+    monkeypatch.undo()
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_what_had_finished_is_kept_when_a_worker_dies(spec, tmp_path, monkeypatch):
+    """The chunk whose worker died is lost, the one that was done beside it is not."""
+    out = tmp_path / "out.parquet"
+
+    class Dying(ThreadPoolExecutor):
+        def submit(self, work, chunk):
+            future = super().submit(work, chunk)
+            future.exception()
+            if chunk[0][0] >= 8:
+                future = Future()
+                future.set_exception(BrokenProcessPool())
+            return future
+
+    with Dying(1) as pool, pytest.raises(BrokenProcessPool):
+        sweep(spec, out, pool=pool)
+    assert sweep(spec, out, workers=1)["simulated"] == 28
 
 
 def test_a_finished_point_is_not_simulated_again(spec, tmp_path, monkeypatch):
@@ -240,7 +331,7 @@ def test_a_dask_cluster_gives_the_same_file(spec, tmp_path):
 
 def test_a_dask_address_that_does_not_answer(spec, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("sim.study.sweeps.DASK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("sim.study.executors.DASK_TIMEOUT_S", 0.5)
     out = tmp_path / "x.parquet"
     with pytest.raises(InputError, match="--dask"):
         sweep(spec, out, dask="tcp://127.0.0.1:9")

@@ -216,6 +216,8 @@ def run_app(typer_app: typer.Typer) -> None:
         _fail("interrupted", 130)
     except BrokenPipeError:
         sys.exit(0)
+    except design_space.StoppedError as error:
+        _fail(str(error), 130)
     except (OSError, MemoryError, RuntimeError) as error:
         _fail(_what_failed(error), 1)
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +12,7 @@ import typer
 
 from sim.commands.options import scenario_command
 
-__all__ = ["register"]
+__all__ = ["StoppedError", "register"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Results = Annotated[
@@ -22,6 +24,18 @@ MaxP95 = Annotated[
     float | None, typer.Option("--max-p95-ms", help="95th percentile of the latency at most so many ms.")
 ]
 MaxW = Annotated[float | None, typer.Option(help="At most so many watts, whole system.")]
+
+
+class StoppedError(RuntimeError):
+    """Ctrl-C during work that goes on from what it has kept; the text says so."""
+
+
+@contextmanager
+def _keeping() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted; what was finished is kept: the same command goes on") from None
 
 
 def register(app: typer.Typer) -> None:
@@ -100,7 +114,8 @@ def sweep(
     """
     from sim.study.sweeps import sweep as run_sweep
 
-    done = run_sweep(spec, output, workers, dask)
+    with _keeping():
+        done = run_sweep(spec, output, workers, dask)
     words = f"{done['points']} points, {done['simulated']} simulated now, {done['errors']} with an error"
     print(f"{output}: {words}", file=sys.stderr)
 
@@ -120,7 +135,8 @@ def study(
     from sim.study.characterisation import grid_of
     from sim.study.characterisation import study as run_study
 
-    found = run_study(output, grid_of(models, sizes), workers, estimator)
+    with _keeping():
+        found = run_study(output, grid_of(models, sizes), workers, estimator)
     if json:
         _print_json(found)
         return

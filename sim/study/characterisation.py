@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor, as_completed
 from contextlib import nullcontext
+from dataclasses import astuple
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 from hwmodels.errors import InputError, nearest
 from sim.stages import STAGE_COLUMNS
 from sim.study.errors_by_region import error_findings, error_table, load_estimator, predictions
+from sim.study.executors import executor
 from sim.study.findings import Finding, findings, markdown
-from sim.study.grid import CASES, SIZES, Case, Grid, Row, network_rows
+from sim.study.grid import CASES, SIZES, Case, Grid, network_rows
 from sim.study.robustness import robustness
-from sim.study.sweeps import Progress, executor
-from sim.tabular import frame_of, need, stamp, write_frame, write_text
+from sim.study.spec import digest_of, own_files
+from sim.study.sweeps import Progress
+from sim.tabular import frame_of, is_damaged, need, stamp, write_frame, write_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,7 +74,8 @@ def study(
     """Run the study and write results.parquet, schema.json, findings.json, findings.md and report.html to a folder.
 
     ``grid`` limits it, ``estimator`` (``package.module:function``, called with a row's options and its stage columns,
-    returns the throughput in 1/s) is held against the simulator as ours is. Returns the findings' table. Raises
+    returns the throughput in 1/s) is held against the simulator as ours is. Finished networks are kept in the folder
+    until the study is done: the same call goes on where one was stopped. Returns the findings' table. Raises
     :class:`InputError` for a folder that cannot be written, an unknown estimator, or where an extra is missing.
     """
     started, cpu = time.monotonic(), _cpu_s()
@@ -78,8 +83,9 @@ def study(
     need("sklearn.ensemble", "estimator")
     other = load_estimator(estimator) if estimator else None
     grid = grid or grid_of()
-    _folder(output)
-    frame = _rows(grid, workers, pool)
+    kept = output / f"unfinished-{digest_of(astuple(grid), own_files(grid.networks))}"
+    _folder(kept)
+    frame = _rows(grid, kept, workers, pool)
     write_frame(output / "results.parquet", frame)
     write_text(output / "schema.json", json.dumps(schema(frame), indent=1))
     report = _report(frame, grid, other, estimator)
@@ -87,6 +93,7 @@ def study(
     write_text(output / "findings.json", json.dumps(report, indent=1))
     write_text(output / "findings.md", markdown(report))
     _html(output)
+    shutil.rmtree(kept, ignore_errors=True)
     return report
 
 
@@ -108,24 +115,30 @@ def _folder(path: Path) -> None:
         raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
 
 
-def _rows(grid: Grid, workers: int, pool: Executor | None) -> pl.DataFrame:
+def _rows(grid: Grid, kept: Path, workers: int, pool: Executor | None) -> pl.DataFrame:
     """Simulate the grid, a network at a time in each worker; rows in the grid's order.
 
-    Rows become a frame as they arrive: as Python objects they would take ten times the memory.
+    A network's rows become a file in ``kept`` as they arrive: a study that was stopped goes on from there, and Python
+    objects would take ten times the memory.
     """
     import polars as pl
 
-    found: dict[str, pl.DataFrame] = {}
-    progress = Progress(len(grid.networks), unit="networks")
+    files = {name: kept / f"{number}.parquet" for number, name in enumerate(grid.networks)}
+    todo = [name for name, path in files.items() if not path.is_file() or is_damaged(path)]
+    if todo:
+        _simulate(grid, {name: files[name] for name in todo}, workers, pool)
+    return pl.concat([pl.read_parquet(path) for path in files.values()], how="diagonal_relaxed")
+
+
+def _simulate(grid: Grid, files: Mapping[str, Path], workers: int, pool: Executor | None) -> None:
+    """Write a file of rows for each network, in whatever order they finish."""
+    progress = Progress(len(grid.networks), len(grid.networks) - len(files), "networks")
     with executor(workers) if pool is None else nullcontext((pool, 1)) as (chosen, _):
-        jobs: dict[Future[list[Row]], str] = {
-            chosen.submit(network_rows, name, grid.sizes, grid.cases): name for name in grid.networks
-        }
-        for job in as_completed(list(jobs)):
-            found[jobs.pop(job)] = frame_of(job.result())
-            progress.show(len(found))
+        jobs = {chosen.submit(network_rows, name, grid.sizes, grid.cases): path for name, path in files.items()}
+        for number, job in enumerate(as_completed(list(jobs)), progress.before + 1):
+            write_frame(jobs.pop(job), frame_of(job.result()))
+            progress.show(number)
     progress.end()
-    return pl.concat([found[name] for name in grid.networks], how="diagonal_relaxed")
 
 
 def _report(frame: pl.DataFrame, grid: Grid, other: Any, name: str) -> dict[str, Any]:

@@ -73,6 +73,8 @@ def network_rows(network: str, sizes: Sequence[str], cases: Sequence[Case]) -> l
                 base = build(_scenario(network, size, case))
                 sd = sd or relative_sd(base)
                 rows += case_rows(base, case, sd)
+            except (OSError, MemoryError):  # the machine failed, not the network: it stays unfinished
+                raise
             except Exception as error:  # one network must not end the study
                 rows.append({"models": network, "size": size, "case": case.name, "error": str(error)})
     return rows

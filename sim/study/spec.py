@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
@@ -33,10 +33,11 @@ from hwmodels.errors import InputError, nearest
 from hwmodels.host import Host
 from hwmodels.link import Link
 from hwmodels.parts import Part
+from hwmodels.zoo import user_folder
 from sim.defaults import SCENARIO_DEFAULTS
 from sim.tabular import stamp
 
-__all__ = ["PARTS", "Spec", "latin_hypercube", "points", "read_spec"]
+__all__ = ["PARTS", "Spec", "digest_of", "latin_hypercube", "own_files", "points", "read_spec"]
 
 Axes = dict[str, list[Any]]
 
@@ -69,16 +70,35 @@ class Spec:
     @property
     def digest(self) -> str:
         """A hash of what is asked, of the version that answers, and of every part file that it reads."""
-        text = json.dumps([list(self.grid.items()), list(self.ranges.items()), self.samples, self.seed, stamp()])
-        found = hashlib.sha256(text.encode())
-        for path in (*sorted(PARTS_FOLDER.glob("*/*.toml")), *self._files()):
-            found.update(path.read_bytes())
-        return found.hexdigest()[:16]
+        return digest_of([list(self.grid.items()), list(self.ranges.items()), self.samples, self.seed], self._files())
 
     def _files(self) -> list[Path]:
         """The user's own files that the values name (part files, networks)."""
         names = {part for values in self.grid.values() for v in values if isinstance(v, str) for part in v.split(",")}
-        return [Path(name) for name in sorted(names) if name.endswith((".toml", ".tflite")) and Path(name).is_file()]
+        return own_files(sorted(names))
+
+
+def own_files(names: Iterable[str]) -> list[Path]:
+    """Return the user's own files among names: part files and networks by path, networks by their name in the zoo."""
+    names = [name.strip() for name in names]
+    paths = [Path(name) for name in names if name.endswith((".toml", ".tflite"))]
+    traces = [user_folder() / f"{name.partition(':')[0]}.json" for name in names if "/" not in name]
+    return [path for path in (*paths, *traces) if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long for a file, for one
+        return False
+
+
+def digest_of(asked: Any, files: Sequence[Path] = ()) -> str:
+    """Return a hash of what is asked, of the version that answers, and of the part files that it may read."""
+    found = hashlib.sha256(json.dumps([*asked, stamp()]).encode())
+    for path in (*sorted(PARTS_FOLDER.glob("*/*.toml")), *files):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def read_spec(path: Path) -> Spec:

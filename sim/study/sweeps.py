@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hwmodels.errors import InputError
+from sim.study.executors import executor, given
 from sim.study.journal import Journal
 from sim.study.spec import Spec, points, read_spec
 from sim.tabular import check_target, flat, need, read_results, write_parquet
 
-__all__ = ["Progress", "evaluate", "executor", "sweep"]
+__all__ = ["Progress", "evaluate", "sweep"]
 
-CHUNK = 8  # points handed to a worker at once
+CHUNK = 8  # points handed to a worker at once ...
+CHUNK_S = 1.0  # ... of which it hands back the finished ones after so long: a kill costs no more
 AHEAD = 3  # chunks in flight for each worker
-DASK_TIMEOUT_S = 10
 Numbered = list[tuple[int, dict[str, Any]]]
 
 
@@ -46,7 +43,7 @@ def sweep(
     with Journal(output.with_name(f"{output.name}.journal"), header) as journal:
         done = len(journal.rows)
         if done < spec.size:
-            with executor(workers, dask) if pool is None else _given(pool) as (chosen, width):
+            with executor(workers, dask) if pool is None else given(pool) as (chosen, width):
                 _run(spec, journal, chosen, width)
         rows = [{"sweep": spec.digest, **journal.rows[number]} for number in range(spec.size)]
         write_parquet(output, rows)
@@ -63,23 +60,42 @@ def _finished_before(spec: Spec, output: Path) -> dict[str, int]:
 
 
 def _run(spec: Spec, journal: Journal, pool: Executor, width: int) -> None:
-    """Keep the executor filled, and note chunks in whatever order they finish."""
+    """Keep the executor filled, and note points in whatever order they finish."""
     todo = ((number, point) for number, point in enumerate(points(spec)) if number not in journal.rows)
     chunks = iter(lambda: list(islice(todo, CHUNK)), [])
     progress = Progress(spec.size, len(journal.rows))
-    running: set[Future[Numbered]] = {pool.submit(evaluate_all, chunk) for chunk in islice(chunks, AHEAD * width)}
-    while running:
-        finished, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-        for future in finished:
+    running = {pool.submit(evaluate_all, chunk): chunk for chunk in islice(chunks, AHEAD * width)}
+    try:
+        while running:
+            finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+            for future in finished:
+                rows, chunk = dict(future.result()), running.pop(future)
+                journal.add(rows)
+                rest = [pair for pair in chunk if pair[0] not in rows] or next(chunks, [])
+                if rest:
+                    running[pool.submit(evaluate_all, rest)] = rest
+            progress.show(len(journal.rows))
+    finally:
+        progress.end()
+        _note_finished(running, journal)
+
+
+def _note_finished(running: Iterable[Future[Numbered]], journal: Journal) -> None:
+    """Keep what had finished when a worker died or somebody pressed Ctrl-C."""
+    for future in running:
+        if future.done() and not future.cancelled() and not future.exception():
             journal.add(dict(future.result()))
-            running |= {pool.submit(evaluate_all, chunk) for chunk in islice(chunks, 1)}
-        progress.show(len(journal.rows))
-    progress.end()
 
 
 def evaluate_all(chunk: Numbered) -> Numbered:
-    """Simulate numbered points; what a worker does."""
-    return [(number, evaluate(point)) for number, point in chunk]
+    """Simulate numbered points; what a worker does. Those that a second is too short for come back unanswered."""
+    end = time.monotonic() + CHUNK_S
+    rows: Numbered = []
+    for number, point in chunk:
+        rows.append((number, evaluate(point)))
+        if time.monotonic() > end:
+            break
+    return rows
 
 
 def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,54 +117,6 @@ def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
         return {**point, **row, "error": text}
     named = scenario.options() | {key: results.summary["scenario"][key] for key in ("cores", "threads")}
     return {**flat({**results.summary, "scenario": named}), **numbers, **stage_columns(results.setup), **row}
-
-
-@contextmanager
-def executor(workers: int = 0, dask: str = "") -> Iterator[tuple[Executor, int]]:
-    """Yield an executor and how many tasks it runs at once: a Dask cluster's, or processes of this machine.
-
-    Raises :class:`InputError` for a Dask address that does not answer, or where dask.distributed is missing.
-    """
-    if dask:
-        with _dask_client(dask) as client:
-            width = sum(client.nthreads().values())
-            yield client.get_executor(pure=False), max(1, width)
-        return
-    width = workers or os.cpu_count() or 1
-    # Not fork: a forked child of a process with threads (polars) can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(width, mp_context=context, initializer=_leave_with_parent) as pool:
-        yield pool, width
-
-
-@contextmanager
-def _given(pool: Executor) -> Iterator[tuple[Executor, int]]:
-    yield pool, os.cpu_count() or 1
-
-
-def _leave_with_parent() -> None:
-    """End this worker when its parent is killed; else it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _dask_client(address: str) -> Any:
-    distributed = need("distributed", "cluster")
-    try:
-        client = distributed.Client(address, timeout=DASK_TIMEOUT_S)
-    except (OSError, ValueError, TypeError) as error:
-        text = f"no answer from {address!r} ({type(error).__name__})"
-        raise InputError("--dask", text, "the address of a running scheduler, e.g. tcp://HOST:8786") from None
-    if not client.nthreads():
-        client.close()
-        raise InputError("--dask", f"no workers at {address}", "a scheduler with at least one worker")
-    return client
 
 
 class Progress:
