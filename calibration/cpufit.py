@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hwmodels.files import write_text
 from hwmodels.graph import LayerGraph
 from hwmodels.host import THREADED, Host, cpu_op_ns, load_host
 from hwmodels.parts import perturbed
@@ -181,4 +182,4 @@ def update_part(path: Path, fit: CpuFit, source: str, keys: Iterable[str] = ()) 
         line = f'{key} = {{ value = {value:.3g}, status = "fitted", source = "{source}", std_error = {error:.2g} }}'
         pattern = re.compile(rf"^{key} = .*$", re.MULTILINE)
         text = pattern.sub(line, text) if pattern.search(text) else f"{text.rstrip()}\n{line}\n"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)

@@ -10,6 +10,7 @@ from statistics import fmean, pstdev
 from calibration.fitting import DEFAULT_HOST, Calibration, unstated
 from hwmodels import parts
 from hwmodels.errors import InputError
+from hwmodels.files import write_text
 
 __all__ = ["part_text", "write_parts"]
 
@@ -37,7 +38,7 @@ def write_parts(calibration: Calibration, folder: Path) -> list[Path]:
 
 
 def _written(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from calibration.data import FOLDER, Row, read_table
 from calibration.predict import conditions
+from hwmodels.files import whole_file
 
 __all__ = ["kind_of", "measured_spreads", "spread_of", "spreads"]
 
@@ -86,7 +87,7 @@ def main() -> None:
     validator = Validator("model")
     rows = [row for name in dataset_names() for row in with_meter(load_dataset(name)) if row.mode != "pipeline"]
     found = measured_spreads((row, validator.answer(row)) for row in rows)
-    with (FOLDER / "spreads.csv").open("w", newline="", encoding="utf-8") as file:
+    with whole_file(FOLDER / "spreads.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["kind", "spread"])
         writer.writerows((kind, f"{spread:.3f}") for kind, spread in found.items())

@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from hwmodels.errors import InputError, nearest
+from hwmodels.files import write_text
 from hwmodels.generated import FAMILIES, generate
 from hwmodels.graph import LayerGraph, from_json, to_json
 
@@ -116,23 +117,8 @@ def add_network(path: Path, name: str = "", replace: bool = False) -> tuple[Laye
     if not replace and _trace_path(name):
         raise InputError("zoo add: name", name, "a new name, or --replace")
     target = user_folder() / f"{name}.json"
-    write_whole(target, to_json(LayerGraph(name, graph.layers, graph.inputs, graph.outputs, {"source": path.name})))
+    with suppress(OSError):  # writing says what is wrong with the folder
+        target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, to_json(LayerGraph(name, graph.layers, graph.inputs, graph.outputs, {"source": path.name})))
     _from_trace.cache_clear()
     return graph, target
-
-
-def write_whole(target: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all.
-
-    Raises :class:`InputError` where the folder cannot be written.
-    """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        raise InputError(str(target), error.strerror or type(error).__name__, "a folder that can be written") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -91,7 +91,7 @@ def _steps(scenario: Scenario) -> Iterator[_Step]:
 def _count(scenario: Scenario) -> int:
     """Accelerators of the scenario."""
     counts = [part.rpartition(":")[2] for part in scenario.size.split(",")]
-    listed = sum(int(c) if c.isdigit() else 1 for c in counts)
+    listed = sum(int(c) if c.isdecimal() else 1 for c in counts)
     return max(scenario.accelerators, listed)
 
 

@@ -43,7 +43,7 @@ def with_numbers(scenario: Scenario, numbers: Mapping[str, float]) -> Scenario:
 def _replaced(kind: str, name: str, numbers: Mapping[str, float]) -> str:
     """Path of the part file with numbers replaced, and the count that stood behind the part's name."""
     stem, colon, count = name.rpartition(":")
-    part = stem if colon and count.isdigit() else name
+    part = stem if colon and count.isdecimal() else name
     path = _write(kind, part, tuple(sorted(numbers.items())))
     return f"{path}:{count}" if part != name else path
 

@@ -9,12 +9,12 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError
+from hwmodels.files import whole_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 __all__ = [
     "RESULTS_VERSION",
     "check_target",
-    "discard",
     "flat",
     "need",
     "read_results",
     "stamp",
     "write_parquet",
-    "write_text",
 ]
 
 #: Changes whenever a column of the results files changes its meaning.
@@ -106,15 +104,9 @@ def frame_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
     """Write a frame as Parquet, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as temporary:
         frame.write_parquet(temporary)
         _seal(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
-    finally:
-        discard(temporary)
 
 
 def _seal(path: Path) -> None:
@@ -137,27 +129,6 @@ def is_damaged(path: Path) -> bool:
                 return data[:4] != b"PAR1" or data[-4:] != b"PAR1"
             end = at + len(SEAL) + 4
             return zlib.crc32(view[end:], zlib.crc32(view[:at])).to_bytes(4, "little") != data[end - 4 : end]
-
-
-def discard(temporary: Path) -> None:
-    """Remove what is left of a file that could not be written."""
-    with suppress(OSError):
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
-
-    Raises :class:`InputError` where the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
-    finally:
-        discard(temporary)
 
 
 def read_results(path: Path) -> pl.DataFrame:

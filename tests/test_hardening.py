@@ -125,6 +125,7 @@ OPTIONS = [
     {"models": "é" * 200}, {"models": "a\0b"}, {"models": "x" * 10**6}, {"size": "coral:²"}, {"size": "x" * 10**6},
     {"arrivals": "poisson:1e-300"}, {"arrivals": "poisson:nan"}, {"arrivals": "multistream:²"},
     {"arrivals": f"offline:{'9' * 5000}"}, {"switch_interval_ms": 0.0}, {"switch_interval_ms": float("nan")},
+    {"size": "coral:²,large:1", "accelerators": 2},
     {"duration_s": float("inf")}, {"dispatch": ".a:b"}, {"discipline": "..:x"}, {"thermal": "nan"},
 ]  # fmt: skip
 
@@ -350,6 +351,64 @@ def test_a_full_disk_in_a_sweep_keeps_what_was_finished(tmp_path):
     assert again.returncode == 0, again.stderr
     assert output.exists()
     assert not [path for path in tmp_path.iterdir() if path not in (spec, output)]
+
+
+def _write_cpu_part(path):
+    from calibration.cpufit import CpuFit, update_part
+
+    update_part(path, CpuFit({"op_ns": 5.0}, {"op_ns": 1.0}), "test")
+
+
+def _write_measurements(path):
+    from calibration.harness.records import append_records
+
+    append_records(path, [])
+
+
+def _write_model(path):
+    from calibration.harness.tflite_writer import write_model
+
+    write_model(load_network(TINY), path)
+
+
+def _write_fitted_part(path):
+    from calibration.partfiles import _written
+
+    _written(path, "new")
+
+
+@pytest.mark.parametrize("write", [_write_cpu_part, _write_measurements, _write_model, _write_fitted_part])
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, write):
+    """Whatever is written lies under another name until it is whole."""
+    path = tmp_path / "file"
+    path.write_text("old\n")
+    before = Path.write_bytes
+
+    def full(self, data):
+        before(self, data[: len(data) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="No space left") as error:
+        write(path)
+    one_line(error)
+    assert path.read_text() == "old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_plot_s_page_is_not_ended_by_a_name(tmp_path, monkeypatch):
+    pytest.importorskip("altair")
+    from sim.views.plot import plot_threads
+
+    evil = tmp_path / "<script>alert(1)<" / "script><!--.tflite"
+    evil.parent.mkdir()
+    _write_model(evil)
+    monkeypatch.chdir(tmp_path)
+    plot_threads(Scenario(models=str(evil.relative_to(tmp_path)), inferences=2), tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text()
+    assert "alert(1)" in page
+    assert "<script>alert(1)" not in page
+    assert page.count("</script>") == page.count("<script")
 
 
 def test_without_a_home_folder(tmp_path):

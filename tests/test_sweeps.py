@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -327,6 +329,60 @@ def test_a_dask_cluster_gives_the_same_file(spec, tmp_path):
     with distributed.LocalCluster(**options, local_directory=str(tmp_path)) as cluster:
         sweep(spec, there, dask=cluster.scheduler_address)
     assert here.read_bytes() == there.read_bytes()
+
+
+@pytest.mark.parametrize("which", ["scheduler", "workers"])
+def test_a_dask_cluster_that_vanishes(tmp_path, which):
+    """One line, finished points kept, and the same command without the cluster goes on."""
+    pytest.importorskip("distributed")
+    path, out = tmp_path / "spec.toml", tmp_path / "out.parquet"
+    path.write_text(LONG_SPEC.replace("100_000", "5_000"))
+    main = tmp_path / "main.py"
+    main.write_text(DASK_MAIN)
+    journal = out.with_name("out.parquet.journal")
+    scheduler, address = started("dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    worker, _ = started("dask", "worker", address, "--no-dashboard", "--no-nanny", "--nthreads", "1")
+    sweeping = subprocess.Popen([sys.executable, main, path, out, address], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for_growth(journal, sweeping)
+        (scheduler if which == "scheduler" else worker).kill()
+        _, text = sweeping.communicate(timeout=60)
+    finally:
+        for process in (scheduler, worker, sweeping):
+            process.kill()
+            process.communicate()
+    assert (sweeping.returncode, text.count("\n")) == (1, 1), text
+    assert "finished points are kept" in text
+    with Journal(journal, {"sweep": read_spec(path).digest, "points": 200}) as kept:
+        assert 0 < len(kept.rows) < 200
+
+
+DASK_MAIN = """
+import sys
+from pathlib import Path
+from sim.commands.cli import run_app
+from sim.study import executors, sweeps
+executors.PATIENCE_S = 1
+if __name__ == "__main__":
+    spec, out, address = sys.argv[1:]
+    run_app(lambda **_: sweeps.sweep(Path(spec), Path(out), dask=address))
+"""
+
+
+def started(*command):
+    """Start a part of Dask; the process and the address that its log says."""
+    program = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler" if command[1] == "scheduler" else "distributed.cli.dask_worker",
+    ]
+    process = subprocess.Popen([*program, *command[2:]], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        found = re.search(r"(?:Scheduler at|Start worker at):\s+(tcp://\S+)", line)
+        if found:
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            return process, found[1]
+    raise AssertionError(command)
 
 
 def test_a_dask_address_that_does_not_answer(spec, tmp_path, monkeypatch):

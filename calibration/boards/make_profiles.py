@@ -13,6 +13,7 @@ from pathlib import Path
 
 from calibration.boards.replay import BoardRow, read_board_rows, release_number
 from hwmodels.board import load_board
+from hwmodels.files import whole_file
 
 __all__ = ["BOARDS", "main", "newest", "profile_rows"]
 
@@ -50,7 +51,7 @@ def main(table: Path, folder: Path) -> None:
     """Write one profile file for each one-core board."""
     rows = read_board_rows(table)
     for board, name in BOARDS.items():
-        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+        with whole_file(folder / name) as path, path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             for row in newest(rows, board):

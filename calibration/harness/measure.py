@@ -28,6 +28,7 @@ from calibration.harness.records import (
 )
 from calibration.harness.tflite_writer import model_bytes
 from hwmodels.errors import InputError
+from hwmodels.files import write_text
 from hwmodels.graph import LayerGraph
 from hwmodels.parts import part_names
 
@@ -234,7 +235,7 @@ def _gil_rows(host_id: str) -> list[Record]:
 def _write_part(path: Path, host_id: str) -> list[Record]:
     path.parent.mkdir(parents=True, exist_ok=True)
     base = host_id if host_id in part_names("host") else ""
-    path.write_text(host_part_text(path.name.removesuffix(".host.toml"), measure_host(), base), encoding="utf-8")
+    write_text(path, host_part_text(path.name.removesuffix(".host.toml"), measure_host(), base))
     return []
 
 

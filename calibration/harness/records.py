@@ -8,10 +8,12 @@ import os
 import platform
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from hwmodels.errors import InputError
+from hwmodels.files import write_text
 
 __all__ = [
     "COLUMNS",
@@ -119,13 +121,9 @@ def append_records(path: Path, rows: Iterable[Record]) -> None:
     if not kept:
         writer.writeheader()
     writer.writerows({**asdict(row), "value": f"{row.value:.7g}"} for row in rows)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with suppress(OSError):  # writing says what is wrong with the folder
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(kept + text.getvalue(), encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise InputError(str(path), error.strerror or type(error).__name__, "a file that can be written") from None
+    write_text(path, kept + text.getvalue())
 
 
 def _first_line(path: str) -> str:
@@ -177,4 +175,4 @@ def environment() -> dict[str, str]:
 
 def _celsius(path: str) -> str:
     text = _first_line(path)
-    return f"{int(text) / 1000:.1f}" if text.lstrip("-").isdigit() else ""
+    return f"{int(text) / 1000:.1f}" if text.lstrip("-").isdecimal() else ""

@@ -16,6 +16,7 @@ import numpy as np
 import tflite
 
 from hwmodels.errors import InputError
+from hwmodels.files import write_bytes
 from hwmodels.graph import Layer, LayerGraph, Tensor
 
 __all__ = ["SUPPORTED_OPS", "model_bytes", "write_model"]
@@ -108,7 +109,7 @@ OPERANDS: dict[str, Callable[[Layer], np.ndarray[Any, Any]]] = {
 
 def write_model(graph: LayerGraph, path: Path, seed: int = 0) -> None:
     """Write the graph as a .tflite file; raises :class:`InputError` for an operator that this writer has not."""
-    path.write_bytes(model_bytes(graph, seed))
+    write_bytes(path, model_bytes(graph, seed))
 
 
 def model_bytes(graph: LayerGraph, seed: int = 0) -> bytes:

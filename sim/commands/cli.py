@@ -234,6 +234,8 @@ def _what_failed(error: OSError | MemoryError | RuntimeError) -> str:
         return "out of memory; a smaller scenario, or fewer points at once"
     if type(error).__name__ == "BrokenProcessPool":
         return "a worker was killed (out of memory?); finished points are kept: the same command goes on"
+    if type(error).__name__ == "ClusterLostError":
+        return str(error)
     raise error
 
 

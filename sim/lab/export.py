@@ -7,9 +7,9 @@ from html import escape
 from pathlib import Path
 
 from hwmodels.errors import InputError
+from hwmodels.files import write_text
 from sim.lab import LESSONS, Lesson
 from sim.lab.server import STYLE, require_marimo
-from sim.tabular import write_text
 
 __all__ = ["export_lessons", "static_page"]
 

@@ -7,22 +7,22 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, as_completed
-from contextlib import nullcontext
 from dataclasses import astuple
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError, nearest
+from hwmodels.files import write_text
 from sim.stages import STAGE_COLUMNS
 from sim.study.errors_by_region import error_findings, error_table, load_estimator, predictions
-from sim.study.executors import executor
+from sim.study.executors import executor, given
 from sim.study.findings import Finding, findings, markdown
 from sim.study.grid import CASES, SIZES, Case, Grid, network_rows
 from sim.study.robustness import robustness
 from sim.study.spec import digest_of, own_files
 from sim.study.sweeps import Progress
-from sim.tabular import frame_of, is_damaged, need, stamp, write_frame, write_text
+from sim.tabular import frame_of, is_damaged, need, stamp, write_frame
 
 if TYPE_CHECKING:
     import polars as pl
@@ -133,8 +133,8 @@ def _rows(grid: Grid, kept: Path, workers: int, pool: Executor | None) -> pl.Dat
 def _simulate(grid: Grid, files: Mapping[str, Path], workers: int, pool: Executor | None) -> None:
     """Write a file of rows for each network, in whatever order they finish."""
     progress = Progress(len(grid.networks), len(grid.networks) - len(files), "networks")
-    with executor(workers) if pool is None else nullcontext((pool, 1)) as (chosen, _):
-        jobs = {chosen.submit(network_rows, name, grid.sizes, grid.cases): path for name, path in files.items()}
+    with executor(workers) if pool is None else given(pool) as chosen:
+        jobs = {chosen.pool.submit(network_rows, name, grid.sizes, grid.cases): path for name, path in files.items()}
         for number, job in enumerate(as_completed(list(jobs)), progress.before + 1):
             write_frame(jobs.pop(job), frame_of(job.result()))
             progress.show(number)

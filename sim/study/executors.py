@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from hwmodels.errors import InputError
 from sim.tabular import need
 
-__all__ = ["DASK_TIMEOUT_S", "executor", "given"]
+__all__ = ["ClusterLostError", "Workers", "executor", "given"]
 
 DASK_TIMEOUT_S = 10
+PATIENCE_S = 30  # with a cluster that has no worker left: a nanny may start new ones
+
+
+class ClusterLostError(RuntimeError):
+    """A cluster that was there at first is gone; the text says what to do."""
+
+
+@dataclass
+class Workers:
+    """An executor, how many tasks it runs at once, and a check that raises where nobody is there to work any more."""
+
+    pool: Executor
+    width: int
+    check: Callable[[], None] = lambda: None
 
 
 @contextmanager
-def executor(workers: int = 0, dask: str = "") -> Iterator[tuple[Executor, int]]:
-    """Yield an executor and how many tasks it runs at once: a Dask cluster's, or processes of this machine.
+def executor(workers: int = 0, dask: str = "") -> Iterator[Workers]:
+    """Yield a Dask cluster's executor, or one of ``workers`` processes of this machine (0: one for each CPU).
 
     The processes end at once when the block is left by an error or Ctrl-C, or when this process is killed. Raises
-    :class:`InputError` for a Dask address that does not answer, or where dask.distributed is missing.
+    :class:`InputError` for a Dask address that does not answer, or where dask.distributed is missing, and
+    :class:`ClusterLostError` for a cluster that vanishes.
     """
-    if dask:
-        with _dask_client(dask) as client:
-            width = sum(client.nthreads().values())
-            yield client.get_executor(pure=False), max(1, width)
-        return
-    with _processes(workers or os.cpu_count() or 1) as found:
+    with _cluster(dask) if dask else _processes(workers or os.cpu_count() or 1) as found:
         yield found
 
 
-@contextmanager
-def given(pool: Executor) -> Iterator[tuple[Executor, int]]:
+def given(pool: Executor) -> AbstractContextManager[Workers]:
     """Yield an executor of the caller's, who shuts it down."""
-    yield pool, os.cpu_count() or 1
+    return nullcontext(Workers(pool, os.cpu_count() or 1))
 
 
 @contextmanager
-def _processes(width: int) -> Iterator[tuple[Executor, int]]:
+def _processes(width: int) -> Iterator[Workers]:
     # Not fork: a forked child of a process with threads (polars) can hang.
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -51,7 +63,7 @@ def _processes(width: int) -> Iterator[tuple[Executor, int]]:
     try:
         with _ctrl_c_ignored():  # a worker that is started now inherits that
             pool.submit(int)
-        yield pool, width
+        yield Workers(pool, width)
     except BaseException:
         there.close()  # nobody waits for work whose result is not wanted
         raise
@@ -82,6 +94,40 @@ def _end_with(pipe: Connection) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Workers]:
+    killed = need("distributed.scheduler", "cluster").KilledWorker
+    text = f"the cluster at {address} is gone; finished points are kept: the same command goes on (any --dask)"
+    with _quiet_logs(), _dask_client(address) as client:
+        seen_s = time.monotonic()
+
+        def check() -> None:
+            nonlocal seen_s
+            if client.nthreads():
+                seen_s = time.monotonic()
+            elif time.monotonic() - seen_s > PATIENCE_S:
+                raise ClusterLostError(text)
+
+        try:
+            yield Workers(client.get_executor(pure=False), max(1, sum(client.nthreads().values())), check)
+        except (CancelledError, TimeoutError, killed):
+            raise ClusterLostError(text) from None
+
+
+@contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Keep Dask's own log of a lost cluster off the terminal: one line says it."""
+    logs = [logging.getLogger(name) for name in ("distributed", "distributed.client", "asyncio", "tornado")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def _dask_client(address: str) -> Any:

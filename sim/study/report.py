@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError
-from sim.tabular import check_target, need, read_results, write_text
+from hwmodels.files import write_text
+from sim.tabular import check_target, need, read_results
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels.errors import InputError
-from sim.study.executors import executor, given
+from sim.study.executors import Workers, executor, given
 from sim.study.journal import Journal
 from sim.study.spec import Spec, points, read_spec
 from sim.tabular import check_target, flat, need, read_results, write_parquet
@@ -43,8 +43,8 @@ def sweep(
     with Journal(output.with_name(f"{output.name}.journal"), header) as journal:
         done = len(journal.rows)
         if done < spec.size:
-            with executor(workers, dask) if pool is None else given(pool) as (chosen, width):
-                _run(spec, journal, chosen, width)
+            with executor(workers, dask) if pool is None else given(pool) as chosen:
+                _run(spec, journal, chosen)
         rows = [{"sweep": spec.digest, **journal.rows[number]} for number in range(spec.size)]
         write_parquet(output, rows)
         journal.remove()
@@ -59,12 +59,13 @@ def _finished_before(spec: Spec, output: Path) -> dict[str, int]:
     return {"points": spec.size, "simulated": 0, "errors": int((frame["error"] != "").sum())}
 
 
-def _run(spec: Spec, journal: Journal, pool: Executor, width: int) -> None:
+def _run(spec: Spec, journal: Journal, workers: Workers) -> None:
     """Keep the executor filled, and note points in whatever order they finish."""
     todo = ((number, point) for number, point in enumerate(points(spec)) if number not in journal.rows)
     chunks = iter(lambda: list(islice(todo, CHUNK)), [])
     progress = Progress(spec.size, len(journal.rows))
-    running = {pool.submit(evaluate_all, chunk): chunk for chunk in islice(chunks, AHEAD * width)}
+    pool = workers.pool
+    running = {pool.submit(evaluate_all, chunk): chunk for chunk in islice(chunks, AHEAD * workers.width)}
     try:
         while running:
             finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
@@ -75,6 +76,8 @@ def _run(spec: Spec, journal: Journal, pool: Executor, width: int) -> None:
                 if rest:
                     running[pool.submit(evaluate_all, rest)] = rest
             progress.show(len(journal.rows))
+            if not finished:
+                workers.check()
     finally:
         progress.end()
         _note_finished(running, journal)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError
-from sim.tabular import discard
+from hwmodels.files import whole_file
 from sim.views.svg import OKABE_ITO
 
 if TYPE_CHECKING:
@@ -44,11 +44,7 @@ def plot_threads(scenario: Scenario, path: Path) -> None:
         raise InputError(str(path), path.suffix, ", ".join(FORMATS))
     if not path.parent.is_dir():
         raise InputError(str(path), "no such folder", "a file that can be written")
-    chart = _chart(scenario, list(thread_rows(scenario)))
-    try:
-        _save(chart, path)
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "", "a file that can be written") from None
+    _save(_chart(scenario, list(thread_rows(scenario))), path)
 
 
 def thread_rows(scenario: Scenario) -> Iterator[dict[str, float]]:
@@ -129,9 +125,13 @@ def _save(chart: Any, path: Path) -> None:
     options: dict[str, Any] = {"scale_factor": 2 if path.suffix == ".png" else 1}
     if path.suffix == ".html":
         options = {"inline": True, "embed_options": {"actions": False}}  # scripts inside: the page needs no network
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+        options["json_kwds"] = {"cls": _ForPage}
+    with whole_file(path) as temporary:
         chart.save(str(temporary), format=path.suffix[1:], **options)
-        temporary.replace(path)
-    finally:
-        discard(temporary)
+
+
+class _ForPage(json.JSONEncoder):
+    """JSON inside a page's script: nothing in it ends the script, whatever a network is called."""
+
+    def encode(self, o: Any) -> str:
+        return super().encode(o).replace("<", "\\u003c")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwmodels.errors import InputError
+from hwmodels.files import write_text
 from sim.records import Span, State
-from sim.tabular import write_text
 from sim.views.svg import FAINT, INK, OKABE_ITO, document, fits, line, rect, steps, text
 from sim.views.timeline import SLICES
 

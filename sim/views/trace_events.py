@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from hwmodels.errors import InputError
+from hwmodels.files import discard, unfinished
 
 __all__ = ["EventFile", "Track"]
 
@@ -38,7 +37,7 @@ class EventFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.temporary = unfinished(path)
         self.first = True
         self.text: dict[str, str] = {}
         try:
@@ -118,5 +117,4 @@ class EventFile:
         except OSError as error:
             raise InputError(str(self.path), error.strerror or "", "a file that can be written") from None
         finally:
-            with suppress(OSError):
-                self.temporary.unlink(missing_ok=True)
+            discard(self.temporary)

@@ -1,0 +1,50 @@
+"""Files that are there as a whole or not at all: written under a temporary name beside their place, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hwmodels.errors import InputError
+
+__all__ = ["discard", "unfinished", "whole_file", "write_bytes", "write_text"]
+
+
+def unfinished(path: Path) -> Path:
+    """Return the hidden neighbour that a file is until it is whole; every process has its own."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield the name to write to; what is there at the end of the block becomes ``path``, after an error nothing.
+
+    Raises :class:`InputError` where the folder cannot be written.
+    """
+    temporary = unfinished(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
+    finally:
+        discard(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; raises :class:`InputError` where it cannot be written."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all; raises :class:`InputError` where it cannot be written."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def discard(temporary: Path) -> None:
+    """Remove what is left of a file that could not be written."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
