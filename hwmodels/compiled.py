@@ -23,7 +23,7 @@ __all__ = ["executable_from_file", "read_network"]
 
 # Relative standard deviation of the latency that goes with each source of compute time.
 SPREADS = {"twin": 0.08, "estimate": 0.25, "regression": 0.9}
-# Cycles for one estimated cycle: 1.5 fits nine MobileNet-family files within 12 % (docs/execution.md 8.2).
+# Cycles for one estimated cycle: 1.5 fits nine MobileNet-family files within 12 %.
 CYCLES_PER_ESTIMATED = 1.5
 # Powers of instruction and input bytes, and a factor: least squares of the logarithms over the zoo's modelled cycles,
 # with a spread of 0.9 when a family is left out (tests/test_compiled.py fits them anew).

@@ -1,6 +1,6 @@
 """Which layers of a network map to the Edge TPU, by the compiler's published operator rules.
 
-Sources: the operator table of the compiler's documentation (docs/execution.md, section 7), the wording of its log,
+Sources: the operator table of the compiler's documentation (coral.ai, Edge TPU compiler), the wording of its log,
 and the CPU operators that remain in compiled files (tests/test_twins.py holds both against each other).
 """
 

@@ -1,6 +1,6 @@
 """How activations lie on the 4 x 4 tiles, and which layers run in bands because they do not fit.
 
-Chip structure: docs/hardware.md; 192 KiB of narrow memory per tile.
+Chip structure: libedgetpu ``beagle_chip_structures.h``; 192 KiB of narrow memory per tile.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class SimAccelerator:
     """One accelerator: TFLite's lock (one inference at a time) and the parameter-caching token of its memory.
 
     The driver forgets the whole cached set when the token changes, and sends a network's parameters once for every
-    interpreter that registered it (docs/execution.md, parameter caching).
+    interpreter that registered it (docs/parameter-cache.md).
     """
 
     def __init__(self, number: int, component: int, lock: Lock, link: SharedLink, link_component: int) -> None:

@@ -2,7 +2,7 @@
 
 Form: Little's law and the utilisation law (Lazowska et al., Quantitative System Performance, ch. 5), per accelerator
 with its own threads, then every resource that all share; exact where service is constant and threads do not get in each
-other's way by chance (docs/contention.md, form A).
+other's way by chance (docs/concurrency.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Heat: the steady temperature of an accelerator, and the clock that the PCIe driver then allows.
 
 The gasket driver polls the temperature and halves the core clock at each trip point; over USB nothing throttles
-(docs/execution.md, section 5). Steady state only: T = ambient + R P, with the power at the clock that results.
+(gasket-driver, apex_driver.c). Steady state only: T = ambient + R P, with the power at the clock that results.
 """
 
 from __future__ import annotations

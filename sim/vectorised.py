@@ -1,7 +1,8 @@
 """The closed form for many points at once: columns in, columns out (numpy).
 
-``bounds`` is form A of docs/contention.md, ``mva`` mean value analysis (exact for one accelerator: Reiser and Lavenberg
-1980; else Schweitzer's fixed point with one class of threads for each accelerator), ``mix`` 0.8 A + 0.2 min(A, MVA).
+``bounds`` is form A, the bounds of :mod:`sim.bounds`; ``mva`` mean value analysis (exact for one accelerator: Reiser
+and Lavenberg 1980; else Schweitzer's fixed point, one class of threads for each accelerator); ``mix`` is
+0.8 A + 0.2 min(A, MVA).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["LIMITS", "METHODS", "estimate_many", "exact_mva"]
 METHODS = ("bounds", "mva", "mix")
 #: What bounds a point, by the number in the column ``limit``.
 LIMITS = ("threads", "accelerator", "cpu", "gil", "out", "in")
-MIX = 0.8  # weight of form A in the mix (docs/contention.md)
+MIX = 0.8  # weight of form A in the mix
 ROUNDS = 30
 
 

@@ -1,5 +1,6 @@
 """docs/architecture.md names every module once, where it is, and nothing that is not there."""
 
+import pkgutil
 import re
 from collections import Counter
 from pathlib import Path
@@ -49,3 +50,21 @@ def test_every_module_is_named_once():
 def test_places_to_add_things_exist():
     for path in re.findall(r"`((?:sim|hwmodels|calibration)/[\w/.]+)`", PAGE):
         assert (CODE / path).exists(), path
+
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def test_pages_that_the_code_refers_to_exist():
+    for package in sections():
+        for path in (CODE / package).rglob("*.py"):
+            for page in re.findall(r"docs/([a-z-]+\.md)", path.read_text(encoding="utf-8")):
+                assert (DOCS / page).is_file(), f"{path.name}: docs/{page}"
+
+
+def test_names_that_pages_refer_to_exist():
+    for page in (DOCS.parent / "README.md", *DOCS.glob("*.md")):
+        for dotted in re.findall(
+            r"`((?:sim|hwmodels|calibration)(?:\.[A-Za-z_]\w*)+)", page.read_text(encoding="utf-8")
+        ):
+            assert pkgutil.resolve_name(dotted) is not None, page.name

@@ -144,7 +144,10 @@ def test_every_shipped_network_is_acyclic_and_in_order(name):
 
 
 def sample():
-    return replace(chain("net", conv(8, 3, 4), depthwise(8, 4), layer("RESHAPE", (1, 8, 8, 4), (1, 256)), dense(256, 10)), meta={"source": "by hand"})
+    return replace(
+        chain("net", conv(8, 3, 4), depthwise(8, 4), layer("RESHAPE", (1, 8, 8, 4), (1, 256)), dense(256, 10)),
+        meta={"source": "by hand"},
+    )
 
 
 def test_a_graph_comes_back_as_it_was_written():
