@@ -70,13 +70,20 @@ class CpuFit:
 
 class _Row(Protocol):
     @property
-    def source_id(self) -> str: ...
+    def source_id(self) -> str:
+        """The file or publication."""
+
     @property
-    def host_id(self) -> str: ...
+    def host_id(self) -> str:
+        """The host's part, empty where it is not known."""
+
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """The host as the source names it."""
+
     @property
-    def conditions(self) -> str: ...
+    def conditions(self) -> str:
+        """What else the source says."""
 
 
 @cache
@@ -105,6 +112,7 @@ class _Table:
     ns: Array
 
     def predict(self, logs: Array, efficiency: float) -> Array:
+        """Times (ns) of the samples with these logarithms of constants and this thread efficiency."""
         speedup = 1 + (self.threads - 1) * efficiency
         return np.asarray((self.shared @ np.exp(logs)) / speedup + self.alone @ np.exp(logs))
 
@@ -133,6 +141,7 @@ def fit_cpu(samples: Sequence[CpuSample]) -> CpuFit:
     expected = np.log(EFFICIENCY[0] / (1 - EFFICIENCY[0]))
 
     def residuals(point: Array) -> Array:
+        """Misses of samples, ratios, and thread efficiency, each in its spread."""
         logs, scale, odds = point[:-2], point[-2], point[-1]
         misses = np.log(table.predict(logs, _share(odds)) / table.ns) / SPREAD
         return np.concatenate([misses, (logs - scale - ratios) / widths, [(odds - expected) / EFFICIENCY[1]]])

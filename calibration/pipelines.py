@@ -53,6 +53,7 @@ def logged_cuts(graph: LayerGraph, log: Log, accelerator: Accelerator, compiler:
     sizes = [memory.on_chip_bytes(layer, compiler) / MIB for layer in graph.layers]
 
     def apart(cuts: tuple[int, ...]) -> float:
+        """MiB by which cuts miss the logged parameters of the segments."""
         edges = [0, *cuts, len(sizes)]
         return sum(abs(sum(sizes[a:b]) - on - off) for (a, b), (on, off) in zip(pairwise(edges), log, strict=True))
 
@@ -98,6 +99,7 @@ def _profiled(graph: LayerGraph, cuts: tuple[int, ...], accelerator: Accelerator
 
     @cache
     def slowest_ns(candidate: tuple[int, ...]) -> float:
+        """Time of the slowest segment."""
         return max(_stage_ns(part, accelerator) for part in split(graph, candidate))
 
     best = min(combinations(range(1, len(graph.layers)), len(cuts)), key=slowest_ns)

@@ -89,6 +89,7 @@ def _end_with(pipe: Connection) -> None:
     """End this worker when the other end of a pipe is closed, by hand or because its process was killed."""
 
     def watch() -> None:
+        """Leave as soon as the parent's end of the pipe is gone."""
         with suppress(OSError):
             pipe.poll(None)
         os._exit(1)
@@ -104,6 +105,7 @@ def _cluster(address: str) -> Iterator[Workers]:
         seen_s = time.monotonic()
 
         def check() -> None:
+            """Raise once no worker has been seen for too long."""
             nonlocal seen_s
             if client.nthreads():
                 seen_s = time.monotonic()

@@ -134,4 +134,5 @@ class _ForPage(json.JSONEncoder):
     """JSON inside a page's script: nothing in it ends the script, whatever a network is called."""
 
     def encode(self, o: Any) -> str:
+        """As JSON in which nothing ends the page's script."""
         return super().encode(o).replace("<", "\\u003c")

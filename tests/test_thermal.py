@@ -1,0 +1,74 @@
+"""Heat: the driver's trip points by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwmodels.errors import InputError
+from sim import Scenario, simulate
+from sim.thermal import RESISTANCE_C_PER_W, TRIPS_C, ambient_c, steady_clock
+
+
+@pytest.mark.parametrize(
+    ("text", "ambient"), [("off", None), ("25", 25.0), ("-40", -40.0), ("85", 85.0), ("30.5", 30.5)]
+)
+def test_the_option_is_off_or_a_temperature(text, ambient):
+    assert ambient_c(text) == ambient
+
+
+@pytest.mark.parametrize("text", ["", "on", "-41", "86", "nan", "inf", "25C", "off:25"])
+def test_other_temperatures_are_refused(text):
+    with pytest.raises(InputError, match="--thermal"):
+        ambient_c(text)
+
+
+#: 2 W at the full clock, and 1 W of it does not go with the clock.
+POWERS = {1: 2.0, 2: 1.5, 4: 1.25, 8: 1.125}
+
+
+@pytest.mark.parametrize(
+    ("ambient", "divisor"),
+    [
+        (25, 1),  # 45 C
+        (64, 1),  # 84 C: below the first trip point
+        (65, 2),  # 85 C at the full clock, 80 at half of it
+        (74, 2),  # 89 C
+        (75, 4),  # 90 C at half the clock, 87.5 at a quarter
+        (82, 4),  # 94.5 C
+        (83, 8),  # 95.5 C at a quarter, 94.25 at an eighth
+    ],
+)
+def test_the_clock_is_halved_at_each_trip_point(ambient, divisor):
+    found, temperature = steady_clock(ambient, POWERS)
+    assert found == divisor
+    assert temperature == ambient + RESISTANCE_C_PER_W * POWERS[divisor]
+
+
+def test_beyond_the_last_step_it_stays_at_an_eighth():
+    assert steady_clock(85, dict.fromkeys((1, 2, 4, 8), 5.0)) == (8, 135.0)
+
+
+def test_trip_points_are_those_of_the_driver():
+    """gasket-driver, apex_driver.c: 85, 90 and 95 C halve, quarter and divide the clock by eight."""
+    assert sorted(TRIPS_C) == [(85.0, 2), (90.0, 4), (95.0, 8)]
+
+
+def test_hotter_surroundings_never_allow_a_faster_clock():
+    divisors = [steady_clock(ambient, POWERS)[0] for ambient in range(-40, 86)]
+    assert divisors == sorted(divisors)
+
+
+def rate(link, thermal):
+    scenario = Scenario(models="mobilenet_v1_1.0_224", link=link, host="x86-desktop", thermal=thermal, inferences=200)
+    return simulate(scenario, compare=False).summary
+
+
+def test_a_card_in_a_hot_case_is_throttled_and_says_so():
+    cool, hot = rate("pcie", "25"), rate("pcie", "85")
+    assert hot["throughput_ips"] < cool["throughput_ips"]
+    assert any("clock divided by" in note for note in hot["warnings"])
+    assert any("clock divided by 1" in note for note in cool["warnings"])
+
+
+def test_a_stick_is_not_throttled():
+    assert rate("usb3", "85")["throughput_ips"] == rate("usb3", "off")["throughput_ips"]
