@@ -117,7 +117,7 @@ class Evaluator:
 
     def cycles(self, accelerator: Accelerator) -> Array:
         """Cycles of every different layer."""
-        plain = replace(accelerator, quantities={}, stream_passes=())
+        plain = replace(accelerator, quantities={})
         if self._memory is None or self._memory[0] != plain:
             costs = [layer_cost(layer, accelerator).cycles for layer in self._tables.unique]
             self._memory = plain, np.array(costs)

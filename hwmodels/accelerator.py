@@ -46,7 +46,8 @@ class Accelerator(Part):
     parameter_cache_bytes: int
     weight_buffer_share: float
     conv_cycles_per_step: float
-    partial_sum_factor: float
+    weight_load_cycles: float
+    weight_reread_factor: float
     drain_cycles_per_output: float
     dense_cycles_per_step: float
     depthwise_cycles_per_tap: float

@@ -14,7 +14,7 @@ from math import ceil, prod
 from hwmodels.accelerator import Accelerator, activation_bytes_per_tile
 from hwmodels.graph import Layer
 
-__all__ = ["OP_COSTS", "Cost", "OpCost", "layer_cost", "stream_class", "stream_passes"]
+__all__ = ["OP_COSTS", "Cost", "OpCost", "bands", "layer_cost", "stream_class", "stream_passes"]
 
 WAYS = 4  # bytes of a narrow-memory word: channels are padded to it
 LANES = 16  # output lanes that drain together
@@ -43,35 +43,63 @@ def _positions(layer: Layer, accelerator: Accelerator) -> int:
     return accelerator.positions_per_tile(height, width)
 
 
-def _array_cycles(positions: int, row: int, outputs: int, accelerator: Accelerator, lanes: int) -> float:
+def bands(layer: Layer, accelerator: Accelerator) -> float:
+    """Return in how many bands of positions a convolution runs: 1 where all its activations fit a tile.
+
+    Two where inputs and outputs fit, but not with the border that the kernel reads from neighbouring tiles; beyond, the
+    part's table. Seen as steps of 15 % of the multiply-accumulates in the 3x3 sweep, at 302 and 392 filters.
+    """
+    line = stream_class(layer, accelerator)
+    if line > 1:
+        return accelerator.stream_passes[line - 1][1]
+    return 2.0 if _bordered_bytes(layer, accelerator) > accelerator.narrow_bytes_per_tile else 1.0
+
+
+def _bordered_bytes(layer: Layer, accelerator: Accelerator) -> int:
+    """Bytes of a tile's input and output with the kernel's border around both."""
+    height, width = (extent - 1 for extent in layer.kernel)
+    return sum(
+        (ceil(rows / accelerator.tiles_y) + height)
+        * (ceil(columns / accelerator.tiles_x) + width)
+        * _padded(channels, WAYS)
+        for rows, columns, channels in (layer.input.hwc, layer.output.hwc)
+    )
+
+
+def _array_cycles(
+    positions: int, row: int, outputs: int, accelerator: Accelerator, lanes: int, n_bands: float = 1
+) -> float:
     """Cycles for ``positions`` x ``outputs`` results of ``row`` words of inputs each, ``lanes`` outputs at a time.
 
-    The outputs of one position drain while the next position computes: the slower of the two counts.
+    A word's weights are loaded before the positions of a band use it, or read again for every position: the compiler
+    takes the cheaper order. The outputs of one position drain while the next computes: the slower of the two counts.
     """
-    step = accelerator.conv_cycles_per_step * row
-    if row > positions + 1:
-        step *= accelerator.partial_sum_factor
+    load = accelerator.weight_load_cycles * lanes / GROUP * n_bands
+    overhead = min(load / positions, accelerator.weight_reread_factor - 1)
+    step = accelerator.conv_cycles_per_step * row * (1 + overhead)
     full, rest = divmod(outputs, lanes)
     drain = accelerator.drain_cycles_per_output
     last = max(step, drain * _padded(rest, LANES)) if rest else 0.0
     return positions * (full * max(step, drain * lanes) + last)
 
 
-def _conv_cycles(positions: int, row: int, outputs: int, accelerator: Accelerator) -> float:
+def _conv_cycles(positions: int, row: int, outputs: int, accelerator: Accelerator, n_bands: float = 1) -> float:
     """Cheaper of two ways to use several lane groups: for more outputs, or for more positions (one group: the same)."""
-    groups = max(1, accelerator.cells_per_tile // GROUP)
-    wide = _array_cycles(positions, row, outputs, accelerator, accelerator.cells_per_tile)
-    return min(wide, _array_cycles(ceil(positions / groups), row, outputs, accelerator, GROUP)) if groups > 1 else wide
+    lanes = accelerator.cells_per_tile
+    groups = max(1, lanes // GROUP)
+    wide = _array_cycles(positions, row, outputs, accelerator, lanes, n_bands)
+    narrow = _array_cycles(ceil(positions / groups), row, outputs, accelerator, GROUP, n_bands)
+    return min(wide, narrow) if groups > 1 else wide
 
 
 def conv_2d(layer: Layer, accelerator: Accelerator) -> float:
     """Convolution: a cycle takes one word (4 inputs of one tap) to 64 outputs of one position.
 
-    p ceil(Cout/64) max(step kh kw ceil(Cin/4), drain 64). Where a position has more words than the tile has positions,
-    inputs are taken in chunks and partial sums go through wide memory (tinycoral: the compiler's choice of loop order).
+    p ceil(Cout/64) max(step w (1 + min(load bands / p, reread)), drain 64), w = kh kw ceil(Cin/4) words.
     """
     row = prod(layer.kernel) * ceil(layer.input.hwc[2] // layer.groups / accelerator.macs_per_cell)
-    return _conv_cycles(_positions(layer, accelerator), row, layer.output.hwc[2], accelerator)
+    positions = _positions(layer, accelerator)
+    return _conv_cycles(positions, row, layer.output.hwc[2], accelerator, bands(layer, accelerator))
 
 
 def transpose_conv(layer: Layer, accelerator: Accelerator) -> float:

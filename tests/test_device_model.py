@@ -137,7 +137,11 @@ def test_simulator_and_closed_form_agree(network: str, link: str) -> None:
 
 def test_every_cost_grows_with_its_own_number() -> None:
     part = load_accelerator("coral")
-    keys = [key for key in part.quantities if "_cycles_" in key or key in ("layer_cycles", "partial_sum_factor")]
+    keys = [
+        key
+        for key in part.quantities
+        if "_cycles_" in key or key in ("layer_cycles", "weight_load_cycles", "weight_reread_factor")
+    ]
     networks = ["mobilenet_v1_1.0_224", "inception_v1_224", "yolov8n_320", "fc5_n500_in64_out10", "resnet_50_v1_224"]
     layers = [layer for name in networks for layer in load_network(name).layers if layer.op in OP_COSTS]
 
