@@ -1,0 +1,111 @@
+"""What limits: windows made by hand, and real set-ups whose limit is known."""
+
+from __future__ import annotations
+
+import pytest
+from hand import network, tpu_stage
+
+from hwmodels.timing import StepTime
+from sim import Scenario, simulate
+from sim.bottleneck import SATURATED, bottleneck
+from sim.engine import run
+from sim.results import summarise
+
+IDLE = {"accelerator": 0.2, "link_out": 0.1, "link_in": 0.0, "cpu": 0.1, "gil": 0.0}
+
+
+def named(setup, used=None):
+    window = run(setup)
+    return bottleneck(setup, window, used or summarise(setup, window, window, setup).summary["utilisation"])
+
+
+def test_one_thread_fills_nothing_and_the_longest_part_is_named(hand_setup):
+    kind, text = named(hand_setup([network("a", tpu_stage(steps=(StepTime(10_000, 0, 0),)))], threads=1), IDLE)
+    assert kind == "accelerator"
+    assert "is computing" in text
+    assert "idles 80%" in text
+    assert "another thread can use" in text
+
+
+def test_host_work_is_named_where_it_is_the_longest(hand_setup):
+    kind, text = named(hand_setup([network("a", preprocess_ns=10_000)], threads=1), IDLE)
+    assert kind == "cpu"
+    assert "host work" in text
+
+
+def test_transfers_are_named_where_they_are_the_longest(hand_setup):
+    kind, text = named(hand_setup([network("a", tpu_stage(input_ns=10_000))], threads=1), IDLE)
+    assert kind == "link"
+    assert "transfers" in text
+
+
+@pytest.mark.parametrize(("name", "words"), [("cpu", "more cores"), ("gil", "processes instead of threads")])
+def test_a_full_resource_is_named(hand_setup, name, words):
+    setup = hand_setup([network("a")], threads=2)
+    kind, text = named(setup, {**IDLE, name: 0.99})
+    assert kind == name
+    assert words in text
+    assert "99%" in text
+
+
+def test_of_two_full_resources_the_fuller_one_counts(hand_setup):
+    setup = hand_setup([network("a")], threads=2)
+    assert named(setup, {**IDLE, "cpu": 0.95, "gil": 0.97})[0] == "gil"
+    assert named(setup, {**IDLE, "cpu": 0.98, "gil": 0.97})[0] == "cpu"
+
+
+def test_a_little_below_full_is_not_full(hand_setup):
+    setup = hand_setup([network("a")], threads=2)
+    assert "idles" in named(setup, {**IDLE, "cpu": SATURATED - 0.01})[1]
+
+
+def test_a_held_accelerator_computes(hand_setup):
+    setup = hand_setup([network("a", tpu_stage(steps=(StepTime(10_000, 0, 0),)))], threads=4)
+    kind, text = named(setup)
+    assert kind == "accelerator"
+    assert "larger accelerator helps; more threads do not" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"input_ns": 10_000}, "input"),
+        ({"output_ns": 10_000}, "output"),
+        ({"instructions_ns": 10_000}, "dispatch and instructions"),
+        ({"steps": (StepTime(10, 10_000, 500),)}, "streamed parameters"),
+    ],
+)
+def test_a_held_accelerator_waits_for_its_link(hand_setup, change, words):
+    kind, text = named(hand_setup([network("a", tpu_stage(**change))], threads=4))
+    assert kind == "link"
+    assert f"most for {words}" in text
+
+
+def test_swaps_are_named(hand_setup):
+    setup = hand_setup(
+        [network("a", tpu_stage(load_ns=10_000)), network("b", tpu_stage(load_ns=10_000))], [0, 1], threads=2
+    )
+    assert "after each change of model" in named(setup)[1]
+
+
+def test_requests_that_do_not_come_faster_are_the_limit(hand_setup):
+    setup = hand_setup([network("a")], threads=2, arrivals="poisson:1000", inferences=50)
+    assert named(setup)[0] == "arrivals"
+
+
+REAL = [
+    ({"models": "mobilenet_v1_1.0_224", "threads": 4}, {"accelerator", "link"}),
+    ({"models": "vgg_16_224", "threads": 2, "link": "usb2", "host": "raspberry-pi-3b"}, {"link"}),
+    ({"models": "mobilenet_v1_0.25_128", "threads": 8, "preprocess": "resize:4000x3000", "host": "raspberry-pi-4", "cores": 1},
+     {"cpu", "gil"}),
+    ({"models": "mobilenet_v1_0.25_128", "threads": 4, "arrivals": "poisson:5"}, {"arrivals"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"), REAL, ids=[options["models"] + str(i) for i, (options, _) in enumerate(REAL)]
+)
+def test_set_ups_whose_limit_is_known(options, kinds):
+    summary = simulate(Scenario(**options, inferences=300), compare=False).summary
+    assert summary["bottleneck"] in kinds
+    assert summary["bottleneck_text"].endswith(".")
