@@ -31,7 +31,8 @@ def bottleneck(setup: Setup, window: Window, used: dict[str, float]) -> tuple[st
     full = {name: used[name] for name in ("accelerator", "cpu", "gil") if used[name] >= SATURATED}
     if not full:
         return _unsaturated(window, used)
-    name = max(full, key=lambda key: full[key])
+    # Whoever waits for a core may hold the accelerator or the GIL meanwhile, never the other way round.
+    name = "cpu" if "cpu" in full else max(full, key=lambda key: full[key])
     if name == "cpu":
         return (
             "cpu",
