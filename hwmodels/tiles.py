@@ -10,11 +10,15 @@ from itertools import takewhile
 
 from hwmodels.graph import Layer, Tensor
 
-__all__ = ["NARROW_BYTES_PER_TILE", "TILES_EACH_WAY", "banded_layers", "ceil_to", "tile_bytes", "working_set_bytes"]
+__all__ = [
+    "NARROW_BYTES_PER_TILE", "TILES_EACH_WAY", "banded_layers", "branch_bytes", "ceil_to", "tile_bytes",
+    "working_set_bytes",
+]  # fmt: skip
 
 NARROW_BYTES_PER_TILE = 196_608
 TILES_EACH_WAY = 4
 _NO_WORK = frozenset(["QUANTIZE", "PAD", "RESHAPE"])
+_ELEMENTWISE = frozenset(["ADD", "SUB", "MUL", "LOGISTIC", "TANH", "HARD_SWISH", "MAXIMUM", "MINIMUM"])
 
 
 def ceil_to(value: int, multiple: int) -> int:
@@ -55,3 +59,19 @@ def _chain_to(layer: Layer, layers: Sequence[Layer]) -> list[Layer]:
     while chain[-1].input.id in producer and producer[chain[-1].input.id].index < chain[-1].index:
         chain.append(producer[chain[-1].input.id])
     return chain[::-1]
+
+
+def branch_bytes(layers: Sequence[Layer]) -> dict[int, int]:
+    """Return by layer index the bytes per tile that element-wise layers on maps hold at once.
+
+    Inputs, and an output of its own where every input is still needed later. Such layers join branches: they cannot
+    run in bands as a chain does, so what exceeds a tile's narrow memory has to leave the chip.
+    """
+    last_use = {tensor.id: layer.index for layer in layers for tensor in layer.inputs}
+    found = {}
+    for layer in layers:
+        in_place = any(last_use[tensor.id] == layer.index for tensor in layer.inputs)
+        is_chain = in_place and len(layer.inputs) == 1
+        if layer.op in _ELEMENTWISE and layer.output.hwc[0] > 1 and not is_chain:
+            found[layer.index] = sum(map(tile_bytes, layer.inputs)) + (0 if in_place else tile_bytes(layer.output))
+    return found

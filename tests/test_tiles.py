@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layers import chain, conv, depthwise, layer
+from layers import chain, conv, coral, depthwise, layer
 
-from hwmodels.graph import Tensor
-from hwmodels.tiles import NARROW_BYTES_PER_TILE, banded_layers, ceil_to, tile_bytes, working_set_bytes
+from hwmodels.compiler import compile_graph
+from hwmodels.graph import Layer, LayerGraph, Tensor
+from hwmodels.tiles import NARROW_BYTES_PER_TILE, banded_layers, branch_bytes, ceil_to, tile_bytes, working_set_bytes
 
 
 @pytest.mark.parametrize(("value", "multiple", "up"), [(0, 4, 0), (1, 4, 4), (4, 4, 4), (5, 4, 8), (1001, 16, 1008)])
@@ -83,3 +84,29 @@ def test_more_memory_never_means_more_bands(narrow):
     graph = chain("net", conv(256, 4, 64), depthwise(256, 64), conv(256, 64, 32, stride=4))
     more = banded_layers(graph.layers, 2 * narrow)
     assert len(more) <= len(banded_layers(graph.layers, narrow))
+
+
+def joined(channels: int) -> list[Layer]:
+    """SiLU on a 256x256 map: the sigmoid's input is needed once more by the product."""
+    x, gate, product = (Tensor(i, "int8", (1, 256, 256, channels)) for i in range(3))
+    return [Layer(0, "LOGISTIC", (x,), (gate,)), Layer(1, "MUL", (x, gate), (product,))]
+
+
+def test_joined_branches_hold_their_tensors_at_once():
+    """64 x 64 positions a tile: the sigmoid holds two maps, and so does the product, which overwrites one."""
+    assert branch_bytes(joined(32)) == {0: 2 * 64 * 64 * 32, 1: 2 * 64 * 64 * 32}
+
+
+def test_a_chain_of_elementwise_layers_joins_nothing():
+    first, second, _ = (Tensor(i, "int8", (1, 256, 256, 32)) for i in range(3))
+    assert branch_bytes([Layer(0, "TANH", (first,), (second,))]) == {}
+
+
+@pytest.mark.parametrize(("channels", "warns"), [(24, False), (32, True)])
+def test_the_compiler_warns_where_branches_do_not_fit(channels, warns):
+    layers = joined(channels)
+    network = LayerGraph("silu", tuple(layers), layers[0].inputs, layers[1].outputs)
+    executable = compile_graph(network, coral())
+    assert bool(executable.notes) is warns
+    assert (executable.spread > 0) is warns
+    assert not warns or "LOGISTIC of 256x256x32" in executable.notes[0]
