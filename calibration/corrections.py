@@ -14,20 +14,28 @@ OTHER_PARTS = {
     ("edgetpu_api_ref", "raspberry-pi-3b"): "raspberry-pi-3b-32bit",
     ("edgetpu_api_ref", "raspberry-pi-4"): "raspberry-pi-4-32bit",
     ("ddps_58", "raspberry-pi-4"): "raspberry-pi-4-32bit",
-    ("softserve", "raspberry-pi-3b-plus"): "raspberry-pi-3b-plus-32bit",
+    ("softserve", "raspberry-pi-3b-plus"): "raspberry-pi-3b-plus-tensorflow",
+}
+#: Networks of CPU rows (source, name as written) that the source's figures show to be others (docs/measuring.md).
+NETWORKS = {
+    ("deepedgebench", "mobilenet_v2_224"): "mobilenet_v2_1.4_224",
+    ("deepedgebench", "mobilenet_v1_small"): "mobilenet_v1_0.25_128",
 }
 
 
 def corrected(row: Row) -> Row:
     """Return a row with its network's true name.
 
+    ``NETWORKS`` holds those that a source calls otherwise; rows with an accelerator keep their name and their flag.
     The CPU rows of villarrubia's convolutions with several threads are named by their number n in the series, not by
     their filters (32 + 10 n): so named they lie on the single-thread times divided by 1.85, 3.4 and up to 7.
     """
+    if row.link != "none":
+        return row
     match = re.fullmatch(r"conv5x3x3_f(\d+)_64x64", row.model)
-    if match and row.source_id == "villarrubia" and row.link == "none" and row.threads > 1:
+    if match and row.source_id == "villarrubia" and row.threads > 1:
         return replace(row, model=f"conv5x3x3_f{32 + 10 * int(match[1])}_64x64")
-    return row
+    return replace(row, model=NETWORKS.get((row.source_id, row.model), row.model))
 
 
 def host_part_of(row: Row) -> str:

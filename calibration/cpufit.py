@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +20,14 @@ from hwmodels.files import write_text
 from hwmodels.graph import LayerGraph
 from hwmodels.host import THREADED, Host, cpu_op_ns, load_host
 from hwmodels.parts import perturbed
+from sim.setup import ByIdentity
 
-__all__ = ["CpuFit", "CpuSample", "fit_cpu", "leave_one_out", "predicted_ns", "update_part"]
+__all__ = ["RATIOS", "TENSORFLOW", "CpuFit", "CpuSample", "fit_cpu", "leave_one_out", "predicted_ns", "update_part"]
 
-#: Constants fitted, their ratio to a 3x3 convolution's ns per MAC, and how far it may stray (sd of its logarithm).
-RATIOS: dict[str, tuple[float, float]] = {
+Ratios = dict[str, tuple[float, float]]
+#: Constants fitted, their ratio to a 3x3 convolution's ns per MAC, and how far it may stray (sd of its logarithm):
+#: TFLite's built-in int8 kernels.
+RATIOS: Ratios = {
     "conv_ns_per_mac": (1, 0.15),
     "pointwise_ns_per_mac": (1, 0.3),
     "conv_ns_per_element": (30, 0.7),
@@ -35,11 +38,23 @@ RATIOS: dict[str, tuple[float, float]] = {
     "activation_ns_per_element": (30, 1),
     "softmax_ns_per_element": (100, 1),
     "move_ns_per_byte": (5, 1),
-    "resize_ns_per_element": (60, 1),
+    "resize_ns_per_element": (110, 1),
+    "argmax_ns_per_element": (50, 1),
     "anchor_ns": (100, 1),
     "overlap_ns": (330, 0.7),
     "keypoint_ns": (50, 1),
     "op_ns": (20000, 1),
+}
+#: TensorFlow's float kernels with fake quantisation: bias, ReLU6 and fake quantisation for every value written (34,
+#: half of it for each value read or written), four graph nodes to be dispatched for every TFLite operator.
+TENSORFLOW: Ratios = RATIOS | {
+    "pointwise_ns_per_mac": (0.95, 0.3),
+    "conv_ns_per_element": (17, 0.7),
+    "depthwise_ns_per_mac": (11, 0.7),
+    "pool_ns_per_tap": (7.4, 1),
+    "softmax_ns_per_element": (160, 1),
+    "move_ns_per_byte": (21, 1),
+    "op_ns": (156_000, 1),
 }
 SPREAD = 0.08  # relative: scatter of a row about the model
 EFFICIENCY = (0.8, 1.0)  # thread efficiency expected, and sd of its log-odds
@@ -96,10 +111,15 @@ def _unit_hosts() -> dict[str, Host]:
 
 def _work(graph: LayerGraph, threaded: bool) -> Array:
     """Work of each kind, of the ops that use threads or of those that do not (op_ns: every operator, not threaded)."""
+    return _work_of(ByIdentity(graph), threaded)
+
+
+@lru_cache(maxsize=4096)
+def _work_of(graph: ByIdentity, threaded: bool) -> Array:
     hosts = _unit_hosts()
-    layers = [layer for layer in graph.layers if (layer.op in THREADED) == threaded]
-    sums = [sum(cpu_op_ns(layer, hosts[key]) for layer in layers) / 1e3 for key in RATIOS if key != "op_ns"]
-    return np.array([*sums, 0.0 if threaded else float(len(graph.layers))])
+    layers = [layer for layer in graph.value.layers if (layer.op in THREADED) == threaded]
+    sums = [sum(cpu_op_ns(layer, hosts[name]) for layer in layers) / 1e3 for name in RATIOS if name != "op_ns"]
+    return np.array([*sums, 0.0 if threaded else float(len(graph.value.layers))])
 
 
 @dataclass(frozen=True)
@@ -128,26 +148,27 @@ def _sample_work(sample: CpuSample, threaded: bool) -> Array:
     return work - _work(sample.minus, threaded) if sample.minus else work
 
 
-def fit_cpu(samples: Sequence[CpuSample]) -> CpuFit:
+def fit_cpu(samples: Sequence[CpuSample], ratios: Ratios = RATIOS) -> CpuFit:
     """Fit a host's CPU constants: least squares in the logarithm of the times, with the ratios as priors.
 
-    Needs SciPy. The standard errors come from the curvature at the optimum, priors included.
+    ``ratios`` are those of the kernels that ran. Needs SciPy. The standard errors come from the curvature at the
+    optimum, priors included.
     """
     from scipy.optimize import least_squares
 
     table = _table(samples)
-    ratios = np.log([ratio for ratio, _ in RATIOS.values()])
-    widths = np.array([width for _, width in RATIOS.values()])
+    priors = np.log([ratio for ratio, _ in ratios.values()])
+    widths = np.array([width for _, width in ratios.values()])
     expected = np.log(EFFICIENCY[0] / (1 - EFFICIENCY[0]))
 
     def residuals(point: Array) -> Array:
         """Misses of samples, ratios, and thread efficiency, each in its spread."""
         logs, scale, odds = point[:-2], point[-2], point[-1]
         misses = np.log(table.predict(logs, _share(odds)) / table.ns) / SPREAD
-        return np.concatenate([misses, (logs - scale - ratios) / widths, [(odds - expected) / EFFICIENCY[1]]])
+        return np.concatenate([misses, (logs - scale - priors) / widths, [(odds - expected) / EFFICIENCY[1]]])
 
     start = np.log(np.median(table.ns / np.maximum(1, table.shared[:, :2].sum(axis=1))))
-    found = least_squares(residuals, np.concatenate([ratios + start, [start, expected]]))
+    found = least_squares(residuals, np.concatenate([priors + start, [start, expected]]))
     sds = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
     return _result(found.x, sds)
 
@@ -171,14 +192,14 @@ def predicted_ns(fit: CpuFit, samples: Sequence[CpuSample]) -> Array:
     return _table(samples).predict(logs, fit.values["thread_efficiency"])
 
 
-def leave_one_out(samples: Sequence[CpuSample]) -> Array:
+def leave_one_out(samples: Sequence[CpuSample], ratios: Ratios = RATIOS) -> Array:
     """Return the relative error of every sample when its network (at any number of threads) is left out of the fit."""
     names = [sample.graph.name for sample in samples]
     errors = np.zeros(len(samples))
     for name in sorted(set(names)):
         rest = [sample for sample in samples if sample.graph.name != name]
         tested = [sample for sample in samples if sample.graph.name == name]
-        predicted = predicted_ns(fit_cpu(rest), tested)
+        predicted = predicted_ns(fit_cpu(rest, ratios), tested)
         errors[[found == name for found in names]] = predicted / np.array([sample.ns for sample in tested]) - 1
     return errors
 

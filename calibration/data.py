@@ -33,6 +33,7 @@ FILES = (
     "networks.csv",
     "outliers.csv",
     "sources.csv",
+    "api_copies.csv",
     "priors.csv",
     "spreads.csv",
     "compiled_models.csv",

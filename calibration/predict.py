@@ -32,6 +32,7 @@ __all__ = ["Conditions", "Parts", "Skip", "conditions", "network_of", "predict",
 P = TypeVar("P", bound=Part)
 DEFAULTS = {"link": "usb3", "host_id": "x86-desktop", "clock_id": "max"}
 KEPT = re.compile(r"max_detections?[_=](\d+)")  # said by the files of N. Tsukamoto
+PART_ONLY = re.compile(r"only the TPU custom op is timed|TPU part only")
 FRAME = (1280, 720)  # the camera frame that --preprocess resize assumes
 
 
@@ -206,7 +207,7 @@ def executable_of(row: Row, parts: Parts, model: str = "") -> Executable:
 
 
 def times_of(executable: Executable, row: Row, parts: Parts) -> StageTimes:
-    """Stage times of an executable on a row's host, link and clock."""
+    """Stage times of an executable on a row's host, link and clock; the accelerator's alone where those were timed."""
     setup, accelerator = conditions(row), parts.accelerator()
     try:
         host = parts.host(setup.host)
@@ -214,7 +215,13 @@ def times_of(executable: Executable, row: Row, parts: Parts) -> StageTimes:
         clock_hz = accelerator.at_clock(setup.clock, link.root)
     except InputError as error:
         raise Skip(str(error)) from None
-    return stage_times(executable, channel(link, host), host, clock_hz, setup.kernels, max(1, setup.num_threads))
+    times = stage_times(executable, channel(link, host), host, clock_hz, setup.kernels, max(1, setup.num_threads))
+    return accelerator_part(times) if PART_ONLY.search(row.conditions) else times
+
+
+def accelerator_part(times: StageTimes) -> StageTimes:
+    """Stage times without the operators on the CPU."""
+    return replace(times, stages=tuple(stage for stage in times.stages if isinstance(stage, TpuStage)))
 
 
 def invoke_ms(row: Row, parts: Parts) -> float:
@@ -223,7 +230,27 @@ def invoke_ms(row: Row, parts: Parts) -> float:
         return pipeline_figure(row, parts)
     if row.mode == "cpu_tpu_coexec" or (max(row.threads, row.accelerators) > 1 and conditions(row).link != "none"):
         return simulated(row, parts, "invoke_ms")
-    return times_of(executable_of(row, parts), row, parts).invoke_ns / 1e6
+    executable = executable_of(row, parts)
+    return (times_of(executable, row, parts).invoke_ns + api_ns(row, executable.graph)) / 1e6
+
+
+@cache
+def _api_copies() -> dict[tuple[str, str], tuple[float, float]]:
+    _, records = read_table(FOLDER / "api_copies.csv")
+    keys = ("input_ns_per_byte", "output_ns_per_element")
+    return {(r["source_id"], r["host_id"]): (float(r[keys[0]]), float(r[keys[1]])) for _, r in records}
+
+
+def api_ns(row: Row, graph: LayerGraph) -> float:
+    """What an old API does with a CPU row's tensors inside the timed call (``api_copies.csv``), in ns.
+
+    With an accelerator these copies are part of what the host's link numbers were fitted to.
+    """
+    if row.link != "none":
+        return 0.0
+    per_byte, per_element = _api_copies().get((row.source_id, row.host_id), (0.0, 0.0))
+    read, written = sum(t.n_bytes for t in graph.inputs), sum(t.n_elements for t in graph.outputs)
+    return read * per_byte + written * per_element
 
 
 def first_ms(row: Row, parts: Parts) -> float:

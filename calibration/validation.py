@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp
 from pathlib import Path
 from typing import Any
 
 from calibration.compiled import COMPILED_HEADER, compiled_rows
+from calibration.corrections import corrected
+from calibration.cpurows import fit_without
 from calibration.data import Row, dataset_path, read_measurements, read_table
 from calibration.energy import with_meter
 from calibration.fitting import GROUPS, Calibration, fit, members
-from calibration.predict import PREDICTORS, Parts, Skip, conditions, network_of, predict
+from calibration.predict import PREDICTORS, Parts, Skip, canonical, conditions, network_of, predict
 from calibration.spread import spread_of
 from hwmodels.errors import InputError, nearest
 
@@ -34,6 +36,8 @@ class Validator:
     parts: Parts = field(default_factory=Parts)
     calibration: Calibration | None = None
     _without: dict[str, Parts] = field(default_factory=dict)
+    _with_cpu: dict[tuple[str, str, str], Parts] = field(default_factory=dict)
+    _cpu_groups: dict[Row, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fit once where groups are to be left out."""
@@ -43,15 +47,36 @@ class Validator:
             self.calibration = fit(parts=self.parts)
 
     def parts_for(self, row: Row) -> Parts:
-        """Parts for one row: the shipped ones, or those of a fit without the row's group."""
+        """Parts for one row: the shipped ones, or those of fits (accelerator, and the host's CPU) without its group."""
         if self.calibration is None:
             return self.parts
         group = GROUPS[self.leave_out](row, self.parts)
+        key = group, self._cpu_group(row), conditions(row).host
+        if key not in self._with_cpu:
+            self._with_cpu[key] = self._without_on_cpu(self._without_on_accelerator(self.calibration, group), *key[1:])
+        return self._with_cpu[key]
+
+    def _without_on_accelerator(self, calibration: Calibration, group: str) -> Parts:
         if group not in self._without:
-            out = members(self.calibration, self.leave_out, group)
-            x = self.calibration.without(out, f"{self.leave_out}:{group}") if out.any() else self.calibration.x
-            self._without[group] = self.calibration.parts(x)
+            out = members(calibration, self.leave_out, group)
+            x = calibration.without(out, f"{self.leave_out}:{group}") if out.any() else calibration.x
+            self._without[group] = calibration.parts(x)
         return self._without[group]
+
+    def _cpu_group(self, row: Row) -> str:
+        """As the accelerator's, but a sweep's networks leave one by one: its blocks are regimes of the accelerator."""
+        if row not in self._cpu_groups:
+            is_model = self.leave_out == "model"
+            self._cpu_groups[row] = canonical(corrected(row)) if is_model else GROUPS[self.leave_out](row, self.parts)
+        return self._cpu_groups[row]
+
+    def _without_on_cpu(self, parts: Parts, group: str, host: str) -> Parts:
+        """Parts without a group; CPU costs stay as shipped where no row of the group, or no other, tells them."""
+        fitted = fit_without(host, lambda row: self._cpu_group(row) in group.split("+"))
+        if fitted is None:
+            return parts
+        changes = parts.changes | {("host", host): parts.changes.get(("host", host), {}) | fitted.values}
+        return replace(parts, changes=changes)
 
     def answer(self, row: Row) -> dict[str, Any]:
         """One row of the JSON answer."""

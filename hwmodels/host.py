@@ -27,7 +27,8 @@ class Host(Part):
     """A host computer: times in ns (of one core), rates in bytes/s, powers in W.
 
     A bus that the host's file does not name (0) is taken at the link's own numbers. ``pointwise_ns_per_mac`` and
-    ``pool_ns_per_tap`` at 0 are as a convolution's and a depthwise convolution's MAC. Dense weights of a layer beyond
+    ``pool_ns_per_tap`` at 0 are as a convolution's and a depthwise convolution's MAC, ``argmax_ns_per_element`` at 0 is
+    as another element-wise operator's. Dense weights of a layer beyond
     ``cached_weight_bytes`` (0: no limit) come out of main memory at ``stream_ns_per_byte``. ``gil_handover_ns`` comes
     on top of a switch interval, ``python_stage_ns`` is what a pipeline of Python threads and queues does for a segment
     under the GIL, ``thread_wake_ns`` the time from putting into a queue to its reader running; ``jitter_cv`` the
@@ -65,6 +66,7 @@ class Host(Part):
     pointwise_ns_per_mac: float = 0
     conv_ns_per_element: float = 0
     pool_ns_per_tap: float = 0
+    argmax_ns_per_element: float = 0
     overlap_ns: float = 0
     builtin_element_slowdown: float = 1
     stream_ns_per_byte: float = 0
@@ -137,6 +139,11 @@ def _reduce_ns(layer: Layer, host: Host) -> float:
     return layer.input.n_elements * host.elementwise_ns_per_element
 
 
+def _argmax_ns(layer: Layer, host: Host) -> float:
+    """One comparison for every value read: no requantisation, which makes an addition slow where no SIMD kernel is."""
+    return layer.input.n_elements * (host.argmax_ns_per_element or host.elementwise_ns_per_element)
+
+
 def _move_ns(layer: Layer, host: Host) -> float:
     return sum(t.n_bytes for t in layer.outputs) * host.move_ns_per_byte
 
@@ -161,7 +168,8 @@ _FAMILIES: list[tuple[Callable[[Layer, Host], float], str]] = [
     (_depthwise_ns, "DEPTHWISE_CONV_2D"),
     (_dense_ns, "FULLY_CONNECTED UNIDIRECTIONAL_SEQUENCE_LSTM"),
     (_pool_ns, "MAX_POOL_2D AVERAGE_POOL_2D L2_POOL_2D"),
-    (_reduce_ns, "MEAN SUM REDUCE_MAX REDUCE_MIN ARG_MAX ARG_MIN REDUCE_PROD"),
+    (_reduce_ns, "MEAN SUM REDUCE_MAX REDUCE_MIN REDUCE_PROD"),
+    (_argmax_ns, "ARG_MAX ARG_MIN"),
     (_per_element("softmax_ns_per_element"), "SOFTMAX LOG_SOFTMAX EXP L2_NORMALIZATION RSQRT SQRT GELU ERF POW"),
     (
         _per_element("activation_ns_per_element"),

@@ -21,6 +21,7 @@ BOARDS = {
     "raspberry-pi-3b-32bit",
     "raspberry-pi-3b-plus",
     "raspberry-pi-3b-plus-32bit",
+    "raspberry-pi-3b-plus-tensorflow",
     "raspberry-pi-4",
     "raspberry-pi-4-32bit",
     "raspberry-pi-5",
