@@ -1,0 +1,119 @@
+"""Intervals: wider with less certain numbers, and the propagation against brute force on one number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from hwmodels.parts import Quantity
+from sim import Scenario, simulate
+from sim.bounds import throughput_bound
+from sim.interval import ENERGY_SD, LARGEST_SD, Z90, intervals, relative_sd
+from sim.setup import build
+
+NET = "mobilenet_v1_1.0_224"
+SUMMARY = {
+    "throughput_ips": 100.0, "latency_ms": {"mean": 10.0}, "invoke_ms": {"mean": 8.0}, "energy_mj_per_inference": 50.0,
+}  # fmt: skip
+
+
+def certain(part, **quantities):
+    """A part with no uncertain number but these."""
+    return replace(part, quantities=quantities)
+
+
+def exactly(setup):
+    """The set-up with every number certain and no residual spread."""
+    parts = tuple(replace(certain(part), latency_spread=0.0) for part in setup.accelerators)
+    return replace(setup, accelerators=parts, host=certain(setup.host))
+
+
+@pytest.fixture(scope="module")
+def setup():
+    return build(Scenario(models=NET))
+
+
+def test_numbers_that_are_certain_leave_no_spread(setup):
+    assert relative_sd(exactly(setup)) == 0
+    found = intervals(exactly(setup), SUMMARY)
+    assert found["throughput_ips"] == [100.0, 100.0]
+    assert found["energy_mj_per_inference"] == pytest.approx(
+        [50 * math.exp(-Z90 * ENERGY_SD), 50 * math.exp(Z90 * ENERGY_SD)]
+    )
+
+
+def test_the_residual_spread_is_always_there(setup):
+    sure = exactly(setup)
+    part = replace(sure.accelerators[0], latency_spread=0.1)
+    assert relative_sd(replace(sure, accelerators=(part,))) == pytest.approx(0.1)
+
+
+def test_an_interval_is_around_its_value_in_equal_factors(setup):
+    for key, low_high in intervals(setup, SUMMARY).items():
+        value = {"latency_mean_ms": 10, "invoke_mean_ms": 8, "throughput_ips": 100}.get(key, 50)
+        low, high = low_high
+        assert low < value < high
+        assert value / low == pytest.approx(high / value)
+
+
+def test_a_link_s_number_moves_the_answer_by_its_own_share(setup):
+    """Host dispatch known to 20 %: the same as the throughput of a set-up whose dispatch takes 20 % longer."""
+    sure = exactly(setup)
+    floor = float(sure.channels[0].floor_ns)
+    host = certain(sure.host, usb3_floor_ns=Quantity(floor, "fitted", "test", std_error=0.2 * floor))
+    (times,) = (row[0] for row in sure.networks)
+    stage = times.stages[0]
+    slower = replace(times, stages=(replace(stage, latency_ns=round(1.2 * stage.latency_ns)), *times.stages[1:]))
+    expected = abs(throughput_bound(sure, [slower]) / throughput_bound(sure) - 1)
+    assert relative_sd(replace(sure, host=host)) == pytest.approx(expected)
+
+
+def test_a_cycle_cost_moves_the_answer_by_the_layers_it_is_for(setup):
+    sure = exactly(setup)
+    part = sure.accelerators[0]
+
+    def with_error(key, error):
+        one = certain(part, **{key: Quantity(getattr(part, key), "fitted", "test", std_error=error)})
+        return relative_sd(replace(sure, accelerators=(one,)))
+
+    assert with_error("softmax_cycles_per_class", 1.0) > 0
+    assert with_error("depthwise_cycles_per_tap", 0.1) > with_error("depthwise_cycles_per_tap", 0.01) > 0
+    assert with_error("activation_cycles_per_element", 1.0) == 0  # it has no such layer
+
+
+def test_independent_errors_add_up_in_squares(setup):
+    sure = exactly(setup)
+    part = sure.accelerators[0]
+    errors = {
+        key: Quantity(getattr(part, key), "fitted", "test", std_error=0.1 * getattr(part, key))
+        for key in ("depthwise_cycles_per_tap", "softmax_cycles_per_class")
+    }
+    alone = [relative_sd(replace(sure, accelerators=(certain(part, **{key: q}),))) for key, q in errors.items()]
+    both = relative_sd(replace(sure, accelerators=(certain(part, **errors),)))
+    assert both == pytest.approx(math.hypot(*alone))
+
+
+def test_a_spread_that_says_nothing_any_more_stays_finite(setup):
+    part = replace(setup.accelerators[0], latency_spread=1e9)
+    assert relative_sd(replace(setup, accelerators=(part,))) == LARGEST_SD
+
+
+@pytest.mark.parametrize("options", [{}, {"threads": 4}, {"link": "pcie", "host": "x86-desktop"}, {"mode": "pipeline"}])
+def test_every_answer_lies_in_its_interval(options):
+    summary = simulate(Scenario(models=NET, inferences=100, **options), compare=False).summary
+    found = summary["interval90"]
+    for key, value in (
+        ("throughput_ips", summary["throughput_ips"]),
+        ("latency_mean_ms", summary["latency_ms"]["mean"]),
+        ("invoke_mean_ms", summary["invoke_ms"]["mean"]),
+        ("energy_mj_per_inference", summary["energy_mj_per_inference"]),
+    ):
+        low, high = found[key]
+        assert low <= value <= high
+
+
+def test_a_host_that_is_assumed_widens_the_interval():
+    known, assumed = (relative_sd(build(Scenario(models=NET, host=host))) for host in ("x86-xeon", "raspberry-pi-5"))
+    assert 0 < known < assumed
