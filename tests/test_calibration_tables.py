@@ -75,7 +75,7 @@ def test_every_part_that_rows_are_given_exists():
         ({"metric": "throughput_fps"}, False),
         ({"metric": "coexec_cpu_latency_ms"}, True),
         ({"value": 0.0}, False),
-        ({"source_id": "softserve"}, False),
+        ({"source_id": "softserve"}, True),
         ({"source_id": "deepedgebench"}, False),
         ({"source_id": "ddps_58", "host_id": ""}, False),
         ({"source_id": "ddps_58", "host_id": "raspberry-pi-4"}, True),
