@@ -15,6 +15,7 @@ from math import isfinite
 from pathlib import Path
 
 from hwmodels.errors import InputError, nearest
+from hwmodels.files import read_text
 
 __all__ = [
     "COLUMNS", "DatasetInfo", "Row", "dataset_info", "dataset_names", "dataset_path", "load_dataset",
@@ -97,7 +98,7 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
     Raises :class:`InputError` for a file that cannot be read, is no UTF-8 text, or has no header or an uneven row.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise InputError(str(path), reason or "unreadable", "a CSV file") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +10,19 @@ from pathlib import Path
 
 from hwmodels.errors import InputError
 
-__all__ = ["discard", "unfinished", "whole_file", "write_bytes", "write_text"]
+__all__ = ["discard", "read_text", "unfinished", "whole_file", "write_bytes", "write_text"]
+
+
+MOST_BYTES = 32 << 20  # of a text: parsed, it takes some twenty times the memory
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Return a text; raises :class:`OSError` also for one of more than 32 MB, and for a device that never ends."""
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"more than {MOST_BYTES >> 20} MB", str(path))
+    return data.decode(encoding).replace("\r\n", "\n")
 
 
 def unfinished(path: Path) -> Path:

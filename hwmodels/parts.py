@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from hwmodels.errors import InputError, nearest
+from hwmodels.files import read_text
 
 __all__ = ["Part", "Quantity", "load", "part_names", "perturbed"]
 
@@ -116,7 +117,7 @@ def _as_value(value: float | list[list[float]]) -> float | int | tuple[tuple[flo
 @cache
 def _read(path: Path, _modified_ns: int) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(str(path), str(error), "a TOML part file") from None
 

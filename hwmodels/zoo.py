@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from hwmodels.errors import InputError, nearest
-from hwmodels.files import write_text
+from hwmodels.files import read_text, write_text
 from hwmodels.generated import FAMILIES, generate
 from hwmodels.graph import LayerGraph, from_json, to_json
 
@@ -89,7 +89,7 @@ def _is_plain(name: str) -> bool:
 def _from_trace(name: str) -> LayerGraph | None:
     path = _trace_path(name)
     try:
-        return from_json(path.read_text(encoding="utf-8"), str(path)) if path else None
+        return from_json(read_text(path), str(path)) if path else None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(str(path), type(error).__name__, "a readable trace: add it anew with --replace") from None
 

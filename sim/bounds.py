@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
 from hwmodels.timing import CpuStage, StageTimes, TpuStage
 from sim.setup import Setup
@@ -130,11 +131,14 @@ def _bound_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Li
 
 
 def _pool_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Line]:
-    """Every thread may use every accelerator: each gets its share of all threads."""
-    count, threads = len(setup.accelerators), len(setup.thread_models)
+    """Every thread may use every accelerator: each gets its share of all threads; alike ones are computed once."""
+    count, models = len(setup.accelerators), setup.thread_models
+    found: dict[Any, tuple[Demand, float]] = {}
     for accelerator in range(count):
-        models = setup.thread_models
-        yield Line(accelerator, models, threads / count, *_loading(setup, models, accelerator, needs))
+        kind = tuple((row[accelerator], setup.networks[m][accelerator].token) for m, row in enumerate(needs))
+        if kind not in found:
+            found[kind] = _loading(setup, models, accelerator, needs)
+        yield Line(accelerator, models, len(models) / count, *found[kind])
 
 
 def _loading(

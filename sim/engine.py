@@ -10,6 +10,7 @@ from typing import Any
 import simpy
 
 from sim.accelerator import Lock, SimAccelerator
+from sim.effort import SLICE_NS, check_effort, most_inferences
 from sim.host import Cores, Gil
 from sim.link import SharedLink
 from sim.pipeline import pipeline
@@ -27,7 +28,6 @@ __all__ = ["Run", "one_thread", "run", "simulate", "wire"]
 
 REPEATING = ("closed", "singlestream", "multistream")
 MAX_OPEN = 20_000
-SLICE_NS = 4_000_000  # a scheduler's time slice when runnable threads outnumber cores
 FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
 MAX_RANDOM = 200_000
@@ -159,8 +159,10 @@ class Run:
         self.env = self.machine.env
         self.last_ns = 0
         self.completions = 0
-        self.limit = setup.scenario.inferences or self._most()
-        self.check_at = min(max(FIRST_CHECK, 4 * len(self.threads)), self.limit)
+        first = max(FIRST_CHECK, 4 * len(self.threads))
+        self.limit = setup.scenario.inferences or self._most(first)
+        self.check_at = min(first, self.limit)
+        check_effort(setup, self.check_at)
         self.stop: simpy.Event = self.env.event()
         self.opened = _Mark(0, self.recorder, self.machine, len(setup.models))
         self.is_warm = setup.scenario.arrivals.startswith("offline")  # all of a finite workload counts
@@ -232,12 +234,12 @@ class Run:
     def _may_repeat(self) -> bool:
         return self._is_closed() and self.machine.jitter is None and self.completions <= MAX_PERIODIC
 
-    def _most(self) -> int:
+    def _most(self, first: int) -> int:
         """Completions after which a run ends that nobody limited."""
         kind, argument = parse_arrivals(self.setup.scenario.arrivals)
         if kind == "offline":
             return int(argument)
-        return MAX_RANDOM if self._is_closed() else MAX_OPEN
+        return most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else MAX_OPEN)
 
     def _is_closed(self) -> bool:
         """Whether requests wait for others to end, so that a deterministic run must repeat itself in the end."""

@@ -19,6 +19,7 @@ import simpy
 from hwmodels.board import Board, fair_rates
 from hwmodels.timing import StageTimes, StepTime, TpuStage
 from sim.accelerator import Lock, SimAccelerator
+from sim.effort import SLICE_NS
 from sim.host import Cores
 from sim.link import SharedLink
 from sim.policies import bind
@@ -27,7 +28,6 @@ from sim.request import Machine, Thread, inference
 
 __all__ = ["MemoryLink", "Replay", "SharedMemory", "layered", "replay"]
 
-SLICE_NS = 4_000_000
 WHOLE = 1 << 20
 Steps = Generator[Any, Any, None]
 

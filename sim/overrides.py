@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels.errors import InputError
+from hwmodels.files import read_text
 from hwmodels.parts import FOLDERS, part_names
 from sim.scenario import Scenario
 
@@ -53,7 +54,7 @@ def _write(kind: str, part: str, numbers: tuple[tuple[str, float], ...]) -> str:
     """The file keeps its name, so that everything that goes by names stays as it was."""
     path = PACKAGE / FOLDERS[kind] / f"{part}.toml" if part in part_names(kind) else Path(part)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_text(path))
     except (OSError, ValueError):
         raise InputError(kind, part, f"{', '.join(part_names(kind))} or FILE.toml") from None
     for key, value in numbers:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import simpy
 
 from hwmodels.errors import InputError, nearest
+from hwmodels.files import read_text
 from sim.records import State
 from sim.request import Machine, Thread, inference
 
@@ -30,6 +31,7 @@ Workload = Callable[[Machine, list[Thread], str, int, Completed], list[Steps]]
 MAX_RATE = 1e6
 MIN_RATE = 1e-6
 MAX_TIME_S = 1e9
+MAX_TIMES = 1_000_000
 MOST_WAITING = 200_000  # ten times what a run of an open loop completes
 
 
@@ -71,18 +73,27 @@ class ThreadPool:
         if self.free:
             number = self.free.popleft()
         else:
-            event, start = simpy.Event(env), int(env.now)
+            event = simpy.Event(env)
             self.waiting.append(event)
             number = yield event
-            taker = self.threads[number]
-            self.machine.recorder.add(taker.component, State.WAIT, start, int(env.now), request, taker.model, -1)
-        thread = self.threads[number]
+        thread, now = self.threads[number], int(env.now)
+        if now > arrived_ns:
+            self.machine.recorder.add(thread.component, State.WAIT, arrived_ns, now, request, thread.model, -1)
         invoked = yield from inference(self.machine, thread, request)
         if self.waiting:
             self.waiting.popleft().succeed(number)
         else:
             self.free.append(number)
         self.completed(number, thread.model, arrived_ns, invoked)
+
+    def serve_together(self, samples: int) -> list[Steps]:
+        """Processes that serve samples which came at once: one for each thread, so that memory stays flat."""
+        left, now = islice(self.machine.requests, samples), int(self.machine.env.now)
+        return [self._serve_in_turn(left, now) for _ in self.threads[:samples]]
+
+    def _serve_in_turn(self, requests: Iterator[int], arrived_ns: int) -> Steps:
+        for request in requests:
+            yield from self.serve(request, arrived_ns)
 
 
 def open_loop(machine: Machine, pool: ThreadPool, gaps_ns: Iterator[int]) -> Steps:
@@ -124,14 +135,12 @@ def query_loop(machine: Machine, threads: list[Thread], samples: int, completed:
     """Issue a query, wait for its last sample, issue the next."""
     env, pool = machine.env, ThreadPool(machine, threads, completed)
     while True:
-        now = int(env.now)
-        yield env.all_of([env.process(pool.serve(next(machine.requests), now)) for _ in range(samples)])
+        yield env.all_of([env.process(steps) for steps in pool.serve_together(samples)])
 
 
 def offline(machine: Machine, threads: list[Thread], count: str, _seed: int, completed: Completed) -> list[Steps]:
     """All N samples at once (MLPerf Offline)."""
-    pool = ThreadPool(machine, threads, completed)
-    return [pool.serve(next(machine.requests), 0) for _ in range(whole(count))]
+    return ThreadPool(machine, threads, completed).serve_together(whole(count))
 
 
 WORKLOADS: dict[str, Workload] = {
@@ -202,9 +211,12 @@ def trace_gaps_ns(path: Path) -> Iterator[int]:
     Raises :class:`InputError` for a file that cannot be read, is empty, or whose times decrease.
     """
     try:
-        times = [float(line) for line in path.read_text(encoding="utf-8").split()]
+        lines = read_text(path).split(maxsplit=MAX_TIMES)
+        times = [float(line) for line in lines[:MAX_TIMES]]
     except (OSError, ValueError) as error:
         raise InputError(f"--arrivals trace:{path}", str(error), "a file of seconds, one a line") from None
+    if len(lines) > MAX_TIMES:
+        raise InputError(f"--arrivals trace:{path}", "more times than that", f"at most {MAX_TIMES}")
     edges = [0.0, *times]
     if not times or any(not a <= b <= MAX_TIME_S for a, b in zip(edges, times, strict=False)):
         raise InputError(

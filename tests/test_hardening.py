@@ -215,6 +215,69 @@ def _seconds(layers):
     return time.process_time() - started
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"threads": 4096, "accelerators": 4096, "dispatch": "least_loaded"},
+        {"threads": 4096, "accelerators": 4096, "dispatch": "affinity"},
+        {"threads": 4096, "accelerators": 4095, "mode": "coexec"},
+        {"threads": 256, "host": "raspberry-pi-4", "preprocess": "resize:16384x16384", "switch_interval_ms": 0.05},
+        {"arrivals": "offline:300000", "threads": 4},
+        {"arrivals": "multistream:1000000", "threads": 4},
+    ],
+    ids=str,
+)
+def test_what_took_minutes_takes_seconds(options):
+    started = time.process_time()
+    assert simulate(Scenario(models=TINY, **options)).summary["throughput_ips"] > 0
+    assert time.process_time() - started < 30
+
+
+def test_what_would_take_minutes_is_refused_at_once():
+    options = {"host": "raspberry-pi-4", "preprocess": "resize:16384x16384", "switch_interval_ms": 0.01}
+    with pytest.raises(InputError, match="fewer threads, a longer --switch-interval-ms"):
+        simulate(Scenario(models=TINY, threads=4096, **options))
+
+
+def test_a_million_samples_at_once_take_no_memory(hand_setup):
+    """A process for each thread, not for each sample; every sample waits for those before it."""
+    from hand import network, tpu_stage
+
+    from sim.engine import run
+
+    setup = hand_setup([network("a", tpu_stage(load_bytes=0))], threads=1, arrivals="offline:50", inferences=50)
+    one = setup.networks[0][0].invoke_ns
+    assert sorted(run(setup).latency[0].counts) == [one * (i + 1) for i in range(50)]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device here")
+def test_a_device_that_never_ends_is_refused(tmp_path):
+    """As is any text of more than 32 MB: parsed, it would fill the memory."""
+    endless = tmp_path / "endless.toml"
+    endless.symlink_to("/dev/zero")
+    for read in (
+        lambda: simulate(Scenario(models=TINY, arrivals=f"trace:{endless}")),
+        lambda: simulate(Scenario(models=TINY, host=str(endless))),
+        lambda: simulate(
+            Scenario(
+                models=str(endless.with_suffix(".tflite").symlink_to("/dev/zero") or endless.with_suffix(".tflite"))
+            )
+        ),
+        lambda: read_spec(endless),
+        lambda: read_measurements(endless),
+    ):
+        with pytest.raises(InputError) as error:
+            read()
+        one_line(error)
+
+
+def test_more_arrival_times_than_a_run_takes_are_refused(tmp_path):
+    path = tmp_path / "times.txt"
+    path.write_text("1\n" * 1_000_001)
+    with pytest.raises(InputError, match="at most 1000000"):
+        simulate(Scenario(models=TINY, arrivals=f"trace:{path}"))
+
+
 def test_an_overloaded_machine_turns_requests_away():
     """Hundreds of millions of waiting requests would fill any memory."""
     started = time.process_time()

@@ -9,7 +9,8 @@ from typing import Any
 from hwmodels.timing import CpuStage, StageTimes, StepTime, TpuStage
 from sim import results
 from sim.bottleneck import bottleneck
-from sim.engine import SLICE_NS, one_thread, run
+from sim.effort import SLICE_NS
+from sim.engine import one_thread, run
 from sim.interval import Z90, relative_sd
 from sim.results import Window
 from sim.scenario import Scenario

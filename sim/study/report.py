@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError
-from hwmodels.files import write_text
+from hwmodels.files import read_text, write_text
 from sim.tabular import check_target, need, read_results
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _findings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path))
         return found if {"findings", "titles"} <= found.keys() else {}
     except (OSError, ValueError, AttributeError):
         raise InputError(str(path), "not readable", "the findings.json of a study") from None

@@ -30,6 +30,7 @@ from typing import Any
 import hwmodels
 from hwmodels.accelerator import Accelerator
 from hwmodels.errors import InputError, nearest
+from hwmodels.files import read_text
 from hwmodels.host import Host
 from hwmodels.link import Link
 from hwmodels.parts import Part
@@ -107,7 +108,7 @@ def read_spec(path: Path) -> Spec:
     Raises :class:`InputError` for a file that cannot be read, an unknown key, a value of the wrong type, an empty grid.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_text(path))
     except OSError as error:
         raise InputError(str(path), error.strerror or type(error).__name__, "a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
