@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from hwmodels.errors import InputError
 from hwmodels.graph import Layer, LayerGraph, Tensor
 
-__all__ = ["FAMILIES", "Family", "generate"]
+__all__ = ["FAMILIES", "Chain", "Family", "generate"]
 
+TWO_OPERANDS = ("ADD", "MUL", "CONCATENATION")
 LARGEST = {"F": 4096, "N": 16384, "n": 2000, "U": 16384, "C": 4096, "W": 4096, "H": 4096}
 
 
@@ -34,7 +35,7 @@ class Family:
 
 
 @dataclass
-class _Network:
+class Chain:
     """A chain of layers under construction; ``last`` is the tensor the next layer reads."""
 
     last: Tensor
@@ -43,10 +44,14 @@ class _Network:
     def add(
         self, op: str, shape: tuple[int, ...], weights: tuple[tuple[int, ...], ...] = (), **options: object
     ) -> None:
-        """Append an operator on the last tensor; weights given as shapes, the first int8, the others int32."""
+        """Append an operator on the last tensor (twice, where it takes two).
+
+        ``shape`` is that of its output; weights are given as shapes, the first int8, the others int32.
+        """
+        sources = (self.last,) * (2 if op in TWO_OPERANDS else 1)
         output = Tensor(self.last.id + 1, "int8", shape)
         constants = tuple(Tensor(-1, "int8" if i == 0 else "int32", w) for i, w in enumerate(weights))
-        layer = Layer(len(self.layers), op, (self.last,), (output,), constants, **options)  # type: ignore[arg-type]
+        layer = Layer(len(self.layers), op, sources, (output,), constants, **options)  # type: ignore[arg-type]
         self.layers.append(layer)
         self.last = output
 
@@ -88,54 +93,54 @@ def _size(name: str, key: str, text: str) -> int:
 
 
 def _graph(name: str, family: Family, sizes: dict[str, int]) -> LayerGraph:
-    network = _Network(Tensor(0, "int8", (1,)))
+    network = Chain(Tensor(0, "int8", (1,)))
     family.build(network, **sizes)
     inputs = network.layers[0].inputs
     return LayerGraph(name, tuple(network.layers), inputs, (network.last,), {"family": family.pattern})
 
 
-def _start(network: _Network, *shape: int) -> None:
+def _start(network: Chain, *shape: int) -> None:
     network.last = Tensor(0, "int8", (1, *shape))
 
 
-def _conv5x3x3(network: _Network, F: int) -> None:  # noqa: N803
+def _conv5x3x3(network: Chain, F: int) -> None:  # noqa: N803
     _start(network, 64, 64, 3)
     for _ in range(5):
         network.conv(F, 3)
 
 
-def _fc5(network: _Network, N: int) -> None:  # noqa: N803
+def _fc5(network: Chain, N: int) -> None:  # noqa: N803
     _start(network, 64)
     for _ in range(4):
         network.dense(N)
     network.dense(10, activation="")
 
 
-def _stride(network: _Network, W: int, H: int) -> None:  # noqa: N803
+def _stride(network: Chain, W: int, H: int) -> None:  # noqa: N803
     _start(network, W, H, 3)
     network.conv(1, 1, stride=(W, H))
 
 
-def _padding(network: _Network, W: int, H: int) -> None:  # noqa: N803
+def _padding(network: Chain, W: int, H: int) -> None:  # noqa: N803
     _start(network, 2, 2, 3)
     if W < 2 or H < 2:
         raise InputError(f"padding to {W}x{H}", f"{W}x{H}", "at least 2x2, the size of the input")
     network.add("PAD", (1, W, H, 3))
 
 
-def _padding_stride(network: _Network, W: int, H: int) -> None:  # noqa: N803
+def _padding_stride(network: Chain, W: int, H: int) -> None:  # noqa: N803
     _padding(network, W, H)
     network.conv(1, 1, stride=(W, H))
 
 
-def _conv7x7(network: _Network, n: int) -> None:
+def _conv7x7(network: Chain, n: int) -> None:
     _padding(network, 128, 128)
     for _ in range(n):
         network.conv(32, 7)
     network.conv(1, 1, stride=(128, 128))
 
 
-def _dense_chain(network: _Network, U: int, n: int) -> None:  # noqa: N803
+def _dense_chain(network: Chain, U: int, n: int) -> None:  # noqa: N803
     _start(network, 2, 2, 3)
     network.add("RESHAPE", (1, 12))
     for _ in range(n):
@@ -143,20 +148,20 @@ def _dense_chain(network: _Network, U: int, n: int) -> None:  # noqa: N803
     network.dense(1)
 
 
-def _dense(network: _Network, N: int, N2: int = 0) -> None:  # noqa: N803
+def _dense(network: Chain, N: int, N2: int = 0) -> None:  # noqa: N803
     if N2 not in (0, N):
         raise InputError(f"dense_{N}x{N2}", f"{N}x{N2}", "a square layer, N -> N")
     _start(network, N)
     network.dense(N, activation="", bias=False)  # the measured dense_256 and dense_512 files have none
 
 
-def _baseline_io(network: _Network, C: int) -> None:  # noqa: N803
+def _baseline_io(network: Chain, C: int) -> None:  # noqa: N803
     _start(network, 4, 1668, 1)
     network.conv(C, 1)
     network.conv(1, 1)
 
 
-def _depthwise_k5(network: _Network, C: int) -> None:  # noqa: N803
+def _depthwise_k5(network: Chain, C: int) -> None:  # noqa: N803
     _start(network, 4, 1668, 1)
     network.conv(C, 1)
     for _ in range(10):

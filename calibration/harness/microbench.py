@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.harness.tflite_writer import write_model
 from hwmodels.errors import InputError, nearest
-from hwmodels.generated import generate
-from hwmodels.graph import Layer, LayerGraph, Tensor
+from hwmodels.generated import Chain, generate
+from hwmodels.graph import LayerGraph, Tensor
 
 __all__ = ["CHAINS", "MICROBENCHES", "Microbench", "export", "micro_network", "table_markdown"]
 
@@ -123,63 +123,35 @@ MICROBENCHES: tuple[Microbench, ...] = (
 )  # fmt: skip
 
 
-@dataclass
-class _Chain:
-    """A chain under construction: ``tensor`` is what the next layer reads."""
-
-    tensor: Tensor
-    layers: list[Layer] = field(default_factory=list)
-
-    def add(
-        self, op: str, shape: tuple[int, ...], weights: tuple[tuple[int, ...], ...] = (), **options: object
-    ) -> None:
-        """Append an operator on the last tensor (twice, where it takes two); weights given as shapes."""
-        twice = 2 if op in ("ADD", "MUL", "CONCATENATION") else 1
-        output = Tensor(self.tensor.id + 1, "int8", shape)
-        constants = tuple(Tensor(-1, "int32" if i else "int8", extents) for i, extents in enumerate(weights))
-        layer = Layer(len(self.layers), op, (self.tensor,) * twice, (output,), constants, **options)  # type: ignore[arg-type]
-        self.layers.append(layer)
-        self.tensor = output
-
-    def conv(self, filters: int, kernel: int, stride: int = 1) -> None:
-        """Append a convolution with padding SAME, a bias and ReLU."""
-        height, width, channels = self.tensor.hwc
-        shape = (1, -(-height // stride), -(-width // stride), filters)
-        options = {"kernel": (kernel, kernel), "stride": (stride, stride), "padding": "SAME", "activation": "RELU"}
-        self.add("CONV_2D", shape, ((filters, kernel, kernel, channels), (filters,)), **options)
-
-    def depthwise(self, kernel: int) -> None:
-        """Append a depthwise convolution with padding SAME, a bias and ReLU."""
-        channels = self.tensor.hwc[2]
-        options = {"kernel": (kernel, kernel), "padding": "SAME", "activation": "RELU"}
-        self.add("DEPTHWISE_CONV_2D", self.tensor.shape, ((1, kernel, kernel, channels), (channels,)), **options)
+class _Chain(Chain):
+    """A chain with the operators that microbenchmarks repeat: each leaves the tensor's shape as it was."""
 
     def same(self, op: str) -> None:
         """Append an operator that keeps the shape."""
-        self.add(op, self.tensor.shape)
+        self.add(op, self.last.shape)
 
     def pool(self, op: str, kernel: int) -> None:
         """Append a pooling of stride 1 with padding SAME."""
-        self.add(op, self.tensor.shape, kernel=(kernel, kernel), padding="SAME")
+        self.add(op, self.last.shape, kernel=(kernel, kernel), padding="SAME")
 
     def concat(self) -> None:
         """Append a concatenation with itself, and a convolution back to the channels there were."""
-        _, height, width, channels = self.tensor.shape
+        _, height, width, channels = self.last.shape
         self.add("CONCATENATION", (1, height, width, 2 * channels))
         self.conv(channels, 1)
 
     def resize(self) -> None:
         """Append a doubling of the map, and a convolution of stride 2 back."""
-        _, height, width, channels = self.tensor.shape
+        _, height, width, channels = self.last.shape
         self.add("RESIZE_BILINEAR", (1, 2 * height, 2 * width, channels))
-        self.conv(channels, 1, stride=2)
+        self.conv(channels, 1, stride=(2, 2))
 
 
 #: What a chain ``micro_<kind>_s<S>_c<C>_n<n>`` repeats n times on a map of S x S x C.
 CHAINS: dict[str, Callable[[_Chain], None]] = {
-    "conv1x1": lambda chain: chain.conv(chain.tensor.hwc[2], 1),
-    "conv3x3": lambda chain: chain.conv(chain.tensor.hwc[2], 3),
-    "dw3x3": lambda chain: chain.depthwise(3),
+    "conv1x1": lambda chain: chain.conv(chain.last.hwc[2], 1),
+    "conv3x3": lambda chain: chain.conv(chain.last.hwc[2], 3),
+    "dw3x3": lambda chain: chain.depthwise((3, 3)),
     "maxpool3": lambda chain: chain.pool("MAX_POOL_2D", 3),
     "avgpool3": lambda chain: chain.pool("AVERAGE_POOL_2D", 3),
     "add": lambda chain: chain.same("ADD"),
@@ -204,13 +176,13 @@ def micro_network(name: str) -> LayerGraph | None:
     kind, size, channels, count = match["kind"], int(match["size"]), int(match["channels"]), int(match["count"])
     _check(name, kind, size, channels, count)
     chain = _Chain(Tensor(0, "int8", (1, 2, 2, 3)))
-    start = chain.tensor
+    start = chain.last
     chain.add("PAD", (1, size, size, 3))
     chain.conv(channels, 1)
     for _ in range(count):
         CHAINS[kind](chain)
-    chain.conv(1, 1, stride=size)
-    return LayerGraph(name, tuple(chain.layers), (start,), (chain.tensor,), {"family": "micro"})
+    chain.conv(1, 1, stride=(size, size))
+    return LayerGraph(name, tuple(chain.layers), (start,), (chain.last,), {"family": "micro"})
 
 
 def _check(name: str, kind: str, size: int, channels: int, count: int) -> None:

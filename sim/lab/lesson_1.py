@@ -11,20 +11,7 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import (
-        HOSTS,
-        NETWORKS,
-        answer,
-        columns,
-        curve,
-        exercise,
-        fact,
-        figures,
-        footer,
-        reveal,
-        share,
-        timeline,
-    )
+    from sim.lab import kit
 
     SENT = ("instructions", "input", "parameters", "output", "load_parameters")
     GUESSES = ["less than a third", "about half", "more than three quarters"]
@@ -56,17 +43,17 @@ def _() -> Any:
 
 @app.cell
 def _(guess: Any) -> None:
-    asked = answer(Scenario(models="mobilenet_v2_1.0_224"))
-    part = share(asked, "compute")
+    asked = kit.answer(Scenario(models="mobilenet_v2_1.0_224"))
+    part = kit.share(asked, "compute")
     right = GUESSES[0] if part < 0.4 else GUESSES[1] if part < 0.7 else GUESSES[2]
-    why = f"{part:.0%} is computing, {share(asked, *SENT):.0%} is dispatch and transfers, the rest host work."
-    mo.Html(reveal(guess.value, right, why))
+    why = f"{part:.0%} is computing, {kit.share(asked, *SENT):.0%} is dispatch and transfers, the rest host work."
+    mo.Html(kit.reveal(guess.value, right, why))
 
 
 @app.cell
 def _() -> Any:
-    network = mo.ui.dropdown(NETWORKS, value=NETWORKS[0], label="network")
-    host = mo.ui.dropdown(HOSTS, value=HOSTS[0], label="host")
+    network = mo.ui.dropdown(kit.NETWORKS, value=kit.NETWORKS[0], label="network")
+    host = mo.ui.dropdown(kit.HOSTS, value=kit.HOSTS[0], label="host")
     link = mo.ui.dropdown(["usb3", "usb2", "pcie"], value="usb3", label="link")
     cores = mo.ui.slider(1, 8, value=4, label="cores of the host", show_value=True)
     mo.hstack([network, host, link, cores], justify="start", wrap=True)
@@ -78,7 +65,7 @@ def _(cores: Any, host: Any, link: Any, network: Any) -> Any:
     scenario = Scenario(models=network.value, host=host.value, link=link.value, cores=cores.value, preprocess="resize")
     keys = ("invoke_ms.mean", "time_breakdown_ms.compute", "latency_ms.mean", "utilisation.accelerator",
             "utilisation.cpu")  # fmt: skip
-    mo.Html(figures(scenario, *keys) + timeline(scenario))
+    mo.Html(kit.figures(scenario, *keys) + kit.timeline(scenario))
     return (scenario,)
 
 
@@ -102,17 +89,18 @@ def _() -> None:
 def _(scenario: Any) -> None:
     sizes = [128, 160, 192, 224]
     rows = [
-        answer(Scenario(models=f"mobilenet_v1_1.0_{size}", host=scenario.host, link=scenario.link)) for size in sizes
+        kit.answer(Scenario(models=f"mobilenet_v1_1.0_{size}", host=scenario.host, link=scenario.link))
+        for size in sizes
     ]
     invoke = [row["invoke_ms"]["mean"] for row in rows]
     compute = [row["time_breakdown_ms"]["compute"] for row in rows]
-    mo.Html(columns(curve("time (ms)", "input width", sizes, {"invoke()": invoke, "computing": compute}, 224)))
+    mo.Html(kit.columns(kit.curve("time (ms)", "input width", sizes, {"invoke()": invoke, "computing": compute}, 224)))
 
 
 @app.cell
 def _() -> None:
     mo.Html(
-        fact(
+        kit.fact(
             "MobileNet v2 takes 2.29 ms on a Xeon over USB 3 and 10.77 ms on a Raspberry Pi 3B over USB 2: the same "
             "chip, another road to it.",
             "google-coral/pycoral v2.0.0, benchmarks/reference",
@@ -122,19 +110,19 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    slow = answer(Scenario(models="mobilenet_v2_1.0_224", link="usb2", host="raspberry-pi-3b"))
-    fast = answer(Scenario(models="mobilenet_v2_1.0_224"))
-    big = answer(Scenario(models="inception_v3_299"))
+    slow = kit.answer(Scenario(models="mobilenet_v2_1.0_224", link="usb2", host="raspberry-pi-3b"))
+    fast = kit.answer(Scenario(models="mobilenet_v2_1.0_224"))
+    big = kit.answer(Scenario(models="inception_v3_299"))
     mo.vstack(
         [
             mo.md("### Exercises"),
             mo.Html(
-                exercise(
+                kit.exercise(
                     "What does USB 2 on a Raspberry Pi 3B make of MobileNet v2's invoke()?",
                     f"{slow['invoke_ms']['mean']:.2f} ms instead of {fast['invoke_ms']['mean']:.2f} ms; computing is "
-                    f"{share(slow, 'compute'):.0%} of a request instead of {share(fast, 'compute'):.0%}.",
+                    f"{kit.share(slow, 'compute'):.0%} of a request instead of {kit.share(fast, 'compute'):.0%}.",
                 )
-                + exercise(
+                + kit.exercise(
                     "Why does Inception v3 show striped time on the accelerator?",
                     "Its parameters do not fit on the chip: the rest streams in with every inference and takes "
                     f"{big['time_breakdown_ms']['parameters']:.1f} of {big['invoke_ms']['mean']:.1f} ms (lesson 4).",
@@ -146,7 +134,7 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    mo.Html(footer(1))
+    mo.Html(kit.footer(1))
 
 
 if __name__ == "__main__":

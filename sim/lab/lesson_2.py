@@ -11,20 +11,7 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import (
-        HOSTS,
-        NETWORKS,
-        answer,
-        columns,
-        curve,
-        exercise,
-        fact,
-        figures,
-        footer,
-        point,
-        reveal,
-        timeline,
-    )
+    from sim.lab import kit
 
     GUESSES = ["nothing (1.0 x)", "about a third (1.1 to 1.6 x)", "nearly double (1.8 to 2.0 x)"]
     PI: dict[str, Any] = {"host": "raspberry-pi-4", "preprocess": "resize"}
@@ -55,18 +42,18 @@ def _() -> Any:
 
 @app.cell
 def _(guess: Any) -> None:
-    asked = answer(Scenario(models=NETWORKS[0], threads=2, **PI))
+    asked = kit.answer(Scenario(models=kit.NETWORKS[0], threads=2, **PI))
     gain = asked["speedup_vs_one_thread"]
     right = GUESSES[0] if gain < 1.1 else GUESSES[1] if gain < 1.6 else GUESSES[2]
     because = f"The gain is {gain:.2f} x: host work of one thread hides behind the other's time on the accelerator."
-    mo.Html(reveal(guess.value, right, because))
+    mo.Html(kit.reveal(guess.value, right, because))
 
 
 @app.cell
 def _() -> Any:
     threads = mo.ui.slider(1, 8, value=2, label="threads", show_value=True)
-    network = mo.ui.dropdown(NETWORKS, value=NETWORKS[0], label="network")
-    host = mo.ui.dropdown(HOSTS, value="raspberry-pi-4", label="host")
+    network = mo.ui.dropdown(kit.NETWORKS, value=kit.NETWORKS[0], label="network")
+    host = mo.ui.dropdown(kit.HOSTS, value="raspberry-pi-4", label="host")
     frame = mo.ui.slider(0, 8, value=1, label="megapixels of the frame", show_value=True)
     mo.hstack([threads, network, host, frame], justify="start", wrap=True)
     return (frame, host, network, threads)
@@ -78,7 +65,7 @@ def _(frame: Any, host: Any, network: Any, threads: Any) -> Any:
     scenario = Scenario(models=network.value, host=host.value, threads=threads.value, preprocess=before)
     keys = ("throughput_ips", "speedup_vs_one_thread", "latency_ms.mean", "utilisation.accelerator",
             "time_breakdown_ms.wait")  # fmt: skip
-    mo.Html(figures(scenario, *keys) + timeline(scenario))
+    mo.Html(kit.figures(scenario, *keys) + kit.timeline(scenario))
     return (scenario,)
 
 
@@ -99,13 +86,13 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = list(range(1, 9))
-    rows = [point(replace(scenario, threads=n)) for n in counts]
+    rows = [kit.point(replace(scenario, threads=n)) for n in counts]
     rate = [row["throughput_ips"] for row in rows]
     latency = [row["latency_ms"]["mean"] for row in rows]
     mo.Html(
-        columns(
-            curve("throughput (inferences/s)", "threads", counts, {"simulated": rate}, scenario.threads),
-            curve("latency of a request (ms)", "threads", counts, {"mean": latency}, scenario.threads),
+        kit.columns(
+            kit.curve("throughput (inferences/s)", "threads", counts, {"simulated": rate}, scenario.threads),
+            kit.curve("latency of a request (ms)", "threads", counts, {"mean": latency}, scenario.threads),
         )
     )
 
@@ -113,7 +100,7 @@ def _(scenario: Any) -> None:
 @app.cell
 def _() -> None:
     mo.Html(
-        fact(
+        kit.fact(
             "With MobileNet v1 at the full clock, QuTiBench's program needed 6.0 ms an image, of "
             "which 2.57 ms were on "
             "the accelerator: it idled for more than half of the time, and that is what a second thread can use.",
@@ -124,19 +111,19 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    one = answer(Scenario(models=NETWORKS[0], threads=1, **PI))
-    many = answer(Scenario(models=NETWORKS[0], threads=8, **PI))
-    pure = answer(Scenario(models=NETWORKS[0], threads=2))
+    one = kit.answer(Scenario(models=kit.NETWORKS[0], threads=1, **PI))
+    many = kit.answer(Scenario(models=kit.NETWORKS[0], threads=8, **PI))
+    pure = kit.answer(Scenario(models=kit.NETWORKS[0], threads=2))
     mo.vstack(
         [
             mo.md("### Exercises"),
             mo.Html(
-                exercise(
+                kit.exercise(
                     "What do eight threads cost a request in latency, and what do they bring?",
                     f"{many['latency_ms']['mean']:.1f} ms instead of {one['latency_ms']['mean']:.1f} ms, for "
                     f"{many['throughput_ips']:.0f} instead of {one['throughput_ips']:.0f} inferences a second.",
                 )
-                + exercise(
+                + kit.exercise(
                     "And without preprocessing, on a fast PC: what is left for a second thread?",
                     f"{pure['speedup_vs_one_thread']:.2f} x: only the copy into the tensors and Python's own time "
                     "overlap with the accelerator.",
@@ -148,7 +135,7 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    mo.Html(footer(2))
+    mo.Html(kit.footer(2))
 
 
 if __name__ == "__main__":

@@ -11,20 +11,7 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import (
-        HOSTS,
-        answer,
-        columns,
-        curve,
-        exercise,
-        fact,
-        figures,
-        footer,
-        headline,
-        point,
-        reveal,
-        timeline,
-    )
+    from sim.lab import kit
 
     GUESSES = ["the accelerator", "Python's lock", "the cores"]
     SMALL = "mobilenet_v1_0.25_128"
@@ -57,13 +44,15 @@ def _() -> Any:
 @app.cell
 def _(guess: Any) -> None:
     kinds = {"accelerator": 0, "link": 0, "gil": 1, "cpu": 2}
-    asked = answer(Scenario(models=SMALL, threads=8, host="raspberry-pi-4", preprocess="resize", busy_python_threads=1))
+    asked = kit.answer(
+        Scenario(models=SMALL, threads=8, host="raspberry-pi-4", preprocess="resize", busy_python_threads=1)
+    )
     right = GUESSES[kinds[asked["bottleneck"]]]
     because = (
         f"The GIL is held {asked['utilisation']['gil']:.0%} of the time and an inference waits "
         f"{asked['time_breakdown_ms']['gil_wait']:.1f} ms for it: each request for the lock costs a switch interval."
     )
-    mo.Html(reveal(guess.value, right, because))
+    mo.Html(kit.reveal(guess.value, right, because))
 
 
 @app.cell
@@ -73,7 +62,7 @@ def _() -> Any:
     busy = mo.ui.slider(0, 2, value=1, label="other busy Python threads", show_value=True)
     interval = mo.ui.slider(steps=[0.1, 0.5, 1, 5, 10], value=5, label="switch interval (ms)", show_value=True)
     mode = mo.ui.dropdown(["threads", "processes"], value="threads", label="workers are")
-    host = mo.ui.dropdown(HOSTS, value="raspberry-pi-4", label="host")
+    host = mo.ui.dropdown(kit.HOSTS, value="raspberry-pi-4", label="host")
     mo.hstack([threads, cores, busy, interval, mode, host], justify="start", wrap=True)
     return (busy, cores, host, interval, mode, threads)
 
@@ -87,8 +76,8 @@ def _(busy: Any, cores: Any, host: Any, interval: Any, mode: Any, threads: Any) 
     )  # fmt: skip
     keys = ("throughput_ips", "latency_ms.mean", "time_breakdown_ms.gil_wait", "utilisation.gil", "utilisation.cpu",
             "utilisation.accelerator")  # fmt: skip
-    length_ms = max(10, 1.5 * answer(scenario)["latency_ms"]["mean"])
-    mo.Html(figures(scenario, *keys) + headline(scenario) + timeline(scenario, length_ms))
+    length_ms = max(10, 1.5 * kit.answer(scenario)["latency_ms"]["mean"])
+    mo.Html(kit.figures(scenario, *keys) + kit.headline(scenario) + kit.timeline(scenario, length_ms))
     return (scenario,)
 
 
@@ -111,17 +100,17 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = list(range(1, 9))
-    threaded = [point(replace(scenario, threads=n, mode="threads")) for n in counts]
-    apart = [point(replace(scenario, threads=n, mode="processes", busy_python_threads=0)) for n in counts]
+    threaded = [kit.point(replace(scenario, threads=n, mode="threads")) for n in counts]
+    apart = [kit.point(replace(scenario, threads=n, mode="processes", busy_python_threads=0)) for n in counts]
     rates = {
         "threads": [row["throughput_ips"] for row in threaded],
         "processes": [row["throughput_ips"] for row in apart],
     }
     waits = {"threads": [row["time_breakdown_ms"]["gil_wait"] for row in threaded]}
     mo.Html(
-        columns(
-            curve("throughput (inferences/s)", "workers", counts, rates, scenario.threads),
-            curve("waiting for Python's lock (ms)", "workers", counts, waits, scenario.threads),
+        kit.columns(
+            kit.curve("throughput (inferences/s)", "workers", counts, rates, scenario.threads),
+            kit.curve("waiting for Python's lock (ms)", "workers", counts, waits, scenario.threads),
         )
     )
 
@@ -129,7 +118,7 @@ def _(scenario: Any) -> None:
 @app.cell
 def _() -> None:
     mo.Html(
-        fact(
+        kit.fact(
             "The same invoke took 2.88 ms in the main thread and 3.45 ms in a fresh Python thread "
             "for each call: threads "
             "cost when they start, so keep them.",
@@ -140,9 +129,11 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    calm = answer(Scenario(models=SMALL, threads=4, host="raspberry-pi-4", preprocess="resize"))
-    noisy = answer(Scenario(models=SMALL, threads=4, host="raspberry-pi-4", preprocess="resize", busy_python_threads=1))
-    quick = answer(
+    calm = kit.answer(Scenario(models=SMALL, threads=4, host="raspberry-pi-4", preprocess="resize"))
+    noisy = kit.answer(
+        Scenario(models=SMALL, threads=4, host="raspberry-pi-4", preprocess="resize", busy_python_threads=1)
+    )
+    quick = kit.answer(
         Scenario(
             models=SMALL,
             threads=4,
@@ -156,11 +147,11 @@ def _() -> None:
         [
             mo.md("### Exercises"),
             mo.Html(
-                exercise(
+                kit.exercise(
                     "What does one busy Python thread cost four workers?",
                     f"{calm['throughput_ips']:.0f} inferences a second become {noisy['throughput_ips']:.0f}.",
                 )
-                + exercise(
+                + kit.exercise(
                     "What does <code>sys.setswitchinterval(0.0001)</code> make of that?",
                     f"{quick['throughput_ips']:.0f} inferences a second.",
                 )
@@ -171,7 +162,7 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    mo.Html(footer(3))
+    mo.Html(kit.footer(3))
 
 
 if __name__ == "__main__":

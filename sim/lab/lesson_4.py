@@ -11,7 +11,7 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import answer, columns, curve, exercise, fact, figures, footer, reveal, timeline
+    from sim.lab import kit
 
     GUESSES = ["about as long as both alone", "about twice as long", "more than four times as long"]
     PAIR = "mobilenet_v1_1.0_224:1,mobilenet_v2_1.0_224:1"
@@ -47,12 +47,12 @@ def _() -> Any:
 
 @app.cell
 def _(guess: Any) -> None:
-    asked = answer(Scenario(models=PAIR))
-    alone = sum(answer(Scenario(models=name))["invoke_ms"]["mean"] for name in NAMES[:2])
+    asked = kit.answer(Scenario(models=PAIR))
+    alone = sum(kit.answer(Scenario(models=name))["invoke_ms"]["mean"] for name in NAMES[:2])
     pair = 2e3 / asked["throughput_ips"]
     right = GUESSES[0] if pair < 1.5 * alone else GUESSES[1] if pair < 4 * alone else GUESSES[2]
     because = f"A pair takes {pair:.1f} ms, both alone {alone:.1f} ms: every turn sends four megabytes again."
-    mo.Html(reveal(guess.value, right, because))
+    mo.Html(kit.reveal(guess.value, right, because))
 
 
 @app.cell
@@ -75,7 +75,7 @@ def _(batched: Any, copies: Any, first: Any, link: Any, second: Any, together: A
     )  # fmt: skip
     keys = ("throughput_ips", "latency_ms.mean", "latency_ms.p95", "time_breakdown_ms.load_parameters",
             "time_breakdown_ms.parameters")  # fmt: skip
-    mo.Html(figures(scenario, *keys) + timeline(scenario, cold=True))
+    mo.Html(kit.figures(scenario, *keys) + kit.timeline(scenario, cold=True))
     return (scenario,)
 
 
@@ -99,16 +99,16 @@ def _() -> None:
 @app.cell
 def _(scenario: Any) -> None:
     sizes = [600, 900, 1200, 1400, 1600, 1900, 2200, 2500]
-    rows = [answer(Scenario(models=f"fc5_n{n}_in64_out10", link=scenario.link)) for n in sizes]
+    rows = [kit.answer(Scenario(models=f"fc5_n{n}_in64_out10", link=scenario.link)) for n in sizes]
     invoke = [row["invoke_ms"]["mean"] for row in rows]
     streamed = [row["time_breakdown_ms"]["parameters"] for row in rows]
-    mo.Html(columns(curve("time (ms)", "N", sizes, {"invoke()": invoke, "streaming": streamed}, 1900)))
+    mo.Html(kit.columns(kit.curve("time (ms)", "N", sizes, {"invoke()": invoke, "streaming": streamed}, 1900)))
 
 
 @app.cell
 def _() -> None:
     mo.Html(
-        fact(
+        kit.fact(
             "One run of MobileNet v1 and one of v2 in turn took 22.61 ms compiled apart and 7.36 ms compiled together.",
             "google-coral/edgetpu@eel, benchmarks/reference/cocompilation_reference_x86_64.csv, Xeon W-2135, USB 3",
         )
@@ -117,18 +117,18 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    apart, joint = answer(Scenario(models=PAIR)), answer(Scenario(models=PAIR, cocompile=True))
-    two = answer(Scenario(models=PAIR, accelerators=2))
+    apart, joint = kit.answer(Scenario(models=PAIR)), kit.answer(Scenario(models=PAIR, cocompile=True))
+    two = kit.answer(Scenario(models=PAIR, accelerators=2))
     mo.vstack(
         [
             mo.md("### Exercises"),
             mo.Html(
-                exercise(
+                kit.exercise(
                     "What does compiling v1 and v2 together bring?",
                     f"{joint['throughput_ips'] / apart['throughput_ips']:.1f} x the throughput; "
                     f"{joint['time_breakdown_ms']['parameters']:.2f} ms of streaming in an inference are left.",
                 )
-                + exercise(
+                + kit.exercise(
                     "And a second accelerator instead, one for each network?",
                     f"{two['throughput_ips'] / apart['throughput_ips']:.1f} x: no parameters move at all.",
                 )
@@ -139,7 +139,7 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    mo.Html(footer(4))
+    mo.Html(kit.footer(4))
 
 
 if __name__ == "__main__":

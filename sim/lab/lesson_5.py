@@ -11,21 +11,7 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import (
-        HOSTS,
-        NETWORKS,
-        answer,
-        columns,
-        curve,
-        exercise,
-        fact,
-        figures,
-        footer,
-        headline,
-        point,
-        reveal,
-        timeline,
-    )
+    from sim.lab import kit
 
     GUESSES = ["nearly double", "about one and a half", "nothing: the bus is full"]
     BIG = "inception_v3_299"
@@ -57,16 +43,16 @@ def _() -> Any:
 
 @app.cell
 def _(guess: Any) -> None:
-    asked = answer(Scenario(models=BIG, threads=2, accelerators=2, host="x86-desktop"))
+    asked = kit.answer(Scenario(models=BIG, threads=2, accelerators=2, host="x86-desktop"))
     gain = asked["speedup_vs_one_thread"]
     right = GUESSES[2] if gain < 1.2 else GUESSES[1] if gain < 1.75 else GUESSES[0]
-    line = answer(Scenario(models=BIG, accelerators=2, mode="pipeline", host="x86-desktop"))
+    line = kit.answer(Scenario(models=BIG, accelerators=2, mode="pipeline", host="x86-desktop"))
     because = (
         f"The pool gains {gain:.2f} x and the bus is busy {asked['utilisation']['link_out']:.0%} of "
         "the time; the same "
         f"two as a pipeline gain {line['speedup_vs_one_thread']:.2f} x."
     )
-    mo.Html(reveal(guess.value, right, because))
+    mo.Html(kit.reveal(guess.value, right, because))
 
 
 @app.cell
@@ -75,8 +61,8 @@ def _() -> Any:
     threads = mo.ui.slider(1, 8, value=2, label="threads (pool)", show_value=True)
     way = mo.ui.dropdown(["pool", "pipeline"], value="pool", label="used as")
     link = mo.ui.dropdown(["usb3", "usb2", "pcie"], value="usb3", label="link")
-    network = mo.ui.dropdown(NETWORKS, value=BIG, label="network")
-    host = mo.ui.dropdown(HOSTS, value="x86-desktop", label="host")
+    network = mo.ui.dropdown(kit.NETWORKS, value=BIG, label="network")
+    host = mo.ui.dropdown(kit.HOSTS, value="x86-desktop", label="host")
     mo.hstack([accelerators, threads, way, link, network, host], justify="start", wrap=True)
     return (accelerators, host, link, network, threads, way)
 
@@ -90,7 +76,7 @@ def _(accelerators: Any, host: Any, link: Any, network: Any, threads: Any, way: 
     )  # fmt: skip
     keys = ("throughput_ips", "speedup_vs_one_thread", "latency_ms.mean", "utilisation.accelerator",
             "utilisation.link_out", "time_breakdown_ms.parameters")  # fmt: skip
-    mo.Html(figures(scenario, *keys) + headline(scenario) + timeline(scenario))
+    mo.Html(kit.figures(scenario, *keys) + kit.headline(scenario) + kit.timeline(scenario))
     return (scenario,)
 
 
@@ -113,8 +99,8 @@ def _(scenario: Any) -> None:
 
     counts = [1, 2, 3, 4]
     each = max(1, scenario.threads // scenario.accelerators)  # as many threads an accelerator as the sliders say
-    pool = [point(replace(scenario, accelerators=n, threads=each * n, mode="threads")) for n in counts]
-    rows = [point(replace(scenario, accelerators=n, threads=1, mode="pipeline")) for n in counts[1:]]
+    pool = [kit.point(replace(scenario, accelerators=n, threads=each * n, mode="threads")) for n in counts]
+    rows = [kit.point(replace(scenario, accelerators=n, threads=1, mode="pipeline")) for n in counts[1:]]
     rates = {
         "pool": [row["throughput_ips"] for row in pool],
         "pipeline": [row["throughput_ips"] for row in [pool[0], *rows]],
@@ -124,9 +110,9 @@ def _(scenario: Any) -> None:
         "pipeline": [row["latency_ms"]["mean"] for row in [pool[0], *rows]],
     }
     mo.Html(
-        columns(
-            curve("throughput (inferences/s)", "accelerators", counts, rates, scenario.accelerators),
-            curve("latency of a request (ms)", "accelerators", counts, tails, scenario.accelerators),
+        kit.columns(
+            kit.curve("throughput (inferences/s)", "accelerators", counts, rates, scenario.accelerators),
+            kit.curve("latency of a request (ms)", "accelerators", counts, tails, scenario.accelerators),
         )
     )
 
@@ -134,7 +120,7 @@ def _(scenario: Any) -> None:
 @app.cell
 def _() -> None:
     mo.Html(
-        fact(
+        kit.fact(
             "Google's demo with Inception v3 on video shows about 20 frames a second with one Edge "
             "TPU and more than 50 "
             "with a pipeline of three.",
@@ -145,20 +131,20 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    pcie = answer(Scenario(models=BIG, threads=2, accelerators=2, link="pcie", host="x86-desktop"))
-    three = answer(Scenario(models=BIG, accelerators=3, mode="pipeline", host="x86-desktop"))
-    small = answer(Scenario(models=NETWORKS[0], threads=4, accelerators=2, host="x86-desktop"))
+    pcie = kit.answer(Scenario(models=BIG, threads=2, accelerators=2, link="pcie", host="x86-desktop"))
+    three = kit.answer(Scenario(models=BIG, accelerators=3, mode="pipeline", host="x86-desktop"))
+    small = kit.answer(Scenario(models=kit.NETWORKS[0], threads=4, accelerators=2, host="x86-desktop"))
     mo.vstack(
         [
             mo.md("### Exercises"),
             mo.Html(
-                exercise("What does the pool of two gain over PCIe?", f"{pcie['speedup_vs_one_thread']:.2f} x.")
-                + exercise(
+                kit.exercise("What does the pool of two gain over PCIe?", f"{pcie['speedup_vs_one_thread']:.2f} x.")
+                + kit.exercise(
                     "How many inferences a second does a pipeline of three give, and how much is still streamed?",
                     f"{three['throughput_ips']:.0f} /s, with {three['time_breakdown_ms']['parameters']:.1f} ms of "
                     "streaming in an inference.",
                 )
-                + exercise(
+                + kit.exercise(
                     "Does MobileNet v2, which fits, mind the shared bus?",
                     f"Two accelerators gain {small['speedup_vs_one_thread']:.2f} x over USB 3.",
                 )
@@ -169,7 +155,7 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    mo.Html(footer(5))
+    mo.Html(kit.footer(5))
 
 
 if __name__ == "__main__":

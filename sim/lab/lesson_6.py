@@ -11,20 +11,7 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import (
-        HOSTS,
-        NETWORKS,
-        answer,
-        columns,
-        curve,
-        exercise,
-        fact,
-        figures,
-        footer,
-        point,
-        reveal,
-        timeline,
-    )
+    from sim.lab import kit
 
     GUESSES = ["more: it draws more power", "the same", "less: it is done sooner"]
     PI: dict[str, Any] = {"host": "raspberry-pi-4", "preprocess": "resize"}
@@ -55,14 +42,14 @@ def _() -> Any:
 
 @app.cell
 def _(guess: Any) -> None:
-    one, two = (answer(Scenario(models=NETWORKS[0], threads=n, **PI)) for n in (1, 2))
+    one, two = (kit.answer(Scenario(models=kit.NETWORKS[0], threads=n, **PI)) for n in (1, 2))
     before, after = one["energy_mj_per_inference"], two["energy_mj_per_inference"]
     right = GUESSES[0] if after > 1.02 * before else GUESSES[2] if after < 0.98 * before else GUESSES[1]
     because = (
         f"{before:.1f} mJ become {after:.1f} mJ, although the power rises from {one['power_w']['total']:.2f} to "
         f"{two['power_w']['total']:.2f} W."
     )
-    mo.Html(reveal(guess.value, right, because))
+    mo.Html(kit.reveal(guess.value, right, because))
 
 
 @app.cell
@@ -70,8 +57,8 @@ def _() -> Any:
     threads = mo.ui.slider(1, 8, value=2, label="threads", show_value=True)
     accelerators = mo.ui.slider(1, 4, value=1, label="accelerators", show_value=True)
     clock = mo.ui.dropdown({"max (500 MHz)": "max", "std (250 MHz)": "std"}, value="max (500 MHz)", label="clock")
-    network = mo.ui.dropdown(NETWORKS, value=NETWORKS[0], label="network")
-    host = mo.ui.dropdown(HOSTS, value="raspberry-pi-4", label="host")
+    network = mo.ui.dropdown(kit.NETWORKS, value=kit.NETWORKS[0], label="network")
+    host = mo.ui.dropdown(kit.HOSTS, value="raspberry-pi-4", label="host")
     mo.hstack([threads, accelerators, clock, network, host], justify="start", wrap=True)
     return (accelerators, clock, host, network, threads)
 
@@ -84,7 +71,7 @@ def _(accelerators: Any, clock: Any, host: Any, network: Any, threads: Any) -> A
     )  # fmt: skip
     keys = ("energy_mj_per_inference", "energy_accelerator_mj_per_inference", "power_w.total", "throughput_ips",
             "latency_ms.mean", "utilisation.accelerator")  # fmt: skip
-    mo.Html(figures(scenario, *keys) + timeline(scenario))
+    mo.Html(kit.figures(scenario, *keys) + kit.timeline(scenario))
     return (scenario,)
 
 
@@ -105,8 +92,8 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = list(range(1, 9))
-    fast = [point(replace(scenario, threads=n, clock="max")) for n in counts]
-    slow = [point(replace(scenario, threads=n, clock="std")) for n in counts]
+    fast = [kit.point(replace(scenario, threads=n, clock="max")) for n in counts]
+    slow = [kit.point(replace(scenario, threads=n, clock="std")) for n in counts]
     whole = {
         "max clock": [row["energy_mj_per_inference"] for row in fast],
         "std clock": [row["energy_mj_per_inference"] for row in slow],
@@ -116,9 +103,9 @@ def _(scenario: Any) -> None:
         "std clock": [row["energy_accelerator_mj_per_inference"] for row in slow],
     }
     mo.Html(
-        columns(
-            curve("whole system (mJ per inference)", "threads", counts, whole, scenario.threads),
-            curve("accelerators (mJ per inference)", "threads", counts, stick, scenario.threads),
+        kit.columns(
+            kit.curve("whole system (mJ per inference)", "threads", counts, whole, scenario.threads),
+            kit.curve("accelerators (mJ per inference)", "threads", counts, stick, scenario.threads),
         )
     )
 
@@ -126,7 +113,7 @@ def _(scenario: Any) -> None:
 @app.cell
 def _() -> None:
     mo.Html(
-        fact(
+        kit.fact(
             "MobileNet v1 on a USB stick drew 0.532 W at the full clock and 0.462 W at the half one, "
             "but needed 6.0 and "
             "7.86 ms an image: 3.2 mJ against 3.6 mJ at the plug.",
@@ -137,18 +124,18 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    std = answer(Scenario(models=NETWORKS[0], threads=2, clock="std", **PI))
-    sticks = answer(Scenario(models=NETWORKS[0], threads=4, accelerators=2, **PI))
+    std = kit.answer(Scenario(models=kit.NETWORKS[0], threads=2, clock="std", **PI))
+    sticks = kit.answer(Scenario(models=kit.NETWORKS[0], threads=4, accelerators=2, **PI))
     mo.vstack(
         [
             mo.md("### Exercises"),
             mo.Html(
-                exercise(
+                kit.exercise(
                     "What does the half clock make of the two threads' energy?",
                     f"{std['energy_mj_per_inference']:.1f} mJ for the whole system, "
                     f"{std['energy_accelerator_mj_per_inference']:.1f} mJ for the accelerator.",
                 )
-                + exercise(
+                + kit.exercise(
                     "Does a second accelerator with four threads save energy, too?",
                     f"{sticks['energy_mj_per_inference']:.1f} mJ: a gain of "
                     f"{sticks['energy_gain_vs_one_thread']:.2f} x "
@@ -162,7 +149,7 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    mo.Html(footer(6))
+    mo.Html(kit.footer(6))
 
 
 if __name__ == "__main__":

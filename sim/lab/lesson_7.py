@@ -11,21 +11,7 @@ with app.setup:
     import marimo as mo
 
     from sim import Scenario
-    from sim.lab.kit import (
-        HOSTS,
-        NETWORKS,
-        answer,
-        columns,
-        curve,
-        exercise,
-        fact,
-        figures,
-        footer,
-        headline,
-        point,
-        reveal,
-        timeline,
-    )
+    from sim.lab import kit
     from sim.lab.theory import bound_ips, demands_ms, mva_ips
 
     GUESSES = ["the bound", "mean value analysis", "neither within 10 %"]
@@ -60,9 +46,9 @@ def _() -> Any:
 
 @app.cell
 def _(guess: Any) -> None:
-    first = Scenario(models=NETWORKS[0], host="raspberry-pi-4", preprocess="resize:3840x2160")
-    held_1, elsewhere_1 = demands_ms(answer(first))
-    two = answer(Scenario(models=NETWORKS[0], host="raspberry-pi-4", preprocess="resize:3840x2160", threads=2))[
+    first = Scenario(models=kit.NETWORKS[0], host="raspberry-pi-4", preprocess="resize:3840x2160")
+    held_1, elsewhere_1 = demands_ms(kit.answer(first))
+    two = kit.answer(Scenario(models=kit.NETWORKS[0], host="raspberry-pi-4", preprocess="resize:3840x2160", threads=2))[
         "throughput_ips"
     ]
     off = [abs(f(2, held_1, elsewhere_1) / two - 1) for f in (bound_ips, mva_ips)]
@@ -72,14 +58,14 @@ def _(guess: Any) -> None:
         f"{off[1]:.1%}: an "
         "inference takes the same time every time, and chance that is not there costs nothing."
     )
-    mo.Html(reveal(guess.value, right, because))
+    mo.Html(kit.reveal(guess.value, right, because))
 
 
 @app.cell
 def _() -> Any:
     threads = mo.ui.slider(1, 8, value=2, label="threads", show_value=True)
-    network = mo.ui.dropdown(NETWORKS, value=NETWORKS[0], label="network")
-    host = mo.ui.dropdown(HOSTS, value="raspberry-pi-4", label="host")
+    network = mo.ui.dropdown(kit.NETWORKS, value=kit.NETWORKS[0], label="network")
+    host = mo.ui.dropdown(kit.HOSTS, value="raspberry-pi-4", label="host")
     cores = mo.ui.slider(1, 4, value=4, label="cores", show_value=True)
     busy = mo.ui.slider(0, 2, value=0, label="other busy Python threads", show_value=True)
     other = mo.ui.switch(label="a second network takes turns")
@@ -96,9 +82,9 @@ def _(busy: Any, cores: Any, host: Any, network: Any, other: Any, threads: Any) 
         busy_python_threads=busy.value, preprocess="resize:3840x2160",
     )  # fmt: skip
     mo.Html(
-        figures(scenario, "throughput_ips", "latency_ms.mean", "utilisation.accelerator", "utilisation.gil")
-        + headline(scenario)
-        + timeline(scenario)
+        kit.figures(scenario, "throughput_ips", "latency_ms.mean", "utilisation.accelerator", "utilisation.gil")
+        + kit.headline(scenario)
+        + kit.timeline(scenario)
     )
     return (partner, scenario)
 
@@ -121,16 +107,16 @@ def _(network: Any, partner: Any, scenario: Any) -> None:
 
     base = replace(scenario, threads=1, busy_python_threads=0)
     names = [network.value, partner] if "," in scenario.models else [network.value]
-    demands = [demands_ms(point(replace(base, models=name))) for name in names]
+    demands = [demands_ms(kit.point(replace(base, models=name))) for name in names]
     held, elsewhere = (sum(column) / len(demands) for column in zip(*demands, strict=True))
     counts = list(range(len(names), 9))
     rates = {
-        "simulated": [point(replace(scenario, threads=n))["throughput_ips"] for n in counts],
+        "simulated": [kit.point(replace(scenario, threads=n))["throughput_ips"] for n in counts],
         "bound": [bound_ips(n, held, elsewhere) for n in counts],
         "mean value analysis": [mva_ips(n, held, elsewhere) for n in counts],
     }
     mo.Html(
-        columns(curve("throughput (inferences/s)", "threads", counts, rates, scenario.threads))
+        kit.columns(kit.curve("throughput (inferences/s)", "threads", counts, rates, scenario.threads))
         + f"<p>D = {held:.2f} ms, Z = {elsewhere:.2f} ms: the knee lies at (D + Z) / D = "
         f"{(held + elsewhere) / held:.1f} threads.</p>"
     )
@@ -139,7 +125,7 @@ def _(network: Any, partner: Any, scenario: Any) -> None:
 @app.cell
 def _() -> None:
     mo.Html(
-        fact(
+        kit.fact(
             "MobileNet v1 and v2 alone take 2.17 and 2.29 ms on a Xeon; in turn on one accelerator "
             "they take 22.61 ms, five "
             "times the sum: an estimate that does not know the parameter cache is off by that.",
@@ -150,10 +136,10 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    alone = Scenario(models=NETWORKS[0], preprocess="resize:3840x2160", host="raspberry-pi-4")
-    held_8, elsewhere_8 = demands_ms(answer(alone))
+    alone = Scenario(models=kit.NETWORKS[0], preprocess="resize:3840x2160", host="raspberry-pi-4")
+    held_8, elsewhere_8 = demands_ms(kit.answer(alone))
     knee = (held_8 + elsewhere_8) / held_8
-    mix = answer(
+    mix = kit.answer(
         Scenario(
             models="mobilenet_v2_1.0_224,mobilenet_v1_1.0_224", threads=2, preprocess=alone.preprocess, host=alone.host
         )
@@ -163,11 +149,11 @@ def _() -> None:
         [
             mo.md("### Exercises"),
             mo.Html(
-                exercise(
+                kit.exercise(
                     "From how many threads on does the bound say that more do not help?",
                     f"From the first whole number at or above {knee:.2f}.",
                 )
-                + exercise(
+                + kit.exercise(
                     "How far off is the bound for two networks that take turns?",
                     f"It says at most {naive:.0f} /s, the simulator {mix['throughput_ips']:.0f} /s: "
                     f"{naive / mix['throughput_ips']:.1f} times too much.",
@@ -179,7 +165,7 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    mo.Html(footer(7))
+    mo.Html(kit.footer(7))
 
 
 if __name__ == "__main__":

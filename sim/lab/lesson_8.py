@@ -12,20 +12,7 @@ with app.setup:
 
     from hwmodels.zoo import names
     from sim import Scenario
-    from sim.lab.kit import (
-        HOSTS,
-        answer,
-        columns,
-        command,
-        curve,
-        exercise,
-        fact,
-        figures,
-        footer,
-        headline,
-        point,
-        timeline,
-    )
+    from sim.lab import kit
 
     ARRIVALS = {"as fast as it goes": "closed", "at random (Poisson)": "poisson", "one after the other": "singlestream"}
 
@@ -56,7 +43,7 @@ def _() -> Any:
     network = mo.ui.dropdown(sorted(names()), value="ssd_mobilenet_v2_coco_300", label="network", searchable=True)
     size = mo.ui.dropdown(["coral", "small", "large"], value="coral", label="size")
     link = mo.ui.dropdown(["usb3", "usb2", "pcie"], value="usb3", label="link")
-    host = mo.ui.dropdown(HOSTS, value="raspberry-pi-4", label="host")
+    host = mo.ui.dropdown(kit.HOSTS, value="raspberry-pi-4", label="host")
     threads = mo.ui.slider(1, 8, value=2, label="threads", show_value=True)
     accelerators = mo.ui.slider(1, 4, value=1, label="accelerators", show_value=True)
     dispatch = mo.ui.dropdown(["bind", "round_robin", "least_loaded", "affinity"], value="bind", label="dispatch")
@@ -94,10 +81,10 @@ def _(
     )  # fmt: skip
     keys = ("throughput_ips", "speedup_vs_one_thread", "latency_ms.mean", "latency_ms.p95", "energy_mj_per_inference",
             "utilisation.accelerator", "utilisation.link_out")  # fmt: skip
-    found = answer(scenario)["throughput_ips"]
+    found = kit.answer(scenario)["throughput_ips"]
     said = f"<p>You said {prediction.value:g} /s, it is {found:.4g} /s.</p>" if prediction.value else ""
-    notes = "".join(f"<p><small>Note: {note}</small></p>" for note in answer(scenario)["warnings"])
-    mo.Html(figures(scenario, *keys) + said + headline(scenario) + notes + timeline(scenario))
+    notes = "".join(f"<p><small>Note: {note}</small></p>" for note in kit.answer(scenario)["warnings"])
+    mo.Html(kit.figures(scenario, *keys) + said + kit.headline(scenario) + notes + kit.timeline(scenario))
     return (scenario,)
 
 
@@ -106,22 +93,22 @@ def _(scenario: Any) -> None:
     from dataclasses import replace
 
     counts = sorted({1, 2, 3, 4, 6, 8, scenario.threads})
-    rows = [point(replace(scenario, threads=n)) for n in counts]
+    rows = [kit.point(replace(scenario, threads=n)) for n in counts]
     rates = {"simulated": [row["throughput_ips"] for row in rows]}
     tails = {"mean": [row["latency_ms"]["mean"] for row in rows], "95 %": [row["latency_ms"]["p95"] for row in rows]}
     mo.Html(
-        columns(
-            curve("throughput (inferences/s)", "threads", counts, rates, scenario.threads),
-            curve("latency of a request (ms)", "threads", counts, tails, scenario.threads),
+        kit.columns(
+            kit.curve("throughput (inferences/s)", "threads", counts, rates, scenario.threads),
+            kit.curve("latency of a request (ms)", "threads", counts, tails, scenario.threads),
         )
-        + f"<p>The same on the command line:</p><pre style='white-space:pre-wrap'>{command(scenario)}</pre>"
+        + f"<p>The same on the command line:</p><pre style='white-space:pre-wrap'>{kit.command(scenario)}</pre>"
     )
 
 
 @app.cell
 def _() -> None:
     mo.Html(
-        fact(
+        kit.fact(
             "A camera recorder with many streams reached 236 detections a second with two Edge TPUs and 308 with "
             "three, its CPU 77 to 89 % busy: the host counts, too.",
             "blakeblackshear/frigate issue 7247, SSDLite MobileDet",
@@ -131,8 +118,10 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    slow = answer(Scenario(models="ssd_mobilenet_v2_coco_300", threads=2, preprocess="resize", host="raspberry-pi-4"))
-    other = answer(
+    slow = kit.answer(
+        Scenario(models="ssd_mobilenet_v2_coco_300", threads=2, preprocess="resize", host="raspberry-pi-4")
+    )
+    other = kit.answer(
         Scenario(
             models="ssd_mobilenet_v2_coco_300", threads=4, accelerators=2, preprocess="resize", host="raspberry-pi-4"
         )
@@ -141,7 +130,7 @@ def _() -> None:
         [
             mo.md("### Exercises"),
             mo.Html(
-                exercise(
+                kit.exercise(
                     "A detector on a Raspberry Pi 4 must reach 30 frames a second from each of four cameras. Do two "
                     "threads on one stick do?",
                     f"They reach {slow['throughput_ips']:.0f} /s; two sticks with four threads "
@@ -155,7 +144,7 @@ def _() -> None:
 
 @app.cell
 def _() -> None:
-    mo.Html(footer(8))
+    mo.Html(kit.footer(8))
 
 
 if __name__ == "__main__":
