@@ -1,6 +1,10 @@
 """The accelerator: tiles, cells, clock, memories and powers; how many cycles one layer takes.
 
 Structure: libedgetpu ``beagle_chip_structures.h``; the cycle model's form: see :mod:`hwmodels.opcost`.
+
+One source of every number: the part files of ``accelerators/`` (status and uncertainty with each). ``coral`` is the
+chip that was sold ("beagle" in libedgetpu); ``small`` and ``large`` keep its cells and costs and change the grid of
+tiles and the memories, so their answers are extrapolations (:attr:`Accelerator.is_extrapolated`).
 """
 
 from __future__ import annotations
@@ -88,7 +92,11 @@ class Accelerator(Part):
         return any(self.quantities[key].status == "assumed" for key in keys if key in self.quantities)
 
     def positions_per_tile(self, height: int, width: int) -> int:
-        """Output positions of a map that one tile owns: ceil(H / tiles_y) * ceil(W / tiles_x)."""
+        """Output positions of a map that one tile owns: ceil(H / tiles_y) * ceil(W / tiles_x).
+
+        Maps are cut into ``tiles_y`` x ``tiles_x`` rectangles, so the first tile has the most: a map of 7 x 7 on 4 x 4
+        tiles gives it 2 x 2 positions.
+        """
         return ceil(height / self.tiles_y) * ceil(width / self.tiles_x)
 
     def at_clock(self, state: str, link: str) -> float:
@@ -107,17 +115,42 @@ class Accelerator(Part):
 
 
 def load_accelerator(name_or_path: str) -> Accelerator:
-    """Load an accelerator size by name (``small``, ``coral``, ``large``) or from a part file."""
+    """Load an accelerator size by name (``small``, ``coral``, ``large``) or from a part file.
+
+    Raises
+    ------
+    InputError
+        For an unknown name (with the nearest one), an unreadable file, an unknown key, or a number out of its range.
+    """
     return load("accelerator", Accelerator, name_or_path)
 
 
 def cycles_to_ns(cycles: float, clock_hz: float) -> int:
-    """Cycles to whole nanoseconds, rounded up: the only place where cycles become time."""
+    """Cycles to whole nanoseconds, rounded up: the only place where cycles become time.
+
+    Parameters
+    ----------
+    cycles
+        Of the core clock; may be broken, as costs are fitted.
+    clock_hz
+        Core clock at which they run (500 MHz, or 250 MHz with the ``std`` runtime over USB).
+
+    Returns
+    -------
+    int
+        ceil(cycles / clock), less a billionth of a ns, so that a whole number of ns stays what it is.
+    """
     return ceil(cycles * 1e9 / clock_hz - 1e-9)
 
 
 def activation_bytes_per_tile(layer: Layer, accelerator: Accelerator) -> int:
-    """Narrow memory that a layer's inputs and outputs take in one tile, channels padded to 4 (device-model.md)."""
+    """Narrow memory that a layer's inputs and outputs take in one tile, channels padded to 4 (device-model.md).
+
+    Returns
+    -------
+    int
+        Bytes in the fullest tile, to be compared with ``narrow_bytes_per_tile`` (192 KiB on Coral).
+    """
     return sum(
         accelerator.positions_per_tile(height, width) * ceil(channels / 4) * 4
         for height, width, channels in (tensor.hwc for tensor in (*layer.inputs, *layer.outputs))

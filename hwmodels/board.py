@@ -77,7 +77,11 @@ class Board(Part):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One inference on one core: host and accelerator time in s, and the latter's share that memory limits."""
+    """One inference on one core: host and accelerator time in s, and the latter's share that memory limits.
+
+    All in s and shares of one core that nobody disturbs; see :class:`hwmodels.profile.Profile` for where they come
+    from.
+    """
 
     host_s: float
     accelerator_s: float
@@ -104,7 +108,20 @@ def load_board(name_or_path: str, cores: int = 0, clock_hz: float = 0.0) -> Boar
 
 
 def fair_rates(limits: Sequence[float], total: float) -> list[float]:
-    """Share ``total`` among transfers with a limit each, equally, what one cannot use going to the others (bytes/s)."""
+    """Share ``total`` among transfers with a limit each, equally, what one cannot use going to the others (bytes/s).
+
+    Parameters
+    ----------
+    limits
+        What each transfer's own port carries (bytes/s).
+    total
+        What the memory gives together (bytes/s).
+
+    Notes
+    -----
+    Max-min fairness by progressive filling: the smallest limit first, each gets its limit or an even share of what is
+    left.
+    """
     rates, left = [0.0] * len(limits), total
     for place, i in enumerate(sorted(range(len(limits)), key=limits.__getitem__)):
         rates[i] = min(limits[i], left / (len(limits) - place))
@@ -118,6 +135,11 @@ def stretches(memory_share: float, board: Board, activity: Sequence[float]) -> l
     ``activity`` is the share of time in which each core has work. Mean field: a core in a memory phase finds each other
     core in one with that core's own probability, and gets a fair share of the memory; the probabilities follow from the
     stretches. A core with a slow port stretches even when it works alone.
+
+    Notes
+    -----
+    With s the share of memory time and r the mean rate over the port's own, a core's time becomes 1 - s + s / r, and it
+    is in a memory phase with probability (s / r) / (1 - s + s / r) times its activity. Iterated to a fixed point.
     """
     key = (round(memory_share, 4), board.port_rates(), board.port_bytes_per_s, board.memory_bytes_per_s)
     return list(_stretches(*key, tuple(round(a, 3) for a in activity)))
@@ -163,6 +185,15 @@ def closed_loop_ips(work: Work, board: Board, threads: int = 0) -> float:
 
     Cores give at most the sum over cores of min(threads / (accelerator + host), 1 / accelerator); CPUs at most
     ``cpu_parallel`` / host; the two meet in a smooth minimum. Cores that wait for CPUs contend less for memory.
+
+    Parameters
+    ----------
+    work
+        Host and accelerator time of one inference on one core (s), and its share of memory time.
+    board
+        Cores, CPUs, memory.
+    threads
+        Bound to cores in turn; 0 takes the board's own number.
     """
     bound = bound_threads(threads or board.threads, board.accelerators)
     activity, rate = 1.0, 0.0

@@ -19,7 +19,20 @@ GROUP = 64  # outputs whose weights are broadcast together
 
 
 def parameter_capacity_bytes(layers: Iterable[Layer], accelerator: Accelerator) -> int:
-    """Bytes of parameters that the tiles can keep beside the largest weight buffer of the layers."""
+    """Bytes of parameters that the tiles can keep beside the largest weight buffer of the layers.
+
+    Parameters
+    ----------
+    layers
+        Those that run on the accelerator: the largest weight buffer among them counts.
+    accelerator
+        ``parameter_cache_bytes`` over all tiles, less that buffer in each tile.
+
+    Returns
+    -------
+    int
+        What :func:`hwmodels.memory.allocate` may fill; never below 0.
+    """
     largest = max((buffer_bytes(layer, accelerator) for layer in layers), default=0)
     return max(0, accelerator.parameter_cache_bytes - accelerator.tiles * largest)
 
@@ -29,6 +42,11 @@ def buffer_bytes(layer: Layer, accelerator: Accelerator) -> int:
 
     A larger kernel holds the weights of 64 outputs twice while positions are the outer loop (no more words of inputs
     than positions); everything else holds one tap's weights, of which the logs show ``weight_buffer_share``.
+
+    Returns
+    -------
+    int
+        Bytes in one tile; 0 for everything but convolutions, whose weights alone are broadcast.
     """
     if layer.op != "CONV_2D" or not layer.weights:
         return 0

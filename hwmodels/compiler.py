@@ -35,6 +35,19 @@ def compile_graph(
 
     ``reserved_bytes`` of parameter memory belong to networks compiled together with this one before it. Raises
     :class:`InputError` for an unknown compiler generation.
+
+    Parameters
+    ----------
+    graph
+        A plain network, or a compiled file's (then its own bytes count).
+    accelerator
+        Its memory decides what is cached, its array how long layers take.
+    compiler
+        Generation, ``2021`` or ``2020``.
+    reserved_bytes
+        In padded rows (:func:`on_chip_bytes`).
+    token
+        Of a set compiled together; the network's hash where empty.
     """
     if compiler not in COMPILERS:
         raise InputError("--compiler", compiler, ", ".join(COMPILERS))
@@ -105,7 +118,14 @@ def _ancestors(graph: LayerGraph, targets: set[int]) -> set[int]:
 
 
 def boundary(graph: LayerGraph, layers: Sequence[Layer]) -> tuple[list[Tensor], list[Tensor]]:
-    """Tensors that a set of layers reads from outside, and those that it hands to the outside."""
+    """Tensors that a set of layers reads from outside, and those that it hands to the outside.
+
+    Returns
+    -------
+    tuple of two lists of Tensor
+        Read from outside (the network's inputs among them), and read by layers outside or given as the network's
+        outputs.
+    """
     inside = {layer.index for layer in layers}
     made = {tensor.id: tensor for layer in layers for tensor in layer.outputs}
     read = {tensor.id: tensor for layer in layers for tensor in layer.inputs}
@@ -184,7 +204,25 @@ def cut_by_parameters(graph: LayerGraph, num_segments: int) -> list[int]:
 
 
 def cut_by_time(weights_ns: Sequence[float], num_segments: int) -> list[int]:
-    """Cut into segments whose slowest is as fast as possible (minimax over contiguous runs of layers)."""
+    """Cut into segments whose slowest is as fast as possible (minimax over contiguous runs of layers).
+
+    Parameters
+    ----------
+    weights_ns
+        Time of each layer, in order.
+    num_segments
+        At most as many as there are layers.
+
+    Returns
+    -------
+    list of int
+        Layer numbers before which to cut, one fewer than segments.
+
+    Notes
+    -----
+    Bisection over the slowest segment's time with greedy filling; where that fills fewer segments, an even cut is
+    taken, which may be a little slower.
+    """
     low, high = max(weights_ns), sum(weights_ns)
     while high - low > 1:
         middle = (low + high) / 2

@@ -43,7 +43,21 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of layers on one kind of device, with the bytes that cross the link for it (0 on the CPU)."""
+    """A run of layers on one kind of device, with the bytes that cross the link for it (0 on the CPU).
+
+    Attributes
+    ----------
+    instruction_bytes, input_bytes, output_bytes
+        On the wire, in every inference.
+    tensor_output_bytes
+        What is copied into the caller's tensors, without padding.
+    cached_bytes, caching_instruction_bytes
+        Sent once, until another token comes.
+    scratch_out_bytes, scratch_in_bytes
+        Activations that spill to the host and come back.
+    file_steps
+        Of a compiled file, whose layers are not known.
+    """
 
     device: Literal["tpu", "cpu"]
     plans: tuple[LayerPlan, ...]

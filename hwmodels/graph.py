@@ -222,7 +222,11 @@ _DEFAULTS: dict[str, Any] = {"kernel": [1, 1], "stride": [1, 1], "dilation": [1,
 
 
 def to_json(graph: LayerGraph) -> str:
-    """Return the trace as deterministic JSON: tensors once, one line for each layer."""
+    """Return the trace as deterministic JSON: tensors once, one line for each layer.
+
+    The text starts with ``schema``, name and origin, then tensors as ``[dtype, *shape]`` and one line for each layer;
+    options at their defaults are left out.
+    """
     tensors = {tensor.id: tensor for tensor in (*graph.inputs, *graph.outputs)}
     for layer in graph.layers:
         tensors.update((tensor.id, tensor) for tensor in (*layer.inputs, *layer.outputs))
@@ -255,7 +259,11 @@ def _layer_row(layer: Layer, number: dict[int, int]) -> dict[str, Any]:
 
 
 def graph_hash(graph: LayerGraph) -> str:
-    """Return the first 16 hex digits of a SHA-256 over ops, shapes, dtypes, weights, options and edges."""
+    """Return the first 16 hex digits of a SHA-256 over ops, shapes, dtypes, weights, options and edges.
+
+    Names, numbers of tensors and origin are left out: two files of the same computation have the same hash, which is
+    also the parameter-caching token of a network that was compiled alone.
+    """
     order: dict[int, int] = {}
     for layer in graph.layers:
         for tensor in (*layer.inputs, *layer.outputs):
@@ -271,6 +279,18 @@ def from_json(text: str, where: str = "trace") -> LayerGraph:
     """Rebuild a layer graph from :func:`to_json`'s text.
 
     Raises :class:`InputError` naming ``where`` when the text is not a trace of this schema.
+
+    Parameters
+    ----------
+    text
+        What :func:`to_json` wrote.
+    where
+        A file's name for the message.
+
+    Returns
+    -------
+    LayerGraph
+        Tensors numbered anew, from 0; everything else as it was.
     """
     try:
         data = json.loads(text)

@@ -1,6 +1,9 @@
 """Hosts: cores, what a CPU operator, a copy, a Python call and an inference's dispatch cost on them.
 
 Constants live in the part files of ``hosts/``; kernels, thread and word size of every figure are in its source.
+
+An operator's time is a fixed cost and what its kind of work costs: multiply-accumulates, taps, elements or bytes
+(:data:`CPU_OP_COSTS`). How the constants were found, and how well whole networks fit: docs/measuring.md.
 """
 
 from __future__ import annotations
@@ -89,7 +92,13 @@ class Host(Part):
     power_awake_w: float = 0
 
     def bus(self, name: str) -> tuple[float, float, float, float]:
-        """Return (out bytes/s, in bytes/s, floor ns, extra ns per instruction byte) of a bus; 0 where unknown."""
+        """Return (out bytes/s, in bytes/s, floor ns, extra ns per instruction byte) of a bus; 0 where unknown.
+
+        Parameters
+        ----------
+        name
+            ``usb3``, ``usb2`` or ``pcie`` (the root of a link's part file); any other bus is unknown.
+        """
         if name not in BUSES:
             return 0, 0, 0, 0
         out, inward, floor, per_byte = (
@@ -100,7 +109,13 @@ class Host(Part):
 
 
 def load_host(name_or_path: str) -> Host:
-    """Load a host by name (``x86-xeon``, ``raspberry-pi-4``, ...) or from a part file."""
+    """Load a host by name (``x86-xeon``, ``raspberry-pi-4``, ...) or from a part file.
+
+    Raises
+    ------
+    InputError
+        For an unknown name (with the nearest one), an unreadable file, an unknown key, or a number out of its range.
+    """
     host = load("host", Host, name_or_path)
     if host.cores > MAX_CORES:
         raise InputError(f"{name_or_path}: cores", host.cores, f"1 to {MAX_CORES}")
@@ -196,6 +211,23 @@ def cpu_op_ns(layer: Layer, host: Host, kernels: str = "xnnpack", num_threads: i
 
     ``kernels`` is ``xnnpack`` or ``builtin`` (slower by the host's factors); only convolutions use more than one of
     the interpreter's threads. Raises :class:`InputError` for another kernel set.
+
+    Parameters
+    ----------
+    layer
+        The operator with its shapes.
+    host
+        Costs of one core in ns.
+    kernels
+        Set of kernels; ``builtin`` multiplies the operator's work by ``builtin_slowdown`` (multiply-accumulates) or
+        ``builtin_element_slowdown``.
+    num_threads
+        Threads of the interpreter, at most as many as there are cores.
+
+    Returns
+    -------
+    int
+        ceil(op_ns + work / speed-up), in ns.
     """
     if kernels not in KERNELS:
         raise InputError("--cpu-kernels", kernels, ", ".join(KERNELS))
@@ -208,16 +240,35 @@ def cpu_op_ns(layer: Layer, host: Host, kernels: str = "xnnpack", num_threads: i
 
 
 def thread_speedup(host: Host, num_threads: int) -> float:
-    """Speed-up of an operator by interpreter threads: each further core adds the host's efficiency."""
+    """Speed-up of an operator by interpreter threads: each further core adds the host's efficiency.
+
+    Returns
+    -------
+    float
+        1 + (n - 1) x ``thread_efficiency`` with n = min(threads, cores), and at least one thread.
+    """
     used = max(1, min(num_threads, host.cores))
     return 1 + (used - 1) * host.thread_efficiency
 
 
 def frame_ns(graph: LayerGraph, host: Host, width: int, height: int) -> int:
-    """Resize a WxH RGB frame in memory to the input and cast it: time goes with frame pixels and input bytes."""
+    """Resize a WxH RGB frame in memory to the input and cast it: time goes with frame pixels and input bytes.
+
+    Parameters
+    ----------
+    graph
+        Its inputs' bytes are written.
+    host
+        ``frame_ns_per_pixel`` of the frame, ``cast_ns_per_byte`` of the inputs.
+    width, height
+        Of the camera's frame, in pixels.
+    """
     return ceil(width * height * host.frame_ns_per_pixel + sum(t.n_bytes for t in graph.inputs) * host.cast_ns_per_byte)
 
 
 def postprocess_ns(graph: LayerGraph, host: Host) -> int:
-    """Dequantise and decode the result (top-k, boxes, argmax): time goes with output elements."""
+    """Dequantise and decode the result (top-k, boxes, argmax): time goes with output elements.
+
+    One Python call, and ``decode_ns_per_element`` for every output element.
+    """
     return ceil(host.python_call_ns + sum(t.n_elements for t in graph.outputs) * host.decode_ns_per_element)

@@ -41,6 +41,18 @@ def instruction_bytes(layers: Iterable[Layer], compiler: str = "2021") -> int:
     """Bytes of the main program, sent on every inference.
 
     ``compiler`` is the generation, "2020" (to v14: eel, diploria, frogfish) or "2021" (v15 on: grouper).
+
+    Parameters
+    ----------
+    layers
+        Those of the Edge TPU subgraph.
+    compiler
+        Which generation's coefficients.
+
+    Returns
+    -------
+    int
+        Header and every operator's code, in whole instructions of 16 bytes.
     """
     return _whole_bundles(HEADER_BYTES + sum(_op_bytes(x, compiler) + _overflow_bytes(x, compiler) for x in layers))
 
@@ -50,6 +62,18 @@ def caching_instruction_bytes(layers: Iterable[Layer], compiler: str = "2021") -
 
     560 B, 140 B per convolution and 128 B per 64 outputs of a dense layer: median error 2 % over the compiled files.
     The tables of a wide softmax take 512 B more (MobileNet v1 0.75; 0.25 and 0.5 take 6 272 B, unexplained).
+
+    Parameters
+    ----------
+    layers
+        Those of the Edge TPU subgraph; only layers with parameters are loaded.
+    compiler
+        Compilers of 2021 load the tables of a wide softmax, too.
+
+    Returns
+    -------
+    int
+        In whole instructions of 16 bytes; 0 where nothing is cached.
     """
     loads = [_load_bytes(layer) for layer in layers if layer.weights or _is_wide_softmax(layer, compiler)]
     return _whole_bundles(560 + sum(loads)) if loads else 0

@@ -2,6 +2,10 @@
 
 The bus's own limits and protocol are in the link's part file; what a host's controller and driver make of it is in the
 host's part file. The slower of the two counts. Protocol facts: libedgetpu ``driver/usb`` (docs/execution.md).
+
+Two views of the same bus: :class:`Link` is what the bus could do, :class:`Channel` what one host makes of it;
+everything that times transfers takes a channel. ``sim.link`` says who waits for the bus, this module how long nobody
+waits.
 """
 
 from __future__ import annotations
@@ -20,7 +24,21 @@ Direction = Literal["out", "in"]
 
 @dataclass(frozen=True, kw_only=True)
 class Link(Part):
-    """A bus: its rates in bytes/s (out = to the accelerator), its largest transfer, the energy of a byte in pJ."""
+    """A bus: its rates in bytes/s (out = to the accelerator), its largest transfer, the energy of a byte in pJ.
+
+    Attributes
+    ----------
+    out_bytes_per_s, in_bytes_per_s
+        Rates towards the accelerator and towards the host.
+    floor_ns
+        Fixed time of an inference (dispatch, completion), where the host's file has none of its own.
+    chunk_bytes
+        Largest transfer at a time: the grain in which several accelerators share a USB controller.
+    header_bytes
+        Before every transfer; 0 for PCIe, whose accelerators have a lane each and share nothing.
+    energy_pj_per_byte
+        Energy of a byte, either way.
+    """
 
     DIVISORS: ClassVar[frozenset[str]] = frozenset(["out_bytes_per_s", "in_bytes_per_s", "chunk_bytes"])
 
@@ -29,13 +47,16 @@ class Link(Part):
     floor_ns: float
     chunk_bytes: int
     header_bytes: int
-    exclusive_process: int
     energy_pj_per_byte: float
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A link as one host drives it: rates in bytes/s, fixed time of an inference and of an instruction byte in ns."""
+    """A link as one host drives it: rates in bytes/s, fixed time of an inference and of an instruction byte in ns.
+
+    Made by :func:`channel`. ``instruction_ns_per_byte`` is extra CPU time of the driver for a byte of instructions, on
+    top of its transfer.
+    """
 
     name: str
     out_bytes_per_s: float
@@ -48,7 +69,13 @@ class Channel:
 
 
 def load_link(name_or_path: str) -> Link:
-    """Load a link by name (``usb3``, ``usb2``, ``pcie``) or from a part file."""
+    """Load a link by name (``usb3``, ``usb2``, ``pcie``) or from a part file.
+
+    Raises
+    ------
+    InputError
+        For an unknown name (with the nearest one), an unreadable file, an unknown key, or a number out of its range.
+    """
     return load("link", Link, name_or_path)
 
 
@@ -71,6 +98,20 @@ def channel(link: Link, host: Host) -> Channel:
 
 
 def transfer_ns(n_bytes: float, channel: Channel, direction: Direction) -> int:
-    """Time of a transfer that has the link for itself, in ns, rounded up; 0 bytes take no time."""
+    """Time of a transfer that has the link for itself, in ns, rounded up; 0 bytes take no time.
+
+    Parameters
+    ----------
+    n_bytes
+        Size of the transfer; may be broken, as repeated passes over streamed parameters are fitted.
+    channel
+        The link as the host drives it.
+    direction
+        ``out`` towards the accelerator, ``in`` towards the host.
+
+    Notes
+    -----
+    t = bytes / rate. The fixed time of an inference is no part of it: it is paid once (:attr:`Channel.floor_ns`).
+    """
     rate = channel.out_bytes_per_s if direction == "out" else channel.in_bytes_per_s
     return ceil(n_bytes * 1e9 / rate)

@@ -30,6 +30,18 @@ def blob_bytes(layer: Layer, compiler: str = "2021") -> int:
     Each output lane takes kh kw ceil4(Cin) bytes of weights and a table entry; lanes are ceil16(Cout) up to 64
     outputs, else ceil64(Cout), and 4 for a convolution to one output. A depthwise convolution takes 4 kh kw bytes and
     a table entry per channel. Everything comes in 64-byte lines.
+
+    Parameters
+    ----------
+    layer
+        Its filters say how they were quantised: uint8 holds one scale a tensor, int8 one a channel.
+    compiler
+        Compilers of 2021 add the tables of a wide softmax.
+
+    Returns
+    -------
+    int
+        Whole lines of 64 bytes; 0 for a layer without parameters.
     """
     lines = sum(ceil_to(_sent_lanes(layer, outputs) * per_lane, LANES) for outputs, per_lane in _filters(layer))
     return lines + _other_bytes(layer, compiler)
@@ -137,6 +149,21 @@ def allocate(layers: Iterable[Layer], capacity_bytes: int, compiler: str = "2021
 
     A layer is cached if it still fits; else it streams as a whole and later, smaller ones may still be cached. With
     8.0 MB this gives the number of spilled layers in 156 of 157 logs of villarrubia_synthetic.csv (8.15 MB: all).
+
+    Parameters
+    ----------
+    layers
+        In order of execution.
+    capacity_bytes
+        See :func:`hwmodels.capacity.parameter_capacity_bytes`, less what networks compiled together before this one
+        took.
+    compiler
+        Compilers before 2021 spread dense layers over the tiles (:func:`footprint_bytes`).
+
+    Returns
+    -------
+    tuple of bool
+        For each layer, whether it is kept; true for layers without parameters.
     """
     cached, free = [], capacity_bytes
     for layer in layers:
@@ -171,6 +198,20 @@ def input_bytes(
     network down to the first layer that fits; neighbours share that layer's receptive field: 19 rows to stride 8 and
     43 to stride 16 in 3x3 networks. Exact in the DeepLab and PoseNet twins; of the other banded files
     (BodyPix at 576x768, 1024x768 and 1280x720, MobileNet v2 at 1024x512) the larger ones have a band more.
+
+    Parameters
+    ----------
+    layers
+        Of the subgraph, in order of execution.
+    inputs
+        Tensors that it reads from outside; only the first one may come in bands.
+    narrow_bytes_per_tile
+        Memory for activations in a tile.
+
+    Returns
+    -------
+    int
+        Every input padded to 8 bytes, bands with their overlap.
     """
     banded = banded_layers(layers, narrow_bytes_per_tile)
     if not banded or not inputs:

@@ -23,7 +23,19 @@ GROUP = 64  # outputs of one lane group
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Cycles on the critical path, multiply-accumulates, and bytes read from wide and moved in narrow memory."""
+    """Cycles on the critical path, multiply-accumulates, and bytes read from wide and moved in narrow memory.
+
+    Attributes
+    ----------
+    cycles
+        Of the core clock, the layer's own overhead included.
+    macs
+        By the filter's shape, padding not counted.
+    wide_bytes
+        Rows of weights read from wide memory: multiply-accumulates over those of a cell.
+    narrow_bytes
+        Inputs read and outputs written.
+    """
 
     cycles: float
     macs: int
@@ -208,7 +220,15 @@ OP_COSTS: dict[str, OpCost] = {op: cost for cost, ops in _FAMILIES.items() for o
 
 
 def layer_cost(layer: Layer, accelerator: Accelerator) -> Cost:
-    """Return what a layer costs on an accelerator: cycles, MACs, weight rows read, activation bytes moved."""
+    """Return what a layer costs on an accelerator: cycles, MACs, weight rows read, activation bytes moved.
+
+    Parameters
+    ----------
+    layer
+        With its shapes; an operator that is not in :data:`OP_COSTS` costs no cycles, as it runs on the CPU.
+    accelerator
+        Grid, cells and fitted constants.
+    """
     cost = OP_COSTS.get(layer.op)
     cycles = cost(layer, accelerator) + accelerator.layer_cycles if cost else 0.0
     macs = layer.macs

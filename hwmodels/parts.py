@@ -20,7 +20,7 @@ from hwmodels.files import read_text
 
 __all__ = ["Part", "Quantity", "load", "part_names", "perturbed"]
 
-FOLDERS = {"accelerator": "accelerators", "link": "links", "host": "hosts", "compiler": "compilers", "board": "boards"}
+FOLDERS = {"accelerator": "accelerators", "link": "links", "host": "hosts", "board": "boards"}
 
 
 LEAST = 1e-12
@@ -67,7 +67,7 @@ P = TypeVar("P", bound=Part)
 
 
 def part_names(kind: str) -> list[str]:
-    """Return the names of the shipped parts of a kind (accelerator, link, host)."""
+    """Return the names of the shipped parts of a kind (accelerator, link, host, board)."""
     return sorted(path.stem for path in (Path(__file__).parent / FOLDERS[kind]).glob("*.toml"))
 
 
@@ -75,6 +75,20 @@ def load(kind: str, cls: type[P], name_or_path: str) -> P:
     """Load a shipped part by name or a part file by path as ``cls``.
 
     Raises :class:`InputError` for an unknown name, an unreadable file, an unknown key, a missing number or a bad value.
+
+    Parameters
+    ----------
+    kind
+        ``accelerator``, ``link``, ``host`` or ``board``.
+    cls
+        The dataclass whose fields are the part's keys; units are in their names.
+    name_or_path
+        A shipped name, or a path that ends in ``.toml`` or holds a slash.
+
+    Returns
+    -------
+    Part
+        Frozen, with the provenance of every number in ``quantities``; the same object while the file does not change.
     """
     path = _path(kind, name_or_path)
     try:

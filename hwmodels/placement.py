@@ -43,6 +43,16 @@ def place(graph: LayerGraph) -> tuple[str, ...]:
 
     There is one Edge TPU subgraph: what descends from an unsupported operator inside the network stays on the CPU.
     Unsupported operators at its start, such as the quantisation of a float input, only precede the subgraph.
+
+    Parameters
+    ----------
+    graph
+        Every tensor is written before it is read, so one pass in order is enough.
+
+    Returns
+    -------
+    tuple of str
+        One entry for each layer, in the words of the compiler's log.
     """
     reasons = [unsupported(layer) for layer in graph.layers]
     after_mapped: set[int] = set()
@@ -61,7 +71,11 @@ def place(graph: LayerGraph) -> tuple[str, ...]:
 
 
 def unsupported(layer: Layer) -> str:
-    """Return why a layer by itself cannot map, or "" if it can."""
+    """Return why a layer by itself cannot map, or "" if it can.
+
+    Checked in this order: operator, data type, dynamic shape, rank, limits of the operator (activation fused into a
+    pool, dilation, groups, softmax size, resize factor and their kin).
+    """
     tensors = (*layer.inputs, *layer.outputs)
     if layer.op not in SUPPORTED_OPS:
         return NOT_SUPPORTED

@@ -113,6 +113,16 @@ def load_profile(model: str) -> Profile:
 
     Raises :class:`InputError` for an unreadable file, a bad row (file, line, what came, what is allowed), or an unknown
     name, with the nearest valid one.
+
+    Parameters
+    ----------
+    model
+        ``profile:FILE.csv#NAME`` as on the command line.
+
+    Returns
+    -------
+    Profile
+        Stages in integer ns and bytes.
     """
     file, _, name = model.removeprefix(PREFIX).partition("#")
     if not file:

@@ -26,7 +26,15 @@ class Phase:
 
 
 def phases(graph: LayerGraph, board: Board) -> list[Phase]:
-    """Return a network's layers as phases; reshapes, pads, concatenations and the final softmax cost nothing."""
+    """Return a network's layers as phases; reshapes, pads, concatenations and the final softmax cost nothing.
+
+    Parameters
+    ----------
+    graph
+        Layers that the accelerator fuses or that only change shapes are passed over.
+    board
+        Its array's pixel, input and output parallelism, and how often a feature map crosses the memory.
+    """
     return [_phase(layer, board) for layer in graph.layers if layer.op in _CYCLES]
 
 
@@ -70,6 +78,20 @@ def network_s(layers: Sequence[Phase], board: Board, cores: int, scale: float, p
     """Time of one inference on one of ``cores`` busy cores, in s.
 
     ``scale`` multiplies the compute cycles of this network, ``port_factor`` the port's rate.
+
+    Parameters
+    ----------
+    layers
+        See :func:`phases`.
+    board
+        Clock (Hz) and rates (bytes/s) of ports and memory.
+    cores
+        How many run the same network at once; they share the memory evenly.
+
+    Returns
+    -------
+    float
+        Sum over layers of max(cycles / clock, bytes / share), in s.
     """
     port = board.port_bytes_per_s * port_factor
     share = min(port, board.layer_memory_bytes_per_s / cores)

@@ -99,6 +99,10 @@ def read_graph(path: Path, name: str = "") -> LayerGraph:
     """Read the first subgraph of a .tflite file as a layer graph; unknown ops are kept and named.
 
     Raises :class:`InputError` for a file that cannot be read or that holds no subgraph.
+
+    Notes
+    -----
+    Offsets and counts are bounded by the file's size before anything is allocated: a damaged file is one line, quickly.
     """
     with open_model(path) as (model, data):
         if model.SubgraphsLength() < 1:

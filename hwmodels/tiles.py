@@ -27,7 +27,13 @@ def ceil_to(value: int, multiple: int) -> int:
 
 
 def tile_bytes(tensor: Tensor) -> int:
-    """Bytes of an activation in the largest tile: rows and columns over 4 x 4 tiles, channels padded to 4."""
+    """Bytes of an activation in the largest tile: rows and columns over 4 x 4 tiles, channels padded to 4.
+
+    Returns
+    -------
+    int
+        ceil(H / 4) x ceil(W / 4) x ceil4(C): the first tile has the most rows and columns.
+    """
     height, width, channels = tensor.hwc
     return -(-height // TILES_EACH_WAY) * -(-width // TILES_EACH_WAY) * ceil_to(channels, 4)
 
@@ -41,6 +47,19 @@ def banded_layers(layers: Sequence[Layer], narrow_bytes_per_tile: int = NARROW_B
     """Return the layers that run band by band from the network's input: a chain down to the last one that does not fit.
 
     Empty if the first layer with a kernel fits. Layers after the first upsampling are not looked at.
+
+    Parameters
+    ----------
+    layers
+        In order of execution; quantisation, padding and reshapes do no work and are passed over.
+    narrow_bytes_per_tile
+        Memory for activations in a tile.
+
+    Returns
+    -------
+    list of Layer
+        From the network's input to the last layer whose input and output exceed the memory, each reading the one
+        before.
     """
     encoder = list(takewhile(lambda layer: not _grows(layer), (x for x in layers if x.op not in _NO_WORK)))
     too_large = [layer for layer in encoder if working_set_bytes(layer) > narrow_bytes_per_tile]

@@ -22,7 +22,17 @@ __all__ = ["CpuStage", "StageTimes", "StepTime", "TpuStage", "stage_times"]
 
 @dataclass(frozen=True, slots=True)
 class StepTime:
-    """Part of the program: time of its cycles, and time and bytes of the parameters that stream under them."""
+    """Part of the program: time of its cycles, and time and bytes of the parameters that stream under them.
+
+    Attributes
+    ----------
+    compute_ns
+        Its cycles at the core clock.
+    parameters_ns
+        Its streamed bytes with the link to itself.
+    streamed_bytes
+        0 where everything that it needs is on the chip.
+    """
 
     compute_ns: int
     parameters_ns: int
@@ -36,7 +46,25 @@ class StepTime:
 
 @dataclass(frozen=True)
 class TpuStage:
-    """One pass through the accelerator: integer ns and bytes of each stage."""
+    """One pass through the accelerator: integer ns and bytes of each stage.
+
+    Attributes
+    ----------
+    driver_ns, latency_ns
+        CPU time of dispatch and completion, and what is left of the link's fixed time.
+    load_bytes, load_ns
+        Cached parameters with their program: sent only after another network's token.
+    instruction_bytes, instructions_ns, input_bytes, input_ns
+        Sent before the program starts; spilled activations come back with the input.
+    steps
+        The program in order.
+    output_bytes, output_ns
+        Sent back after the program.
+    copy_ns
+        Result buffer to the caller's tensors, on a core and outside the lock.
+    macs, wide_bytes, narrow_bytes
+        Actions that cost energy.
+    """
 
     driver_ns: int
     latency_ns: int
@@ -94,7 +122,17 @@ class CpuStage:
 
 @dataclass(frozen=True, slots=True)
 class StageTimes:
-    """A network's stages in order, its caching token, and its host work around invoke (ns)."""
+    """A network's stages in order, its caching token, and its host work around invoke (ns).
+
+    Attributes
+    ----------
+    token
+        Networks with the same token keep their parameters on the chip together.
+    python_ns
+        Python's own part of the call, under the GIL.
+    preprocess_ns, postprocess_ns
+        Host work around ``invoke()``; 0 unless a scenario asks for it.
+    """
 
     name: str
     token: str
@@ -132,7 +170,26 @@ def stage_times(
     kernels: str = "xnnpack",
     num_threads: int = 1,
 ) -> StageTimes:
-    """Return the stage times of an executable; pre- and postprocessing are left at 0 (see ``sim.setup``)."""
+    """Return the stage times of an executable; pre- and postprocessing are left at 0 (see ``sim.setup``).
+
+    Parameters
+    ----------
+    executable
+        Segments with their bytes and cycles.
+    channel
+        The link as the host drives it.
+    host
+        Costs of CPU operators, copies and calls.
+    clock_hz
+        Core clock of the accelerator.
+    kernels, num_threads
+        Of the interpreter, for CPU segments.
+
+    Returns
+    -------
+    StageTimes
+        Whole ns and bytes, nobody else using anything.
+    """
     stages = tuple(
         tpu_stage(segment, channel, host, clock_hz)
         if segment.device == "tpu"
@@ -148,7 +205,11 @@ def cpu_stage(segment: Segment, host: Host, kernels: str, num_threads: int) -> C
 
 
 def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -> TpuStage:
-    """Time of an accelerator segment: the driver's CPU time is part of the link's fixed time of an inference."""
+    """Time of an accelerator segment: the driver's CPU time is part of the link's fixed time of an inference.
+
+    held = floor + (instructions + input) / out rate + sum over steps of max(compute, streamed) + output / in rate; see
+    docs/execution.md.
+    """
     driver_ns = ceil(min(host.driver_cpu_ns, channel.floor_ns))
     loaded = segment.cached_bytes + segment.caching_instruction_bytes if segment.cached_bytes else 0
     extra = ceil(segment.instruction_bytes * channel.instruction_ns_per_byte)

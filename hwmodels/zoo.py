@@ -66,6 +66,9 @@ def load_network(name_or_path: str) -> LayerGraph:
     """Load a network: a path to a plain or compiled .tflite, a zoo name or alias, or a generated network's name.
 
     Raises :class:`InputError` with the nearest valid name for anything else.
+
+    Looked up in this order: a path (it has a slash or ends in ``.tflite``), a trace of that name (shipped, then the
+    user's own), an alias, a generated family.
     """
     if name_or_path.endswith(".tflite") or "/" in name_or_path:
         return _from_file(Path(name_or_path))

@@ -31,7 +31,18 @@ class Lock:
         self.events: deque[simpy.Event] = deque()
 
     def acquire(self, ticket: Any) -> simpy.Event | None:
-        """Take the lock (None) or queue for it (the event that fires when it is ours)."""
+        """Take the lock (None) or queue for it (the event that fires when it is ours).
+
+        Parameters
+        ----------
+        ticket
+            Whoever asks; what the discipline gets to see.
+
+        Returns
+        -------
+        simpy.Event or None
+            None where the lock was free and is now held; else an event to wait for, after which it is held.
+        """
         if not self.held:
             self.held, self.holder = True, ticket
             return None

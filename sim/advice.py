@@ -72,6 +72,10 @@ def advise(scenario: Scenario, limits: Limits | None = None) -> dict[str, Any]:
     ``p95_ms``, ``p95_change``, ``energy_mj_per_inference``, ``energy_gain`` and ``why`` in one sentence) and
     ``cheapest``: the scenario of least relative cost that meets the limits with its figures, or None where nothing
     tried does or there is no limit. Raises :class:`InputError` for a scenario that cannot be built.
+
+    Notes
+    -----
+    Each candidate changes one thing of the scenario and is simulated with the same seed.
     """
     from sim.engine import simulate
 

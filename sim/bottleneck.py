@@ -25,7 +25,18 @@ WORDS = {
 
 
 def bottleneck(setup: Setup, window: Window, used: dict[str, float]) -> tuple[str, str]:
-    """Return the limiting resource (accelerator, link, cpu, gil, arrivals) and a sentence about it."""
+    """Return the limiting resource (accelerator, link, cpu, gil, arrivals) and a sentence about it.
+
+    Parameters
+    ----------
+    used
+        Shares of time by resource (:func:`sim.results.utilisation`); one counts as full from :data:`SATURATED` on.
+
+    Notes
+    -----
+    Order: requests that do not come faster; full cores, as whoever waits for one may hold the accelerator or the GIL;
+    the fuller of accelerator and GIL; else the longest part of an inference.
+    """
     if setup.scenario.arrivals != "closed" and max(used.values()) < SATURATED:
         return "arrivals", f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
     full = {name: used[name] for name in ("accelerator", "cpu", "gil") if used[name] >= SATURATED}

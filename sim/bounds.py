@@ -154,6 +154,11 @@ def reload_share(setup: Setup, models: Sequence[int], accelerator: int) -> float
 
     None where all have one token (one network, or compiled together); else all, as threads take turns, unless the
     discipline batches by model.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
     """
     if len({setup.networks[model][accelerator].token for model in models}) < 2:
         return 0.0
@@ -177,6 +182,16 @@ def limits(setup: Setup, rows: Sequence[Line]) -> dict[str, float]:
 
     ``threads`` are the lines with their accelerators; a shared resource allows the mix of the lines' rates up to its
     capacity.
+
+    Parameters
+    ----------
+    rows
+        Waiting lines of :func:`lines`.
+
+    Returns
+    -------
+    dict
+        ``threads`` (with their accelerators), ``cpu``, ``gil``, and ``out`` and ``in`` where a link is shared.
     """
     total = sum(row.ips for row in rows)
     capacity = {"cpu": float(setup.cores), "gil": 1.0}
@@ -194,6 +209,15 @@ def throughput_bound(setup: Setup, times: Sequence[StageTimes] | None = None) ->
     """Inferences per second: the least of what threads, accelerators, shared link, cores and the GIL allow.
 
     ``times`` (one for each model) stand in for the set-up's own stage times.
+
+    Returns
+    -------
+    float
+        Inferences per second of all models together.
+
+    Notes
+    -----
+    X = min over resources of capacity / demand, and N / (D + Z) for threads; see docs/concurrency.md.
     """
     if setup.turns:
         return one_thread_ips(setup, times)

@@ -31,7 +31,13 @@ FEATURES = (
 
 
 def features(columns: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Return the features (points x features) of a table with the columns that :func:`estimate_many` takes."""
+    """Return the features (points x features) of a table with the columns that :func:`estimate_many` takes.
+
+    Returns
+    -------
+    array of shape (points, features)
+        In the order of :data:`FEATURES`; ratios and counts, nothing with a unit.
+    """
     import numpy as np
 
     def column(name: str) -> Column:

@@ -44,7 +44,15 @@ class Power:
 
 
 def mean_power(setup: Setup, window: Window) -> Power:
-    """Return mean powers over a window, from the totals of its spans."""
+    """Return mean powers over a window, from the totals of its spans.
+
+    Parameters
+    ----------
+    setup
+        Power states and action energies of its parts.
+    window
+        Totals of time, bytes and actions by component.
+    """
     accelerators = sum(accelerator_j(setup, window, i) for i in range(len(setup.accelerators)))
     links = sum(link_j(setup, window, i) for i in range(len(setup.accelerators)))
     seconds = window.elapsed_ns / 1e9
@@ -105,6 +113,15 @@ def active_j(
 
     ``clock_share`` is the core clock over the part's highest; the fabric that takes the parameters in runs on a clock
     that goes with it, for a time that does not.
+
+    Parameters
+    ----------
+    active_ns
+        Time for which the program runs, stalls for streamed parameters included.
+    streamed_bytes
+        Parameters that came over the link meanwhile.
+    actions
+        Multiply-accumulates, bytes of wide and of narrow memory.
     """
     macs, wide, narrow = actions
     actions_pj = (
@@ -119,6 +136,15 @@ def heated_w(part: Accelerator, cold_w: float, rest_w: float, ambient: float = R
 
     T = ambient + R P and leakage that doubles every so many degrees, solved by iteration; above the shutdown
     temperature it grows no more.
+
+    Parameters
+    ----------
+    cold_w
+        Power without the leakage of the heat beyond rest (W).
+    rest_w
+        Power at rest: its own heat is in the measured idle power already.
+    ambient
+        Temperature of the surroundings (C).
     """
     room = _leakage_w(part, ROOM_C + part.power_heat_c_per_w * rest_w)
     power = cold_w

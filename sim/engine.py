@@ -1,4 +1,9 @@
-"""Wire a machine, start its workload, run until steady, collect: ``simulate(scenario) -> Results``."""
+"""Wire a machine, start its workload, run until steady, collect: ``simulate(scenario) -> Results``.
+
+A deterministic closed loop repeats itself in the end: it runs until a period was seen three times, and the window is
+one more of them (:mod:`sim.steady`). Everything random, and every open loop, runs for a number of completions with the
+first part left out; its interval comes from batch means.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +47,25 @@ def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = T
 
     ``sink`` receives every span; ``compare`` adds the gains over the same scenario with one thread and one accelerator.
     Raises :class:`InputError` for a scenario that cannot be built.
+
+    Parameters
+    ----------
+    scenario
+        Every option in the words of the command line.
+    sink
+        Called with each :class:`sim.records.Span` when it ends; recording never changes behaviour.
+    compare
+        Also run the same networks with one thread on one accelerator, for the gains.
+
+    Returns
+    -------
+    Results
+        ``summary`` is the answer of ``edgetpusim run --json``; times in ms, rates in 1/s, powers in W, energies in mJ.
+
+    Raises
+    ------
+    InputError
+        For a network, part or policy that cannot be loaded, and for options that do not fit together.
     """
     started = time.perf_counter()
     setup = cooled(build(scenario))
@@ -53,7 +77,10 @@ def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = T
 
 
 def one_thread(setup: Setup) -> Setup:
-    """Return the set-up with one thread and its first accelerator; a mix of models runs in turn on it."""
+    """Return the set-up with one thread and its first accelerator; a mix of models runs in turn on it.
+
+    What the gains of an answer are measured against: the same parts and options, nobody else in the way.
+    """
     models = tuple(range(len(setup.models)))
     return replace(
         setup,
@@ -64,7 +91,11 @@ def one_thread(setup: Setup) -> Setup:
 
 
 def cooled(setup: Setup) -> Setup:
-    """Return the set-up at the clock that its steady temperature allows (``--thermal``; only PCIe throttles)."""
+    """Return the set-up at the clock that its steady temperature allows (``--thermal``; only PCIe throttles).
+
+    The steady temperature depends on the power, the power on the clock: the machine runs at each step of the clock, and
+    the fastest one that stays below its trip point is taken.
+    """
     ambient = ambient_c(setup.scenario.thermal)
     if ambient is None or any(bus.header_bytes for bus in setup.channels):
         return setup
@@ -80,13 +111,32 @@ def _is_one_thread(setup: Setup) -> bool:
 
 
 def run(setup: Setup, sink: SpanSink | None = None) -> Window:
-    """Run a set-up's machine and return what was measured in its steady window."""
+    """Run a set-up's machine and return what was measured in its steady window.
+
+    Parameters
+    ----------
+    setup
+        A scenario resolved (:func:`sim.setup.build`).
+    sink
+        Called with each span when it ends.
+
+    Returns
+    -------
+    Window
+        Totals of time (ns), bytes and actions between the opening and the closing of the measured window.
+    """
     run = Run(setup, sink)
     return run.until_steady()
 
 
 def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
-    """Build the machine and its threads for a set-up."""
+    """Build the machine and its threads for a set-up.
+
+    Returns
+    -------
+    tuple of Machine and list of Thread
+        Components are numbered threads first, then accelerators, then links, as the recorder's names are.
+    """
     env, scenario = simpy.Environment(), setup.scenario
     count, threads = len(setup.accelerators), len(setup.thread_models)
     crowded = threads > setup.cores

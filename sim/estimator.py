@@ -39,6 +39,13 @@ def estimate(scenario: Scenario, method: str = "bounds", correction: Any = None)
     ``method`` is ``bounds`` (for constant service times, the simulator's default), ``mva`` or ``mix`` (for random
     ones); a fitted :class:`sim.correction.Correction` corrects the throughput and adds ``throughput_std_ips``. Raises
     :class:`InputError` for a scenario that cannot be built or an unknown method.
+
+    Parameters
+    ----------
+    method
+        ``bounds`` for the simulator's constant times; ``mva`` and ``mix`` for random ones.
+    correction
+        Fitted on simulated points; it knows neither pipelines nor mixes in turn, which keep the closed form's rate.
     """
     return estimate_setup(build(scenario), method, correction)
 

@@ -37,7 +37,17 @@ class Cores:
         return start + work_ns
 
     def run(self, env: simpy.Environment, now_ns: int, work_ns: int, count: int = 1) -> Generator[Any, Any, int]:
-        """Run a burst on ``count`` cores at once, slice by slice; return when it ends (ns)."""
+        """Run a burst on ``count`` cores at once, slice by slice; return when it ends (ns).
+
+        Parameters
+        ----------
+        now_ns
+            The present moment of ``env``.
+        work_ns
+            Length of the burst on a free core; a context switch is added where it waits.
+        count
+            Cores that it takes at once (CPU operators on several threads); it ends with the last.
+        """
         while work_ns > 0:
             part = work_ns if work_ns < self.quantum_ns else self.quantum_ns
             end = self.reserve(now_ns, part)

@@ -1,4 +1,8 @@
-"""90 % intervals: parameter uncertainty through the closed form, and the spread of the calibration's residuals."""
+"""90 % intervals: parameter uncertainty through the closed form, and the spread of the calibration's residuals.
+
+One standard error of each uncertain number at a time moves the closed form's throughput; the squares of the relative
+changes add up with the spread of residuals that the calibration found (first-order propagation; GUM, JCGM 100:2008).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,20 @@ LARGEST_SD = 10.0  # says nothing any more, and stays finite
 
 
 def intervals(setup: Setup, summary: dict[str, Any]) -> dict[str, list[float]]:
-    """Return [low, high] at 90 % for throughput, mean latency, mean invoke and energy of an inference."""
+    """Return [low, high] at 90 % for throughput, mean latency, mean invoke and energy of an inference.
+
+    Parameters
+    ----------
+    setup
+        Its parts say how sure each number is.
+    summary
+        The answer around which the intervals lie.
+
+    Returns
+    -------
+    dict
+        ``throughput_ips``, ``latency_mean_ms``, ``invoke_mean_ms`` and ``energy_mj_per_inference``, each [low, high].
+    """
     sd = relative_sd(setup)
     energy_sd = math.hypot(sd, ENERGY_SD)
     return {

@@ -31,7 +31,17 @@ class SharedLink:
         return self.out_free_ns
 
     def send(self, env: simpy.Environment, now_ns: int, n_bytes: int, work_ns: int) -> Generator[Any, Any, int]:
-        """Send bytes to the accelerator, ``work_ns`` with the bus to itself; return when the last one is there."""
+        """Send bytes to the accelerator, ``work_ns`` with the bus to itself; return when the last one is there.
+
+        Parameters
+        ----------
+        now_ns
+            The present moment of ``env``.
+        n_bytes
+            Says in how many chunks it goes; other transfers may come between two of them.
+        work_ns
+            Time with the bus to itself; the chunks' times add up to it.
+        """
         alone = not self.shared or n_bytes <= self.chunk_bytes
         chunks = 1 if alone else min(MOST_CHUNKS, -(-n_bytes // self.chunk_bytes))
         for chunk in range(chunks):

@@ -135,6 +135,20 @@ def layered(times: StageTimes, layers: int, seed: int = 0) -> StageTimes:
 
     Real networks alternate between compute and memory layer by layer. Cores that run the same few long phases fall into
     step and meet in every one of them, so give each thread its own ``seed``.
+
+    Parameters
+    ----------
+    times
+        Few long steps, as a profile has them.
+    layers
+        Rounds into which each pass is cut.
+    seed
+        Of the lengths.
+
+    Returns
+    -------
+    StageTimes
+        The same totals of time and bytes.
     """
     stream = Random(seed)
     stages = (_rounds(stage, layers, stream) if isinstance(stage, TpuStage) else stage for stage in times.stages)
@@ -174,6 +188,11 @@ def replay(
     ``times`` are one thread's stage times, or one for each thread. With ``spread``, ``inferences`` are split evenly
     over the threads and the rate is theirs until the last one ends; else the threads go on, and the rate is that of
     the second half of ``inferences``.
+
+    Returns
+    -------
+    Replay
+        Rates in 1/s, times in ns, and the share of time for which each core was held.
     """
     per_thread = [times] * threads if isinstance(times, StageTimes) else list(times)
     machine = _machine(board, threads)

@@ -31,6 +31,13 @@ def with_numbers(scenario: Scenario, numbers: Mapping[str, float]) -> Scenario:
 
     The part files are written to a folder of this process that is deleted at its end. Raises :class:`InputError` for a
     number that the part file's loader refuses or a part that is not there.
+
+    Parameters
+    ----------
+    scenario
+        Names the parts; counts behind a size (``coral:2``) stay.
+    numbers
+        In the unit of each key.
     """
     changed: dict[str, Any] = {}
     for option, kind in KINDS.items():

@@ -1,6 +1,10 @@
 """Policies: which accelerator serves a thread, and who is next in an accelerator's waiting line.
 
 Each is a small function. ``"package.module:function"`` on the command line names one of your own.
+
+Dispatch chooses before preprocessing, discipline when the lock comes free. Both must be deterministic: ties go to
+whoever came first, or to the lowest number. To add one: a function of the type :data:`Dispatch` or :data:`Discipline`,
+and a line in its dict.
 """
 
 from __future__ import annotations
@@ -80,6 +84,16 @@ def policy(option: str, name: str, table: dict[str, F]) -> F:
     """Return a policy by name, or import ``package.module:function``.
 
     Raises :class:`InputError` for a name that is neither.
+
+    Parameters
+    ----------
+    option
+        For the message, e.g. ``--dispatch``.
+    name
+        A key of ``table``, or ``package.module:function``; it comes from the command line or a spec, never from
+        results.
+    table
+        :data:`DISPATCHES` or :data:`DISCIPLINES`.
     """
     if name in table:
         return table[name]

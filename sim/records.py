@@ -77,7 +77,21 @@ class Recorder:
         self, component: int, state: int, start_ns: int, end_ns: int, request: int, model: int,
         segment: int = 0, n_bytes: int = 0,
     ) -> None:  # fmt: skip
-        """Record a component in a state from start to end (ns); a span of no length and no bytes is dropped."""
+        """Record a component in a state from start to end (ns); a span of no length and no bytes is dropped.
+
+        Parameters
+        ----------
+        component
+            Number of a thread, accelerator or link.
+        state
+            See :class:`State`.
+        start_ns, end_ns
+            Whole ns; the span belongs to the request's thread or to the device that works for it.
+        request, model, segment
+            Number of the request, of its network, and of the stage within it.
+        n_bytes
+            Moved meanwhile.
+        """
         if end_ns == start_ns and not n_bytes:
             return
         self.time_ns[component][state] += end_ns - start_ns

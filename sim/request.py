@@ -3,6 +3,9 @@
 The order is the driver's (docs/execution.md): preprocess in Python, let go of the GIL, wait for the accelerator's lock,
 send the cached parameters if another network's token is in the way, dispatch, instructions, input, the program with its
 streamed parameters, output; let go of the lock; copy, CPU operators, take the GIL back, postprocess.
+
+Everything is a generator that SimPy drives; what takes no time costs no event. Times are whole ns. A pass through the
+accelerator on a link of its own is one event, whatever its stages; only a shared link takes one for each transfer.
 """
 
 from __future__ import annotations
@@ -27,7 +30,21 @@ Steps = Generator[Any, Any, None]
 
 @dataclass(slots=True)
 class Thread:
-    """One application thread: its component number, its model, and its network's stage times on each accelerator."""
+    """One application thread: its component number, its model, and its network's stage times on each accelerator.
+
+    Attributes
+    ----------
+    networks
+        Stage times by accelerator number: its size or link may differ.
+    gil
+        Shared by the threads of one Python process; None where there is none to wait for.
+    home
+        Where ``--dispatch`` starts from: the bound accelerator, or the last one taken.
+    reference
+        Identity of its interpreter, for the parameters that it registered.
+    priority
+        Lower goes first under ``--discipline priority``.
+    """
 
     component: int
     model: int
@@ -40,7 +57,25 @@ class Thread:
 
 @dataclass(slots=True)
 class Machine:
-    """The wired machine that inferences run on."""
+    """The wired machine that inferences run on.
+
+    Attributes
+    ----------
+    dispatch
+        Chooses an accelerator for each inference (:data:`sim.policies.DISPATCHES`).
+    num_threads
+        Cores that CPU operators take at once.
+    gil_share
+        Share of pre- and postprocessing that holds the GIL.
+    requests
+        Numbers requests from 0.
+    queue
+        What waits for a free thread in an open loop.
+    jitter
+        Relative deviations of a pass (mean 0), or None for none.
+    wake_ns
+        From putting into a queue to its reader running, in Python.
+    """
 
     env: simpy.Environment
     recorder: Recorder
@@ -57,7 +92,25 @@ class Machine:
 
 
 def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, Any, int]:
-    """Run one inference; return how long invoke() took (ns)."""
+    """Run one inference; return how long invoke() took (ns).
+
+    Parameters
+    ----------
+    machine, thread
+        Where it runs, and on whose behalf.
+    request
+        Its number, for spans.
+
+    Yields
+    ------
+    simpy.Event
+        Whatever it waits for.
+
+    Returns
+    -------
+    int
+        Time from the call of ``invoke()`` to its return (ns), pre- and postprocessing left out.
+    """
     env = machine.env
     accelerator = machine.dispatch(machine.accelerators, thread)
     accelerator.in_use += 1
@@ -89,7 +142,10 @@ def inference(machine: Machine, thread: Thread, request: int) -> Generator[Any, 
 
 
 def python(machine: Machine, thread: Thread, state: State, work_ns: int, request: int) -> Steps:
-    """Compute in Python: a share of it holds the GIL, the rest is native code that lets go of it."""
+    """Compute in Python: a share of it holds the GIL, the rest is native code that lets go of it.
+
+    With a GIL, ``gil_share`` of the work holds it, in one piece and first; the rest runs beside other threads.
+    """
     env, gil = machine.env, thread.gil
     if gil is not None:
         locked_ns = round(work_ns * machine.gil_share)
@@ -139,7 +195,11 @@ def accelerate(
     machine: Machine, thread: Thread, accelerator: SimAccelerator, token: str, stage: TpuStage,
     request: int, segment: int,
 ) -> Steps:  # fmt: skip
-    """Pass through the accelerator: hold its lock from dispatch to the last output byte, then copy the result."""
+    """Pass through the accelerator: hold its lock from dispatch to the last output byte, then copy the result.
+
+    ``stage.held_ns`` is how long it takes without waiting; what is added is time for a core (dispatch), for the bus,
+    and another network's parameters.
+    """
     env, cores, recorder = machine.env, machine.cores, machine.recorder
     waiting = accelerator.lock.acquire(thread)
     if waiting is not None:

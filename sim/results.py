@@ -21,7 +21,23 @@ HELD = (State.LOAD_PARAMETERS, State.INSTRUCTIONS, State.INPUT, State.PARAMETERS
 
 @dataclass
 class Window:
-    """Totals over the measured window: times, bytes and actions by component, latencies by model."""
+    """Totals over the measured window: times, bytes and actions by component, latencies by model.
+
+    Attributes
+    ----------
+    time_ns, n_bytes, actions
+        By component, then by state (or multiply-accumulates, wide bytes, narrow bytes).
+    core_ns, gil_ns
+        Time on cores, and under Python's lock.
+    latency, invoke
+        Of the requests that ended in the window, latencies by model.
+    interval_ips
+        95 % interval of the rate from batch means.
+    queue_length
+        Requests that waited for a thread when it closed.
+    periodic
+        Whether it is a whole number of periods of a run that repeats itself.
+    """
 
     start_ns: int
     end_ns: int
@@ -71,7 +87,15 @@ class Results:
 
 
 def summarise(setup: Setup, window: Window, alone: Window, alone_setup: Setup) -> Results:
-    """Build the summary of a run, with its gains over ``alone`` (one thread, one accelerator)."""
+    """Build the summary of a run, with its gains over ``alone`` (one thread, one accelerator).
+
+    Parameters
+    ----------
+    setup, window
+        What ran, and what was measured.
+    alone, alone_setup
+        The same with one thread and one accelerator; the run itself where it is that.
+    """
     latency = merged(window.latency)
     power, alone_power = power_of(setup, window), power_of(alone_setup, alone)
     ips = window.throughput_ips

@@ -24,7 +24,16 @@ RUNNERS = ("pipelined", "python")
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One set-up, in the words of the command line (docs: ``edgetpusim run --help``); units are in the names."""
+    """One set-up, in the words of the command line (docs: ``edgetpusim run --help``); units are in the names.
+
+    ``models`` is a network, or several with threads (``a:2,b:1``); ``size`` and ``link`` may name one for each
+    accelerator. Zero stands for "not limited" (``inferences``, ``duration_s``) or "as the part says" (``cores``).
+
+    Raises
+    ------
+    InputError
+        For a plain value out of its range, with the option's name.
+    """
 
     models: str
     size: str = "coral"

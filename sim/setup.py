@@ -32,6 +32,17 @@ class Setup:
     ``networks[model][accelerator]`` are stage times, ``executables`` likewise; ``thread_models`` holds one model number
     for each thread; with ``turns`` one thread runs those models in turn; each of ``pipelines`` names the threads of
     its segments.
+
+    Attributes
+    ----------
+    cores
+        Of the host, or as the scenario says.
+    channels, clocks_hz
+        One for each accelerator.
+    executables, networks
+        By model, then by accelerator.
+    warnings
+        What a reader of the answer should know: extrapolated sizes, assumptions of compiled files.
     """
 
     scenario: Scenario
@@ -53,6 +64,16 @@ def build(scenario: Scenario) -> Setup:
     """Load every part and network that a scenario names, and compile.
 
     Raises :class:`InputError` for whatever cannot be loaded or does not fit together.
+
+    Parameters
+    ----------
+    scenario
+        Checked for its plain values already; parts and networks are looked up here.
+
+    Raises
+    ------
+    InputError
+        For what cannot be loaded, counts that contradict each other, an inference of more than :data:`MAX_INVOKE_S`.
     """
     scenario = _with_segments(scenario)
     host = load_host(scenario.host)
@@ -87,7 +108,10 @@ def assemble_graphs(
     graphs: Sequence[LayerGraph],
     thread_models: Sequence[int],
 ) -> Setup:
-    """Compile layer graphs for every accelerator and time their stages."""
+    """Compile layer graphs for every accelerator and time their stages.
+
+    Compiling is remembered by the identity of graph and accelerator, so many set-ups of a study share it.
+    """
     channels = tuple(channel(link, host) for link in links)
     clocks = tuple(a.at_clock(scenario.clock, link.root) for a, link in zip(accelerators, links, strict=True))
     compiled = [_compiled(scenario, graphs, accelerator) for accelerator in accelerators]
@@ -240,7 +264,13 @@ def _without_copy(stage: TpuStage | CpuStage) -> TpuStage | CpuStage:
 
 
 def at_divisor(setup: Setup, divisor: int) -> Setup:
-    """Return the set-up with every accelerator's clock divided (8, 4, 2: gasket's throttle steps)."""
+    """Return the set-up with every accelerator's clock divided (8, 4, 2: gasket's throttle steps).
+
+    Parameters
+    ----------
+    divisor
+        1, 2, 4 or 8; cycles take that many times as long, transfers and host work stay.
+    """
     clocks = tuple(clock / divisor for clock in setup.clocks_hz)
     networks = tuple(tuple(_slowed(times, divisor) for times in row) for row in setup.networks)
     return replace(setup, clocks_hz=clocks, networks=networks)

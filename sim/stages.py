@@ -57,7 +57,13 @@ class Flow:
 
 
 def flows(setup: Setup, ips: float | None = None) -> list[Flow]:
-    """Share a throughput (the bound if None) out among the accelerators and models of a set-up."""
+    """Share a throughput (the bound if None) out among the accelerators and models of a set-up.
+
+    Parameters
+    ----------
+    ips
+        Inferences per second of all models; the closed form's where None.
+    """
     whole = throughput_bound(setup) if ips is None else ips
     if setup.turns:
         models = tuple(range(len(setup.models)))
@@ -144,7 +150,13 @@ def visits(times: StageTimes) -> dict[str, float]:
 
 
 def stage_columns(setup: Setup) -> dict[str, float]:
-    """Return the columns of :data:`STAGE_COLUMNS` for a set-up; means over its threads where they differ."""
+    """Return the columns of :data:`STAGE_COLUMNS` for a set-up; means over its threads where they differ.
+
+    Returns
+    -------
+    dict
+        Times in ns, powers in W, energies in mJ of one inference; flags are 0 or 1.
+    """
     steady = replace(setup, pipelines=(), turns=())
     rows = lines(steady)
     need = mean_demand([row.need for row in rows for _ in range(max(1, round(row.threads)))])

@@ -1,4 +1,9 @@
-"""When to stop: the periodic steady state of a deterministic run, or batch means of a random one."""
+"""When to stop: the periodic steady state of a deterministic run, or batch means of a random one.
+
+A closed loop of constant times is a finite machine, so it repeats itself; :func:`period` finds that in the rows of its
+completions. Where times are random, the rate's interval comes from means of equal batches, which are nearly independent
+when a batch holds many completions (Law and Kelton, Simulation Modeling and Analysis, ch. 9).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,15 @@ EXACT_VALUES = 4096
 
 
 def period(history: list[tuple[int, ...]], least: int) -> int:
-    """Return the shortest period (at least ``least`` long) that the end of the history repeats three times, or 0."""
+    """Return the shortest period (at least ``least`` long) that the end of the history repeats three times, or 0.
+
+    Parameters
+    ----------
+    history
+        One row for each completion: who, which network, its latency, time since the last completion.
+    least
+        Number of threads, as every one of them is in a period.
+    """
     n = len(history)
     for length in range(max(1, least), n // 3 + 1):
         if history[-1] != history[-1 - length]:
@@ -75,6 +88,13 @@ def batch_means_interval(ends_ns: list[int], batches: int = 20) -> tuple[float, 
     """Return a 95 % interval of the completion rate (1/s) from the means of equal batches of completions.
 
     Student's t with ``batches`` - 1 degrees of freedom; with fewer than two completions in a batch, (0, infinity).
+
+    Parameters
+    ----------
+    ends_ns
+        Times of completion, in order; the first is the window's opening.
+    batches
+        Equal in completions; 20 is the usual compromise.
     """
     size = (len(ends_ns) - 1) // batches
     if size < 2:

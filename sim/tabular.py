@@ -55,6 +55,16 @@ def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
 
     Pairs (intervals) become ``..._lo`` and ``..._hi``; warnings one text; the wall time is left out, so that a row
     depends on nothing but its point.
+
+    Parameters
+    ----------
+    summary
+        Of a run or an estimate.
+
+    Returns
+    -------
+    dict
+        Scalars only, in a fixed order.
     """
     row: dict[str, Any] = dict(summary.get("scenario", {}))
     for key, value in summary.items():

@@ -37,6 +37,18 @@ def steady_clock(ambient: float, power_by_divisor_w: dict[int, float]) -> tuple[
 
     ``power_by_divisor_w`` holds the accelerator's mean power at each divisor (1, 2, 4, 8). Between two levels the
     driver steps back and forth; this is the slower of the two.
+
+    Parameters
+    ----------
+    ambient
+        In C.
+    power_by_divisor_w
+        Of one accelerator (W).
+
+    Returns
+    -------
+    tuple
+        Divisor of the clock, and temperature in C.
     """
     limits = {divisor // 2: trip for trip, divisor in TRIPS_C}
     for divisor, power in sorted(power_by_divisor_w.items()):

@@ -147,7 +147,20 @@ def exact_mva(demands: list[Column], delay: Column, population: Column) -> Colum
 
 
 def throughput(columns: Mapping[str, Any], method: str) -> tuple[Column, Column]:
-    """Inferences per second of every row by a method, and the number of its limit in :data:`LIMITS`."""
+    """Inferences per second of every row by a method, and the number of its limit in :data:`LIMITS`.
+
+    Parameters
+    ----------
+    columns
+        Arrays of one length, or scalars; times in ns (:data:`sim.stages.STAGE_COLUMNS`).
+    method
+        One of :data:`METHODS`.
+
+    Returns
+    -------
+    tuple of arrays
+        Rates in 1/s, and numbers into :data:`LIMITS`.
+    """
     import numpy as np
 
     if method not in METHODS:

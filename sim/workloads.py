@@ -156,6 +156,11 @@ def parse_arrivals(arrivals: str) -> tuple[str, str]:
     """Split ``poisson:RATE`` and its kin into kind and argument.
 
     Raises :class:`InputError` for an unknown kind, or one whose argument is missing, superfluous or out of range.
+
+    Returns
+    -------
+    tuple of str
+        Kind (a key of :data:`WORKLOADS`) and its argument, empty where it takes none.
     """
     kind, _, argument = arrivals.partition(":")
     forms = ", ".join(f"{name}:{ARGUMENTS[name]}" if name in ARGUMENTS else name for name in WORKLOADS)
@@ -187,7 +192,15 @@ def whole(text: str) -> int:
 
 
 def poisson_gaps_ns(rate_per_s: float, seed: int) -> Iterator[int]:
-    """Exponential gaps between arrivals, in ns, from a random stream of their own."""
+    """Exponential gaps between arrivals, in ns, from a random stream of their own.
+
+    Parameters
+    ----------
+    rate_per_s
+        Mean arrivals per second.
+    seed
+        Of the scenario; arrivals have a stream of their own, so other randomness does not move them.
+    """
     import numpy as np
 
     stream = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
@@ -196,7 +209,15 @@ def poisson_gaps_ns(rate_per_s: float, seed: int) -> Iterator[int]:
 
 
 def deviations(variation: float, seed: int) -> Iterator[float]:
-    """Lognormal factors of mean 1 and the given coefficient of variation, less 1, from a random stream of their own."""
+    """Lognormal factors of mean 1 and the given coefficient of variation, less 1, from a random stream of their own.
+
+    Parameters
+    ----------
+    variation
+        Coefficient of variation of an accelerator pass (the host's ``jitter_cv``).
+    seed
+        Of the scenario; the stream is not that of the arrivals.
+    """
     import numpy as np
 
     stream = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])

@@ -27,7 +27,22 @@ def ranks(values: Any) -> NDArray[np.float64]:
 
 
 def rank_correlation(x: Any, y: Any) -> tuple[float, float, float]:
-    """Spearman's rank correlation and its 95 % interval (Bonett and Wright 2000); (0, -1, 1) where not defined."""
+    """Spearman's rank correlation and its 95 % interval (Bonett and Wright 2000); (0, -1, 1) where not defined.
+
+    Parameters
+    ----------
+    x, y
+        Numbers of one length; equal values share their mean rank.
+
+    Returns
+    -------
+    tuple of float
+        rho, low, high.
+
+    Notes
+    -----
+    Fisher's z with the standard error sqrt((1 + rho^2 / 2) / (n - 3)).
+    """
     import numpy as np
 
     a, b = ranks(x), ranks(y)
@@ -44,6 +59,18 @@ def pareto(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
     """Positions of the rows that no other row beats: at least as good in every key and better in one.
 
     More is better for throughputs and gains, less for everything else; of equal rows the first stays.
+
+    Parameters
+    ----------
+    rows
+        With a number under each key.
+    keys
+        What to weigh against each other.
+
+    Returns
+    -------
+    list of int
+        In the order of the rows.
     """
     import numpy as np
 
