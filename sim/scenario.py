@@ -9,10 +9,11 @@ from typing import Any
 
 from hwmodels.errors import InputError, nearest
 from hwmodels.host import KERNELS
+from sim.defaults import SCENARIO_DEFAULTS
 from sim.thermal import ambient_c
 from sim.workloads import parse_arrivals
 
-__all__ = ["DEFAULT_FRAME", "Scenario", "frame_size", "name_and_count", "parse_models"]
+__all__ = ["DEFAULT_FRAME", "Scenario", "frame_size", "mixed_accelerators", "name_and_count", "parse_models"]
 
 DEFAULT_FRAME = (1280, 720)
 MAX_COUNT = 4096
@@ -115,6 +116,21 @@ def name_and_count(where: str, part: str) -> tuple[str, int]:
     if not part.strip():
         raise InputError(where, part, "NAME[:COUNT][,NAME[:COUNT]...]")
     return part.strip(), 0
+
+
+def mixed_accelerators(text: str, size: str) -> dict[str, Any]:
+    """Return the options that ``--accelerators`` stands for: a number, or sizes and counts (``coral:2,large:1``).
+
+    Raises :class:`InputError` for anything else, or where another ``--size`` is given beside a mix.
+    """
+    if re.fullmatch(r"-?[0-9]{1,9}", text.strip()):
+        return {"accelerators": int(text)}
+    counts = [name_and_count("--accelerators", part)[1] for part in text.split(",")]
+    if not all(counts):
+        raise InputError("--accelerators", text, "a number, or sizes with counts such as coral:2,large:1")
+    if size not in (SCENARIO_DEFAULTS["size"], text):
+        raise InputError("--size", size, f"nothing beside --accelerators {text}, which names the sizes")
+    return {"size": text, "accelerators": sum(counts)}
 
 
 def frame_size(text: str) -> tuple[int, int] | None:

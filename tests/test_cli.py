@@ -140,3 +140,29 @@ def test_a_file_that_is_no_model_is_one_line(call, tmp_path, kind):
     code, _, err = call("run", path)
     assert (code, err.count("\n")) == (2, 1)
     assert path.name in err
+
+
+def test_accelerators_may_mix_sizes(call):
+    """``--accelerators coral:2,large:1`` and ``--size coral:2,large:1`` are the same set-up."""
+    answers = [
+        json.loads(call("run", FAST, "--threads", 3, option, "coral:2,large:1", "--json")[1])
+        for option in ("--accelerators", "--size")
+    ]
+    one, other = ({key: value for key, value in a.items() if key not in ("wall_s", "scenario")} for a in answers)
+    assert one == other
+    assert answers[0]["scenario"]["accelerators"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--accelerators", "coral,large"), "sizes with counts such as coral:2,large:1"),
+        (("--accelerators", "coral:1,large:1", "--size", "small"), "which names the sizes"),
+        (("--accelerators", "coral:1,largr:1"), "did you mean 'large'?"),
+        (("--accelerators", "0"), "1 to 4096"),
+    ],
+)
+def test_accelerators_that_are_none(call, arguments, said):
+    code, out, err = call("run", FAST, *arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert said in err

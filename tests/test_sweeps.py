@@ -77,6 +77,7 @@ def test_a_latin_hypercube_hits_every_stratum_once():
         ({"models": "a", "threads": "two"}, "a whole number"),
         ({"models": "a", "lhs": {"sample": 3}}, "did you mean 'samples'"),
         ({"models": "a", "lhs": {"samples": 3, "ranges": {"size": ["a", "b"]}}}, r"\[lowest, highest\]"),
+        ({"models": "a", "lhs": {"samples": 3, "ranges": {"accelerators": ["coral:1", 3]}}}, r"\[lowest, highest\]"),
         ({"models": "a", "threads": 1, "lhs": {"samples": 3, "ranges": {"threads": [1, 2]}}}, "given twice"),
         ({"models": "a", "lhs": {"ranges": {"threads": [1, 2]}}}, "0 points"),
     ],
@@ -93,6 +94,15 @@ def test_a_spec_that_is_no_toml(tmp_path):
         read_spec(path)
     with pytest.raises(InputError, match="No such file"):
         read_spec(tmp_path / "none.toml")
+
+
+def test_an_axis_of_accelerators_may_hold_mixed_sizes():
+    """Numbers and mixes on one axis; a row names the sizes and how many there are."""
+    spec = spec_of({"models": NET, "threads": 3, "accelerators": [1, "coral:2,large:1"]})
+    rows = [evaluate(point) for point in points(spec)]
+    assert [(row["size"], row["accelerators"], row["error"]) for row in rows] == [
+        ("coral", 1, ""), ("coral:2,large:1", 3, ""),
+    ]  # fmt: skip
 
 
 def test_a_part_number_is_replaced_and_nothing_else():

@@ -19,7 +19,7 @@ HELP = {
     "host": "A host's name or FILE.toml.",
     "cores": "Cores of the host (0: as its part file says).",
     "threads": "Application threads.",
-    "accelerators": "Accelerators.",
+    "accelerators": "How many; or sizes with counts: coral:2,large:1.",
     "mode": "threads, processes, pipeline, or coexec (threads beyond one an accelerator run on the CPU).",
     "num_segments": "Segments of a pipeline (0: one for each accelerator).",
     "segmentation": "compiler (equal parameters), profiled (equal time) or layer numbers such as 12,30.",
@@ -41,7 +41,7 @@ HELP = {
     "duration_s": "Stop after so many simulated seconds (0: until steady).",
     "seed": "Seed of every random stream.",
 }
-FLAGS = {"duration_s": "--duration", "accelerators": "--accelerators"}
+FLAGS = {"duration_s": "--duration"}
 
 
 def scenario_command(function: Callable[..., None]) -> Callable[..., None]:
@@ -51,9 +51,10 @@ def scenario_command(function: Callable[..., None]) -> Callable[..., None]:
 
     def command(**values: Any) -> None:
         """Make a scenario of the options and hand it to the body."""
-        from sim.scenario import Scenario
+        from sim.scenario import Scenario, mixed_accelerators
 
         fields = {name: values.pop(name) for name in names}
+        fields |= mixed_accelerators(fields["accelerators"], fields["size"])
         bind = values.pop("bind")
         if bind:
             fields["dispatch"] = "bind"
@@ -85,6 +86,6 @@ def _bind() -> inspect.Parameter:
 
 
 def _option(name: str) -> inspect.Parameter:
-    default = SCENARIO_DEFAULTS[name]
+    default = str(SCENARIO_DEFAULTS[name]) if name == "accelerators" else SCENARIO_DEFAULTS[name]
     flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
     return _parameter(name, Annotated[type(default), typer.Option(flag, help=HELP[name])], default)

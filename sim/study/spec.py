@@ -187,6 +187,8 @@ def _typed(where: str, key: str, kind: type, value: Any) -> Any:
         raise InputError(f"{where}: {key}", _short(value), f"{TYPES[kind]}, at most 2**63 in size")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if key == "accelerators" and isinstance(value, str):  # sizes with counts
+        return value
     if type(value) is not kind:
         raise InputError(f"{where}: {key}", _short(value), TYPES[kind])
     return value
@@ -194,7 +196,8 @@ def _typed(where: str, key: str, kind: type, value: Any) -> Any:
 
 def _range(where: str, key: str, value: Any) -> tuple[float, float]:
     kind = _check_key(where, key)
-    if kind in (str, bool) or not isinstance(value, list) or len(value) != 2:
+    is_pair = isinstance(value, list) and len(value) == 2 and not any(isinstance(one, str) for one in value)
+    if kind in (str, bool) or not is_pair:
         raise InputError(f"{where}: {key}", repr(value)[:200], "[lowest, highest] of a number")
     low, high = (_typed(where, key, kind, one) for one in value)
     if not -MAX_NUMBER <= low <= high <= MAX_NUMBER:  # NaN and infinities are none of these

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels.errors import InputError
+from sim.defaults import SCENARIO_DEFAULTS
 from sim.study.executors import Workers, executor, given
 from sim.study.journal import Journal
 from sim.study.spec import Spec, points, read_spec
@@ -111,7 +112,7 @@ def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {key: value for key, value in point.items() if "." in key}
     row: dict[str, Any] = {"error": ""}
     try:
-        scenario = Scenario(**{key: value for key, value in point.items() if "." not in key})
+        scenario = Scenario(**_options(point))
         results = simulate(with_numbers(scenario, numbers))
     except (OSError, MemoryError):  # the machine failed, not the point: it stays unfinished and is tried again
         raise
@@ -120,6 +121,16 @@ def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
         return {**point, **row, "error": text}
     named = scenario.options() | {key: results.summary["scenario"][key] for key in ("cores", "threads")}
     return {**flat({**results.summary, "scenario": named}), **numbers, **stage_columns(results.setup), **row}
+
+
+def _options(point: Mapping[str, Any]) -> dict[str, Any]:
+    """A point's options; accelerators given as sizes with counts become both."""
+    from sim.scenario import mixed_accelerators
+
+    options = {key: value for key, value in point.items() if "." not in key}
+    mix = options.get("accelerators")
+    size = str(options.get("size", SCENARIO_DEFAULTS["size"]))
+    return options | (mixed_accelerators(mix, size) if isinstance(mix, str) else {})
 
 
 class Progress:
