@@ -166,3 +166,39 @@ def test_accelerators_that_are_none(call, arguments, said):
     code, out, err = call("run", FAST, *arguments)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert said in err
+
+
+def commands(app):
+    """Every command of a typer application, as (words, click command)."""
+    import typer
+
+    def walk(command, words):
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from walk(inner, [*words, name])
+        if not hasattr(command, "commands"):
+            yield words, command
+
+    return list(walk(typer.main.get_command(app), []))
+
+
+def test_every_command_prints_json_and_shows_an_example():
+    from calibration.cli import app as calibrate
+    from sim.commands.cli import app
+
+    for words, command in [*commands(app), *commands(calibrate)]:
+        options = {name for parameter in command.params for name in parameter.opts}
+        assert "--json" in options, words
+        assert "Example: edgetpusim" in command.help, words
+
+
+def test_what_writes_a_file_says_so_in_json(call, tmp_path):
+    spec = tmp_path / "spec.toml"
+    spec.write_text(f'models = "{FAST}"\nthreads = [1, 2]\n')
+    results, trace, page = (tmp_path / name for name in ("r.parquet", "t.json", "r.html"))
+    swept = json.loads(call("sweep", spec, "-o", results, "--workers", 1, "--json")[1])
+    assert (swept["points"], swept["errors"], swept["output"]) == (2, 0, str(results))
+    traced = json.loads(call("timeline", FAST, "--inferences", 3, "-o", trace, "--json")[1])
+    assert traced["spans"] > 3
+    assert json.loads(call("report", results, "-o", page, "--json")[1])["output"] == str(page)
+    assert trace.exists()
+    assert page.exists()

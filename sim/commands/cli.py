@@ -91,6 +91,7 @@ def timeline(
     layers: Annotated[bool, typer.Option(help="Also show the layers inside each computation (traces).")] = False,
     ms: Annotated[float, typer.Option(help="Length of a picture in ms (0: about three inferences).")] = 0,
     cold: Annotated[bool, typer.Option(help="Begin a picture with the first loading of parameters.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a Perfetto trace of a scenario (open it at ui.perfetto.dev, or any trace viewer), or a small picture.
 
@@ -100,10 +101,14 @@ def timeline(
         from sim.views.svg_timeline import write_picture
 
         write_picture(scenario, output, ms, 0 if cold else None)
+        if json:
+            _print_json({"output": str(output)})
         return
     from sim.views.timeline import record
 
     _, spans = record(scenario, output, layers, compare=False)
+    if json:
+        _print_json({"output": str(output), "spans": spans})
     print(f"{output}: {spans} spans; open it in the Perfetto UI", file=sys.stderr)
 
 
@@ -178,6 +183,7 @@ def zoo_add(
     file: Annotated[Path, typer.Argument(metavar="FILE.tflite", help="A plain int8, uint8 or float model.")],
     name: Annotated[str, typer.Option(help="Name in the zoo; the file's stem if not given.")] = "",
     replace: Annotated[bool, typer.Option(help="Replace a network of that name.")] = False,
+    json: Json = False,
 ) -> None:
     """Keep the trace of a .tflite file among your own networks.
 
@@ -186,6 +192,8 @@ def zoo_add(
     from hwmodels.zoo import add_network
 
     graph, target = add_network(file, name, replace)
+    if json:
+        _print_json({"name": target.stem, "ops": len(graph.layers), "macs": graph.macs, "output": str(target)})
     print(f"{target.stem}: {len(graph.layers)} operators, {graph.macs / 1e6:.1f} M MACs -> {target}", file=sys.stderr)
 
 

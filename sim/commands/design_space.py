@@ -107,6 +107,7 @@ def sweep(
     output: Output,
     workers: Annotated[int, typer.Option(min=0, help="Processes on this machine (0: one for each CPU).")] = 0,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")] = "",
+    json: Json = False,
 ) -> None:
     """Simulate a grid or Latin hypercube of scenarios; the same command goes on after a kill.
 
@@ -116,6 +117,8 @@ def sweep(
 
     with _keeping():
         done = run_sweep(spec, output, workers, dask)
+    if json:
+        _print_json(done | {"output": str(output)})
     words = f"{done['points']} points, {done['simulated']} simulated now, {done['errors']} with an error"
     print(f"{output}: {words}", file=sys.stderr)
 
@@ -188,14 +191,17 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def report(results: Results, output: Output) -> None:
+def report(results: Results, output: Output, json: Json = False) -> None:
     """Write one self-contained HTML page about a results file; it opens without a network.
 
     Example: edgetpusim report study/ -o study.html
     """
     from sim.study.report import report as write
 
-    print(f"{write(results, output)}: written", file=sys.stderr)
+    written = write(results, output)
+    if json:
+        _print_json({"output": str(written)})
+    print(f"{written}: written", file=sys.stderr)
 
 
 def _print_json(value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,9 @@ def lab(
     remote: Annotated[bool, typer.Option("--remote", help="Allow an address that other machines reach.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the browser, if there is one.")] = True,
     export: Annotated[Path | None, typer.Option(help="Write the lessons as plain pages into a folder instead.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the address, or the pages, as one JSON object.")
+    ] = False,
 ) -> None:
     """Open the lessons: how threads share an Edge TPU, to be seen and tried.
 
@@ -31,8 +35,11 @@ def lab(
     if export is not None:
         from sim.lab.export import export_lessons
 
-        print("\n".join(map(str, export_lessons(export))), file=sys.stderr)
+        pages = [str(page) for page in export_lessons(export)]
+        print("\n".join(pages), file=sys.stderr)
+        if as_json:
+            print(json.dumps({"output": pages}))
         return
     from sim.lab.server import serve
 
-    serve(lesson, port, address, remote, browser)
+    serve(lesson, port, address, remote, browser, as_json)

@@ -7,6 +7,7 @@ in a cookie) gets nothing.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 import secrets
@@ -50,12 +51,18 @@ def find_lesson(text: str) -> Lesson | None:
 
 
 def serve(
-    lesson: str = "", port: int = 0, address: str = "127.0.0.1", remote: bool = False, browser: bool = True
+    lesson: str = "",
+    port: int = 0,
+    address: str = "127.0.0.1",
+    remote: bool = False,
+    browser: bool = True,
+    as_json: bool = False,
 ) -> None:
     """Serve the lessons until interrupted; print their address on stderr and open it where there is a browser.
 
-    ``port`` 0 takes a free one; an ``address`` that is no loopback one needs ``remote``. Raises :class:`InputError` for
-    an unknown lesson, a port that is taken, an address that is refused or a missing extra.
+    ``as_json`` also prints it on stdout, as one object. ``port`` 0 takes a free one; an ``address`` that is no loopback
+    one needs ``remote``. Raises :class:`InputError` for an unknown lesson, a port that is taken, an address that is
+    refused or a missing extra.
     """
     wanted = find_lesson(lesson)
     require_marimo()
@@ -65,6 +72,8 @@ def serve(
     page = f"{wanted.name}/" if wanted else ""
     url = f"http://{f'[{host}]' if ':' in host else host}:{number}/{page}?access_token={token}"
     print(f"{url}\nCtrl-C ends the lab.", file=sys.stderr, flush=True)
+    if as_json:
+        print(json.dumps({"url": url}), flush=True)
     if browser and has_browser():
         webbrowser.open(url)
     _run(lab_app(token, None if remote else {*LOCAL, host}), door)
