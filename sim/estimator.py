@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sim.bounds import limits, lines, one_thread_ips, throughput_bound
+from sim.calibrated import outside
 from sim.interval import intervals
+from sim.results import made_by
 from sim.scenario import Scenario
 from sim.setup import Setup, build
 from sim.stages import Flow, flows, power_at, stage_columns, visits
@@ -84,7 +86,8 @@ def estimate_setup(setup: Setup, method: str = "bounds", correction: Any = None)
         "bottleneck_text": f"Bound by the {kind}: {text}." if limit != "threads" else f"Not bound by anything: {text}.",
         "steady": True,
         "overloaded": limit != "arrivals" and bool(offered),
-        "warnings": [*setup.warnings, *_left_out(setup.scenario)],
+        "warnings": [*setup.warnings, *outside(setup), *_left_out(setup.scenario)],
+        "made_by": made_by(setup),
         "models": {name: {"throughput_ips": rate} for name, rate in _by_model(setup, rows).items()},
     }  # fmt: skip
     if std is not None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sim.bottleneck import bottleneck
+from sim.calibrated import outside, part_hashes
 from sim.energy import Power, mean_power
 from sim.interval import intervals
 from sim.records import BREAKDOWN, State
 from sim.setup import Setup
 from sim.steady import LatencyCounts
+from sim.tabular import program_version
 from sim.workloads import OPEN
 
 __all__ = ["Results", "Window", "summarise"]
@@ -124,14 +126,20 @@ def summarise(setup: Setup, window: Window, alone: Window, alone_setup: Setup) -
         "interval90": {},
         "steady": (window.periodic or is_settled(window)) and not is_overloaded(setup, window),
         "overloaded": is_overloaded(setup, window),
-        "warnings": list(setup.warnings),
+        "warnings": [*setup.warnings, *outside(setup)],
         "simulated_s": window.end_ns / 1e9,
         "wall_s": 0.0,
         "inferences": setup.scenario.inferences or window.completions,
         "models": models(setup, window),
+        "made_by": made_by(setup),
     }  # fmt: skip
     summary["interval90"] = intervals(setup, summary)
     return Results(summary, setup, window)
+
+
+def made_by(setup: Setup) -> dict[str, Any]:
+    """What a result comes from: version, hashes of the parts' numbers and of the networks, seed."""
+    return {"version": program_version(), **part_hashes(setup), "seed": setup.scenario.seed}
 
 
 def ratio(a: float, b: float) -> float:

@@ -9,6 +9,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ __all__ = [
     "check_target",
     "flat",
     "need",
+    "program_version",
     "read_results",
     "stamp",
     "write_parquet",
@@ -85,9 +87,15 @@ def _flat(key: str, value: Any) -> Iterable[tuple[str, Any]]:
         yield key, value
 
 
+@cache
+def program_version() -> str:
+    """The installed version of this program; reading it takes half a millisecond."""
+    return version("edgetpusim")
+
+
 def stamp() -> dict[str, Any]:
     """The columns that say which program and which meaning of the columns made a row."""
-    return {"edgetpusim_version": version("edgetpusim"), "results_version": RESULTS_VERSION}
+    return {"edgetpusim_version": program_version(), "results_version": RESULTS_VERSION}
 
 
 def check_target(path: Path) -> None:
@@ -141,8 +149,8 @@ def is_damaged(path: Path) -> bool:
             return zlib.crc32(view[end:], zlib.crc32(view[:at])).to_bytes(4, "little") != data[end - 4 : end]
 
 
-def read_results(path: Path) -> pl.DataFrame:
-    """Read a results file of this version.
+def read_results(path: Path, any_version: bool = False) -> pl.DataFrame:
+    """Read a results file of this version, or with ``any_version`` of whatever version or mix of them.
 
     Raises :class:`InputError` for a file that is missing, truncated, no results file, or of another version.
     """
@@ -155,14 +163,21 @@ def read_results(path: Path) -> pl.DataFrame:
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):  # its reader panics at some damage
         raise InputError(str(path), "truncated, or not Parquet", "a whole results file of sweep or study") from None
-    _check_version(path, frame)
+    _check_version(path, frame, any_version)
     return frame  # type: ignore[no-any-return]
 
 
-def _check_version(path: Path, frame: pl.DataFrame) -> None:
+def _check_version(path: Path, frame: pl.DataFrame, any_version: bool) -> None:
     is_odd = any(kind.is_nested() for kind in frame.dtypes) or str(frame.schema.get("error", "String")) != "String"
     if "results_version" not in frame.columns or is_odd:
         raise InputError(str(path), "no results of edgetpusim", "a file written by edgetpusim sweep or study")
+    if any_version:
+        return
+    flag = "or --any-version to compare what may not be alike"
     found = frame["results_version"].unique().to_list()
     if found != [RESULTS_VERSION]:
-        raise InputError(str(path), f"results version {found}", f"version {RESULTS_VERSION}: run sweep or study again")
+        allowed = f"version {RESULTS_VERSION}: run sweep or study again, {flag}"
+        raise InputError(str(path), f"results version {found}", allowed)
+    programs = frame["edgetpusim_version"].unique().to_list() if "edgetpusim_version" in frame.columns else []
+    if len(programs) > 1:
+        raise InputError(str(path), f"rows of versions {programs}", f"rows of one version, {flag}")

@@ -19,6 +19,7 @@ Results = Annotated[
     Path, typer.Argument(metavar="RESULTS", help="A results file of sweep or study, or a study's folder.")
 ]
 Output = Annotated[Path, typer.Option("-o", "--output", help="The file to write.")]
+AnyVersion = Annotated[bool, typer.Option(help="Also rows of other versions, whose numbers may mean something else.")]
 MinIps = Annotated[float | None, typer.Option(help="At least so many inferences per second.")]
 MaxP95 = Annotated[
     float | None, typer.Option("--max-p95-ms", help="95th percentile of the latency at most so many ms.")
@@ -158,6 +159,7 @@ def query(
     max_p95_ms: MaxP95 = None,
     max_w: MaxW = None,
     max_mj: Annotated[float | None, typer.Option(help="At most so many mJ per inference, whole system.")] = None,
+    any_version: AnyVersion = False,
     json: Json = False,
 ) -> None:
     """Search a results file: a Pareto front, or the best point, under limits.
@@ -173,6 +175,7 @@ def query(
         model=model,
         where=dict(_pair(text) for text in where or []),
         limits={"min_ips": min_ips, "max_p95_ms": max_p95_ms, "max_w": max_w, "max_mj": max_mj},
+        any_version=any_version,
     )
     if json:
         _print_json({"points": points})
@@ -191,14 +194,14 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def report(results: Results, output: Output, json: Json = False) -> None:
+def report(results: Results, output: Output, any_version: AnyVersion = False, json: Json = False) -> None:
     """Write one self-contained HTML page about a results file; it opens without a network.
 
     Example: edgetpusim report study/ -o study.html
     """
     from sim.study.report import report as write
 
-    written = write(results, output)
+    written = write(results, output, any_version)
     if json:
         _print_json({"output": str(written)})
     print(f"{written}: written", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Any
 from hwmodels.timing import CpuStage, StageTimes, StepTime, TpuStage
 from sim import results
 from sim.bottleneck import bottleneck
+from sim.calibrated import outside
 from sim.effort import SLICE_NS
 from sim.engine import one_thread, run
 from sim.interval import Z90, relative_sd
@@ -182,6 +183,8 @@ def point_row(setup: Setup, window: Window, alone: Window, base: Setup, sd: floa
         "interval90": {"throughput_ips": [ips / scale, ips * scale]},
         "steady": window.periodic or results.is_settled(window),
         "inferences_simulated": window.completions,
+        "warnings": [*setup.warnings, *outside(setup)],
+        "made_by": results.made_by(setup),
     }  # fmt: skip
     return flat(summary) | stage_columns(setup)
 

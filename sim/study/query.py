@@ -30,15 +30,17 @@ def query(
     model: str = "",
     where: Mapping[str, str] | None = None,
     limits: Mapping[str, float | None] | None = None,
+    any_version: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the rows of a results file that are asked for.
 
     Rows of ``model``, with the values ``where`` (column -> text) and within ``limits`` (``min_ips``, ``max_p95_ms``,
     ``max_w``, ``max_mj``); of these the Pareto front over ``pareto_keys``, or the one row that is ``best`` by a column
-    (most of a throughput or gain, least of anything else). Rows that hold an error are left out. Raises
-    :class:`InputError` for a file that is no results file of this version, or an unknown column or model.
+    (most of a throughput or gain, least of anything else). Rows that hold an error are left out. Rows of different
+    versions are compared only with ``any_version``. Raises :class:`InputError` for a file that is no results file of
+    this version, or an unknown column or model.
     """
-    frame = read_results(results)
+    frame = read_results(results, any_version)
     frame = _where(frame, {**({"models": model} if model else {}), **(where or {})})
     frame = _limited(frame, limits or {})
     for key in (*pareto_keys, *([best] if best else [])):

@@ -39,17 +39,21 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def report(results: Path, output: Path) -> Path:
+def report(results: Path, output: Path, any_version: bool = False) -> Path:
     """Write a page about a results file (``.parquet``), or about a study's folder or its findings.json beside it.
 
-    Raises :class:`InputError` for results that cannot be read or are of another version, or an output that cannot be
-    written.
+    Raises :class:`InputError` for results that cannot be read or are of another version (unless ``any_version``), or
+    an output that cannot be written.
     """
     results = results / "results.parquet" if results.is_dir() else results
-    frame = read_results(results)
+    frame = read_results(results, any_version)
     check_target(output)
     need("altair", "study")
     findings = _findings(results.with_name("findings.json")) if "case" in frame.columns else {}
+    if findings and not any_version and findings.get("results_version") != frame["results_version"][0]:
+        raise InputError(
+            str(results), "findings.json beside it is of another version", "a study's folder as it wrote it"
+        )
     _check_columns(results, frame)
     write_text(output, _page(results, frame, findings))
     return output
