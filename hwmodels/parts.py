@@ -3,7 +3,8 @@
 A part file is TOML: ``kind``, ``name``, and one inline table per number,
 ``clock_hz = { value = 500e6, status = "measured", source = "...", std_error = ..., range = [low, high] }``.
 The unit is part of the key, so a number in another unit is an unknown key. ``base = "other"`` takes over what a file
-does not say from another part of the same kind.
+does not say from another part of the same kind; a number without a value takes the base's, for instance to say how far
+it may be off here.
 """
 
 from __future__ import annotations
@@ -142,7 +143,15 @@ def _table(kind: str, path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: kind", "another kind of part", f'kind = "{kind}"')
     data.pop("name", None)
     base = data.pop("base", None)
-    return (_table(kind, _path(kind, str(base))) if base else {}) | data
+    below = _table(kind, _path(kind, str(base))) if base else {}
+    return below | {key: _merged(below.get(key), row) for key, row in data.items()}
+
+
+def _merged(below: object, row: object) -> object:
+    """A number that gives no value takes the one below it, with its own status, source and uncertainty."""
+    if isinstance(below, dict) and isinstance(row, dict) and "value" not in row and "value" in below:
+        return {"value": below["value"], **row}
+    return row
 
 
 def _quantity(path: Path, key: str, row: object) -> Quantity:

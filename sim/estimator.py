@@ -12,6 +12,7 @@ from typing import Any
 
 from sim.bounds import limits, lines, one_thread_ips, throughput_bound
 from sim.calibrated import outside
+from sim.extrapolation import notes, reaches
 from sim.interval import intervals
 from sim.results import made_by
 from sim.scenario import Scenario
@@ -86,13 +87,15 @@ def estimate_setup(setup: Setup, method: str = "bounds", correction: Any = None)
         "bottleneck_text": f"Bound by the {kind}: {text}." if limit != "threads" else f"Not bound by anything: {text}.",
         "steady": True,
         "overloaded": limit != "arrivals" and bool(offered),
-        "warnings": [*setup.warnings, *outside(setup), *_left_out(setup.scenario)],
+        "warnings": [],
         "made_by": made_by(setup),
         "models": {name: {"throughput_ips": rate} for name, rate in _by_model(setup, rows).items()},
     }  # fmt: skip
     if std is not None:
         summary["throughput_std_ips"] = std
-    summary["interval90"] = intervals(setup, summary)
+    found = reaches(setup)
+    summary["warnings"] = [*setup.warnings, *outside(setup), *_left_out(setup.scenario), *notes(setup, found)]
+    summary["interval90"] = intervals(setup, summary, found)
     return summary
 
 

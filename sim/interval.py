@@ -7,7 +7,7 @@ changes add up with the spread of residuals that the calibration found (first-or
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from hwmodels.host import Host
 from hwmodels.link import Channel
 from hwmodels.timing import StageTimes, TpuStage
 from sim.bounds import throughput_bound
+from sim.extrapolation import Reach, reaches, sides, swept
 from sim.setup import ByIdentity, Setup
 
 __all__ = ["intervals", "relative_sd"]
@@ -25,7 +26,7 @@ ENERGY_SD = 0.12
 LARGEST_SD = 10.0  # says nothing any more, and stays finite
 
 
-def intervals(setup: Setup, summary: dict[str, Any]) -> dict[str, list[float]]:
+def intervals(setup: Setup, summary: dict[str, Any], found: Sequence[Reach] = ()) -> dict[str, list[float]]:
     """Return [low, high] at 90 % for throughput, mean latency, mean invoke and energy of an inference.
 
     Parameters
@@ -34,28 +35,38 @@ def intervals(setup: Setup, summary: dict[str, Any]) -> dict[str, list[float]]:
         Its parts say how sure each number is.
     summary
         The answer around which the intervals lie.
+    found
+        What the assumed numbers of extrapolated sizes do (:func:`sim.extrapolation.reaches`): each widens the side
+        to which it moves the answer.
 
     Returns
     -------
     dict
         ``throughput_ips``, ``latency_mean_ms``, ``invoke_mean_ms`` and ``energy_mj_per_inference``, each [low, high].
     """
-    sd = relative_sd(setup)
+    sd = _relative_sd(setup)
+    down, up = sides([reach.throughput for reach in found])
+    energy_down, energy_up = sides([reach.energy for reach in found])
     energy_sd = math.hypot(sd, ENERGY_SD)
     return {
-        "throughput_ips": _around(summary["throughput_ips"], sd),
-        "latency_mean_ms": _around(summary["latency_ms"]["mean"], sd),
-        "invoke_mean_ms": _around(summary["invoke_ms"]["mean"], sd),
-        "energy_mj_per_inference": _around(summary["energy_mj_per_inference"], energy_sd),
+        "throughput_ips": _around(summary["throughput_ips"], sd, down, up),
+        "latency_mean_ms": _around(summary["latency_ms"]["mean"], sd, up, down),
+        "invoke_mean_ms": _around(summary["invoke_ms"]["mean"], sd, up, down),
+        "energy_mj_per_inference": _around(summary["energy_mj_per_inference"], energy_sd, energy_down, energy_up),
     }
 
 
-def _around(value: float, sd: float) -> list[float]:
-    return [value * math.exp(-Z90 * sd), value * math.exp(Z90 * sd)]
+def _around(value: float, sd: float, down: float, up: float) -> list[float]:
+    low, high = (min(LARGEST_SD, math.hypot(sd, side)) for side in (down, up))
+    return [value * math.exp(-Z90 * low), value * math.exp(Z90 * high)]
 
 
 def relative_sd(setup: Setup) -> float:
-    """Relative standard deviation of a prediction: uncertain numbers one by one, and the residual spread."""
+    """Relative standard deviation of a prediction: uncertain numbers one by one, residual spread, assumed numbers."""
+    return min(LARGEST_SD, math.hypot(_relative_sd(setup), max(sides([reach.throughput for reach in reaches(setup)]))))
+
+
+def _relative_sd(setup: Setup) -> float:
     part = setup.accelerators[0]
     spread = max(part.latency_spread, *(row[0].spread for row in setup.executables))
     return min(LARGEST_SD, math.hypot(spread, *_shifts(setup)))
@@ -109,8 +120,9 @@ def _cycle_shifts(setup: Setup) -> Iterator[float]:
     from hwmodels.accelerator import cycles_to_ns
 
     part, clock, base = setup.accelerators[0], setup.clocks_hz[0], _base(setup)
+    assumed = swept(part)
     for key, quantity in part.quantities.items():
-        if "cycles" not in key or not quantity.spread or not isinstance(quantity.value, float):
+        if key in assumed or "cycles" not in key or not quantity.spread or not isinstance(quantity.value, float):
             continue
         more = [_more_cycles(ByIdentity(row[0]), ByIdentity(part), key) for row in setup.executables]
         shifted = [

@@ -9,6 +9,7 @@ from typing import Any
 from sim.bottleneck import bottleneck
 from sim.calibrated import outside, part_hashes
 from sim.energy import Power, mean_power
+from sim.extrapolation import notes, reaches
 from sim.interval import intervals
 from sim.records import BREAKDOWN, State
 from sim.setup import Setup
@@ -126,14 +127,16 @@ def summarise(setup: Setup, window: Window, alone: Window, alone_setup: Setup) -
         "interval90": {},
         "steady": (window.periodic or is_settled(window)) and not is_overloaded(setup, window),
         "overloaded": is_overloaded(setup, window),
-        "warnings": [*setup.warnings, *outside(setup)],
+        "warnings": [],
         "simulated_s": window.end_ns / 1e9,
         "wall_s": 0.0,
         "inferences": setup.scenario.inferences or window.completions,
         "models": models(setup, window),
         "made_by": made_by(setup),
     }  # fmt: skip
-    summary["interval90"] = intervals(setup, summary)
+    found = reaches(setup)
+    summary["warnings"] = [*setup.warnings, *outside(setup), *notes(setup, found)]
+    summary["interval90"] = intervals(setup, summary, found)
     return Results(summary, setup, window)
 
 
