@@ -8,7 +8,7 @@ from typing import Any
 
 from calibration.data import trust_of
 from calibration.fitting import Calibration, group_errors
-from calibration.validation import quantile
+from sim.study.statistics import quantile
 
 __all__ = ["fit_report", "print_fit", "print_validation"]
 

@@ -21,6 +21,7 @@ from calibration.fitting import GROUPS, Calibration, fit, members
 from calibration.predict import PREDICTORS, Parts, Skip, canonical, conditions, network_of, predict
 from calibration.spread import spread_of
 from hwmodels.errors import InputError, nearest
+from sim.study.statistics import quantile
 
 __all__ = ["LEAVE_OUT", "error_of", "summarise", "validate"]
 
@@ -171,11 +172,3 @@ def _statistics(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "p90_ape": quantile(sizes, 0.9), "bias": sum(row["error"] for row in rows) / len(rows),
         "coverage90": sum(inside) / len(inside) if inside else None,
     }  # fmt: skip
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """Linearly interpolated quantile of sorted values."""
-    position = share * (len(values) - 1)
-    low = int(position)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (values[high] - values[low]) * (position - low)

@@ -10,7 +10,7 @@ import pytest
 
 from calibration.boards.layers import layer_network, layers_of, validate_layers
 from calibration.boards.make_profiles import newest, profile_rows
-from calibration.boards.replay import board_row, quantile, read_board_rows, validate_boards
+from calibration.boards.replay import board_row, read_board_rows, validate_boards
 from calibration.boards.sweeps import (
     board_file_predictor,
     predict_power_by_size,
@@ -19,6 +19,7 @@ from calibration.boards.sweeps import (
 )
 from calibration.data import FOLDER
 from hwmodels.errors import InputError
+from sim.study.statistics import quantile
 
 BOARDS = FOLDER / "boards"
 ZOO = BOARDS / "dpu_zoo.csv"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.study.statistics import pareto, rank_correlation, ranks
+from sim.study.statistics import pareto, quantile, rank_correlation, ranks
 
 numbers = st.lists(st.integers(-20, 20), min_size=1, max_size=30)
 
@@ -36,6 +36,27 @@ def test_ranks_add_up_and_keep_the_order(values):
     for i, a in enumerate(values):
         for j, b in enumerate(values):
             assert (found[i] < found[j]) == (a < b)
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [
+        ([7], 0.9, 7),
+        ([1, 2], 0.5, 1.5),
+        ([1, 2, 3], 0.5, 2),
+        ([0, 10], 0.9, 9),
+        ([1, 2, 4, 8], 1.0, 8),
+        ([1, 2], 0.0, 1),
+    ],
+)
+def test_quantiles_by_hand(values, share, expected):
+    assert quantile(values, share) == pytest.approx(expected)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(numbers, st.floats(0, 1))
+def test_quantiles_are_those_of_numpy(values, share):
+    assert quantile(sorted(values), share) == pytest.approx(np.quantile(values, share), abs=1e-9)
 
 
 def test_without_ties_it_is_the_formula_of_squared_differences():

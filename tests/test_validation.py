@@ -11,8 +11,9 @@ import pytest
 
 from calibration.data import FOLDER, Row, load_dataset
 from calibration.predict import PREDICTORS, conditions, name_candidates
-from calibration.validation import LEAVE_OUT, quantile, summarise, validate
+from calibration.validation import LEAVE_OUT, summarise, validate
 from hwmodels.errors import InputError
+from sim.study.statistics import quantile
 
 KEYS = {
     "file", "line", "source_id", "device", "link", "host_id", "model", "metric", "threads", "accelerators", "batch",

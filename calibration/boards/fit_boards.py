@@ -21,11 +21,11 @@ from calibration.boards.replay import (
     one_core_work,
     own_stretch,
     predict_row,
-    quantile,
     read_board_rows,
     suspicion,
 )
 from hwmodels.board import Board, closed_loop_ips
+from sim.study.statistics import quantile
 
 __all__ = ["CONSTANTS", "Case", "cases", "errors", "fit", "main"]
 

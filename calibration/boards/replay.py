@@ -16,10 +16,11 @@ from typing import Any
 from calibration.data import read_table
 from hwmodels.board import Board, Work, closed_loop_ips, load_board
 from hwmodels.errors import InputError
+from sim.study.statistics import quantile
 
 __all__ = [
     "BoardRow", "Own", "board_row", "is_board_table", "on_board", "one_core_work", "own_stretch", "predict_row",
-    "quantile", "read_board_rows", "release_number", "summary", "suspicion", "validate_boards",
+    "read_board_rows", "release_number", "summary", "suspicion", "validate_boards",
 ]  # fmt: skip
 
 NEEDED = ("release", "board", "cores", "clock_mhz", "model", "fps_single_thread", "fps_multi_thread")
@@ -308,11 +309,3 @@ def _statistics(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "group": name, "n": len(rows), "mape": fmean(sizes), "median_ape": median(sizes),
         "p90_ape": quantile(sizes, 0.9), "bias": median(errors), "coverage90": fmean(inside),
     }  # fmt: skip
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """Return a quantile of sorted values, linear between neighbours."""
-    place = share * (len(values) - 1)
-    low = int(place)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (place - low) * (values[high] - values[low])

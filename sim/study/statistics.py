@@ -1,4 +1,4 @@
-"""Small statistics for findings: ranks, Spearman's correlation with its interval, Pareto fronts."""
+"""Small statistics for findings: quantiles, ranks, Spearman's correlation with its interval, Pareto fronts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HIGHER_IS_BETTER", "pareto", "rank_correlation"]
+__all__ = ["HIGHER_IS_BETTER", "pareto", "quantile", "rank_correlation"]
 
 Z95 = 1.96
 #: Of these, more is better; of everything else (energy, latency, power) less is.
 HIGHER_IS_BETTER = ("throughput", "speedup", "gain")
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Quantile of sorted values, linear between neighbours (of one value: itself)."""
+    place = share * (len(values) - 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (place - low) * (values[high] - values[low])
 
 
 def ranks(values: Any) -> NDArray[np.float64]:
