@@ -1,4 +1,7 @@
-"""What measurement rows mean beyond their columns: the true network, and the host part that fits their CPU."""
+"""What measurement rows mean beyond their columns: the true network, and the host part that fits their CPU.
+
+Corrections change what a row is taken for, never its value; each has its evidence in a docstring or beside the table.
+"""
 
 from __future__ import annotations
 

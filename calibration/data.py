@@ -2,6 +2,10 @@
 
 A row is one published or measured number with the conditions it was taken under. Rows that contradict the rest are
 kept and carry a flag with the reason (``datasets/outliers.csv``); the fit leaves them out, validation shows them.
+
+The tidy schema has one number a row (:data:`COLUMNS`): what was measured (``metric``, ``value``, ``unit``), on which
+network, device, host, link and clock, in which mode, and where it was published. Three columns are required; the others
+have defaults that predictions name as assumed.
 """
 
 from __future__ import annotations
@@ -43,7 +47,21 @@ FILES = (
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: ``value`` in ``unit``, where it was read, and ``flag``, why it is not to be trusted."""
+    """One measurement: ``value`` in ``unit``, where it was read, and ``flag``, why it is not to be trusted.
+
+    Attributes
+    ----------
+    file, line
+        Where it stands, for messages.
+    link
+        ``usb3``, ``usb2``, ``pcie``, ``none`` (CPU alone) or empty where the source does not say.
+    threads, accelerators, batch
+        At least 1; 0 where the source states a word.
+    mode
+        ``single``, ``multithread``, ``data_parallel``, ``pipeline``, ``cocompiled``, ``cpu_tpu_coexec``.
+    flag
+        Reason why the row contradicts the rest; empty for most.
+    """
 
     file: str
     line: int
@@ -96,6 +114,11 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
     """Read a CSV file as header and (line, row) pairs.
 
     Raises :class:`InputError` for a file that cannot be read, is no UTF-8 text, or has no header or an uneven row.
+
+    Returns
+    -------
+    tuple
+        Header, and (line number in the file, row by column).
     """
     try:
         text = read_text(path, "utf-8-sig")
@@ -259,7 +282,13 @@ def _trust_table() -> dict[str, str]:
 
 
 def trust_of(source_id: str) -> str:
-    """Return a source's trust from SOURCES.md: A conditions known, B one condition unknown, C approximate."""
+    """Return a source's trust from SOURCES.md: A conditions known, B one condition unknown, C approximate.
+
+    Returns
+    -------
+    str
+        One letter; empty for a source that the table does not name.
+    """
     exact = _trust_table().get(source_id)
     prefix = next((trust for key, trust in _trust_table().items() if "*" in key and fnmatchcase(source_id, key)), "")
     return (exact or prefix)[:1]

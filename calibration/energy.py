@@ -45,6 +45,11 @@ def with_meter(rows: Sequence[Row]) -> list[Row]:
 
     Rows of one network, clock and source that follow each other belong together until a metric comes again; a row that
     stands alone takes what the shipped rows say of its network and clock.
+
+    Returns
+    -------
+    list of Row
+        The same rows in their order; those of power with their meter's base and period added to ``conditions``.
     """
     beside: dict[int, dict[str, float]] = {}
     for record in _records(rows):
@@ -293,6 +298,17 @@ def fit_power(rows: Iterable[Row] | None = None) -> dict[str, Any]:
 
     Returns ``numbers`` (value, std_error by name), ``rows`` (measured, predicted, error, and error of a fit without the
     row's network), ``mape`` and ``mape_left_out``. Raises :class:`InputError` where there is no row to fit.
+
+    Parameters
+    ----------
+    rows
+        Of power; those of the shipped datasets where None.
+
+    Returns
+    -------
+    dict
+        ``numbers`` (value and standard error), ``rows`` (measured, predicted, with and without the row's network),
+        ``mape`` and ``mape_left_out``.
     """
     used = power_rows(rows)
     if not used:

@@ -71,6 +71,8 @@ class Evaluator:
     """Predicted times (ms) of measurement rows as a function of cycle costs, passes and bus numbers.
 
     ``rows`` must be invoke latencies or alternating pairs on an accelerator whose network is known.
+
+    Compiling does not depend on the free numbers, so it is done once; an evaluation is a few products of matrices.
     """
 
     def __init__(self, rows: Sequence[Row], parts: Parts) -> None:
@@ -124,7 +126,20 @@ class Evaluator:
         return self._memory[1]
 
     def predict_ms(self, accelerator: Accelerator, buses: Array) -> Array:
-        """Times of all rows; ``buses``: bytes/s out and in, floor (ns), ns per instruction byte, by bus."""
+        """Times of all rows; ``buses``: bytes/s out and in, floor (ns), ns per instruction byte, by bus.
+
+        Parameters
+        ----------
+        accelerator
+            With the numbers to try.
+        buses
+            One line for each bus, in the order of :data:`BUS_KEYS`.
+
+        Returns
+        -------
+        array of shape (rows,)
+            Milliseconds, as :func:`calibration.predict.predict` gives them.
+        """
         out, inward, floor, extra = buses[self.bus].T
         sent = self._out_bytes / out + self._in_bytes / inward
         host = self._floors * floor + self._instructions * extra

@@ -28,7 +28,21 @@ DEFAULT_HOST = "x86-desktop"
 
 @dataclass
 class Calibration:
-    """A finished fit: the free numbers, their logarithms and covariance, and the linearised problem around them."""
+    """A finished fit: the free numbers, their logarithms and covariance, and the linearised problem around them.
+
+    Attributes
+    ----------
+    x
+        Logarithms of the free numbers at the optimum, shape (numbers,).
+    covariance
+        Of ``x``, shape (numbers, numbers).
+    jacobian, residuals
+        Of rows and priors at ``x``, shapes (rows + numbers, numbers) and (rows + numbers,).
+    robust
+        Weight of each row after the robust loss.
+    scale
+        By which errors are larger than the rows are believed to be.
+    """
 
     problem: Problem
     x: Array
@@ -72,7 +86,20 @@ class Calibration:
         return [(labels[i], labels[j], float(matrix[i, j])) for i, j in pairs]
 
     def without(self, out: NDArray[np.bool_], key: str) -> Array:
-        """Numbers fitted without the rows where ``out`` is true, by one Gauss-Newton step."""
+        """Numbers fitted without the rows where ``out`` is true, by one Gauss-Newton step.
+
+        Parameters
+        ----------
+        out
+            One flag a row.
+        key
+            Name under which the result is remembered.
+
+        Returns
+        -------
+        array of shape (numbers,)
+            Logarithms; a test holds the step against a whole new fit.
+        """
         if key not in self._moved:
             self._moved[key] = self._step_without(out)
         return self._moved[key]
@@ -179,7 +206,13 @@ def _tags(group: str) -> set[str]:
 
 
 def group_errors(calibration: Calibration, by: str = "model") -> dict[int, float]:
-    """Relative error of every row of the fit, predicted by a fit without its group."""
+    """Relative error of every row of the fit, predicted by a fit without its group.
+
+    Returns
+    -------
+    dict
+        Row number -> relative error of the prediction without the row's group.
+    """
     problem = calibration.problem
     groups = calibration.groups(by)
     errors: dict[int, float] = {}
@@ -196,6 +229,13 @@ def fit(datasets: Sequence[str] = (), parts: Parts | None = None) -> Calibration
 
     With a file of one's own the accelerator's numbers start from the shipped ones and their errors. Raises
     :class:`InputError` where no row can be used.
+
+    Parameters
+    ----------
+    datasets
+        Names or paths; all shipped ones where empty.
+    parts
+        Where the search starts.
     """
     parts = parts or Parts()
     rows = [row for name in datasets or dataset_names() for row in load_dataset(name)]

@@ -1,4 +1,8 @@
-"""Write fitted numbers into part files: the shipped file's text, with value, standard error and source replaced."""
+"""Write fitted numbers into part files: the shipped file's text, with value, standard error and source replaced.
+
+The shipped text is the template, so comments, order and numbers that were not fitted stay as they are; a fitted
+number's source says how many rows of which publications it rests on.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,13 @@ def write_parts(calibration: Calibration, folder: Path) -> list[Path]:
 
     With a single host its file is also written as ``host.toml``. Raises :class:`InputError` for a folder that cannot be
     written.
+
+    Parameters
+    ----------
+    calibration
+        A finished fit.
+    folder
+        Made where it is missing; files of the same names are replaced.
     """
     texts = {f"{name}.toml": part_text(calibration, kind, name) for kind, name in calibration.values()}
     hosts = [name for kind, name in calibration.values() if kind == "host"]

@@ -42,7 +42,15 @@ class Skip(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Parts:
-    """The part files that predictions use; ``changes`` replaces numbers, by (kind, part name)."""
+    """The part files that predictions use; ``changes`` replaces numbers, by (kind, part name).
+
+    Attributes
+    ----------
+    accelerator_name
+        All measurements are of one chip.
+    changes
+        ``{(kind, part name): {key: value}}``: what a fit found, or a what-if.
+    """
 
     accelerator_name: str = "coral"
     changes: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
@@ -66,7 +74,17 @@ class Parts:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a row says about its set-up, defaults filled in; ``assumed`` names the columns that were empty."""
+    """What a row says about its set-up, defaults filled in; ``assumed`` names the columns that were empty.
+
+    Attributes
+    ----------
+    link, host, clock
+        As the row says, or the default.
+    compiler
+        Generation, by the source.
+    kernels, num_threads
+        Of the interpreter, for CPU operators.
+    """
 
     link: str
     host: str
@@ -133,6 +151,13 @@ def network_of(row: Row, model: str = "") -> LayerGraph:
     """Return a row's network, its post-processing as the conditions say.
 
     Raises :class:`Skip` where it is neither in the zoo nor generated.
+
+    Parameters
+    ----------
+    row
+        Its model, file and input size give the names that are tried.
+    model
+        One of several, where the row is of a pair.
     """
     names = name_candidates(row, model or corrected(row).model)
     graph = None
@@ -395,6 +420,18 @@ def predict(row: Row, parts: Parts) -> float:
     """Return the model's figure for a row, in the row's unit.
 
     Raises :class:`Skip` with the reason where the metric or the network is not modelled.
+
+    Parameters
+    ----------
+    row
+        One measurement.
+    parts
+        Part files, changed or as shipped.
+
+    Returns
+    -------
+    float
+        In the unit of the row's metric.
     """
     if row.metric not in PREDICTORS:
         raise Skip(f"metric {row.metric} is not modelled")

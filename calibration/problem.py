@@ -39,7 +39,15 @@ SWEEP = re.compile(r"(conv5x3x3|conv7x7|fc5|dense_u|dense|stride|padding_stride|
 
 @dataclass(frozen=True)
 class Number:
-    """One free number: the part and key it belongs to and its prior range."""
+    """One free number: the part and key it belongs to and its prior range.
+
+    Attributes
+    ----------
+    kind, part, key
+        Where it belongs: ``accelerator`` ``coral`` ``conv_cycles_per_step``.
+    low, high
+        Range that counts as plausible, in the key's unit; both above 0.
+    """
 
     kind: str
     part: str
@@ -77,7 +85,11 @@ def prior_of(kind: str, part: str, key: str) -> tuple[float, float] | None:
 
 
 def sigma_of(row: Row) -> float:
-    """Relative standard error that a row is believed to: by its source's trust, wider where it was rounded."""
+    """Relative standard error that a row is believed to: by its source's trust, wider where it was rounded.
+
+    Trust A, B and C stand for 5, 8 and 25 %, unless the source has a figure of its own; a value printed as a whole
+    number adds its rounding.
+    """
     given = source_table().get(row.source_id, {}).get("sigma")
     sigma = float(given) if given else TRUST_SIGMA[trust_of(row.source_id)]
     digits = 0.3 if row.value >= 1 and float(row.value).is_integer() else 0.0
@@ -85,7 +97,20 @@ def sigma_of(row: Row) -> float:
 
 
 def fit_rows(rows: Sequence[Row], parts: Parts) -> list[Row]:
-    """Rows that the fit explains: unflagged single-inference latencies of known networks, each figure once."""
+    """Rows that the fit explains: unflagged single-inference latencies of known networks, each figure once.
+
+    Parameters
+    ----------
+    rows
+        Of any metric.
+    parts
+        To tell which networks use the accelerator at all.
+
+    Returns
+    -------
+    list of Row
+        In their order; of equal figures the first.
+    """
     kept: dict[tuple[object, ...], Row] = {}
     for row in rows:
         if _is_fitted(row) and _is_known(row, parts):

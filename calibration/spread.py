@@ -59,7 +59,13 @@ def spreads() -> dict[str, float]:
 
 
 def spread_of(row: Row) -> float:
-    """Relative standard deviation of a row's prediction."""
+    """Relative standard deviation of a row's prediction.
+
+    Returns
+    -------
+    float
+        At least :data:`SMALLEST`; :data:`DEFAULT` for a kind that has too few rows to tell.
+    """
     return max(SMALLEST, spreads().get(kind_of(row), DEFAULT))
 
 

@@ -119,6 +119,15 @@ def validate(
 
     ``leave_out`` is model, family, source or host. Returns ``rows``, ``summary``, ``predicted_rows``, ``skipped_rows``.
     Raises :class:`InputError` for a bad file.
+
+    Parameters
+    ----------
+    files
+        Paths, or names of shipped datasets; compiled files and boards are known by their header.
+    leave_out
+        Group that each row is predicted without.
+    progress
+        Called with a line for each file.
     """
     readers = [(path, _reader(path)) for path in map(_path, files)]
     validator = Validator(leave_out)
@@ -155,7 +164,13 @@ def _reader(path: Path) -> Reader:
 
 
 def summarise(answers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Error statistics by source, metric and link; flagged rows are left out."""
+    """Error statistics by source, metric and link; flagged rows are left out.
+
+    Returns
+    -------
+    list of dict
+        ``group``, ``n``, ``mape``, ``median_ape``, ``p90_ape``, ``bias`` (shares, not percent) and ``coverage90``.
+    """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for answer in answers:
         if answer["error"] is not None and not answer["flag"]:

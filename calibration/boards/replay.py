@@ -3,6 +3,10 @@
 A row of the one-core board with one thread and with many gives a network's accelerator time D = 1 / many and its host
 time H = 1 / one - D. Clocks, memory and CPUs of the other board do the rest (:mod:`hwmodels.board`). A second reference
 board with two cores gives a network's own memory share, where the typical one is assumed otherwise.
+
+One-core rows give host and accelerator time of a network; a board with more cores stretches the accelerator time by
+what its memory cannot give (:func:`hwmodels.board.stretches`). Nothing of the row that is predicted goes in, but the
+board's name.
 """
 
 from __future__ import annotations

@@ -76,7 +76,22 @@ def model_name(model: str) -> str:
 
 
 def plan_jobs(models: Sequence[str], backend: Backend, devices: Sequence[Device], settings: Settings) -> list[Job]:
-    """Return what is to be run, cheapest first: power last, as it takes long and heats the device."""
+    """Return what is to be run, cheapest first: power last, as it takes long and heats the device.
+
+    Parameters
+    ----------
+    models
+        Names (fake device) or files; files named ``..._segment_<i>_of_<n>...`` make pipelines.
+    backend, devices
+        What there is to run on.
+    settings
+        Counts, clock and meter.
+
+    Returns
+    -------
+    list of Job
+        In the order in which they are run; each becomes one block of rows.
+    """
     pipelines, plain = split_segments(models)
     jobs = [Job("first inference", (model,), "first_inference_ms") for model in plain]
     jobs += [Job("single", (model,), "invoke_latency_ms") for model in plain]

@@ -21,6 +21,11 @@ def read_meter(path: Path) -> list[tuple[float, float]]:
     Columns, in any case: one of unix_s, time_s, time, timestamp, t; and power_w, watts, power, w or voltage and
     current.
     Raises :class:`InputError` for a file without them or with a sample that is no number.
+
+    Returns
+    -------
+    list of (float, float)
+        Sorted, as loggers may write out of order.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

@@ -1,4 +1,8 @@
-"""Measurement rows: the schema of our CSV files, written block by block so that a run can be resumed."""
+"""Measurement rows: the schema of our CSV files, written block by block so that a run can be resumed.
+
+A file is only ever replaced as a whole, block by block: whoever stops a run loses at most the block that was being
+measured.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +118,15 @@ def _record(path: Path, number: int, line: dict[str, str]) -> Record:
 
 
 def append_records(path: Path, rows: Iterable[Record]) -> None:
-    """Add rows to a measurement file; the file is replaced in one step, so a reader never sees half a block."""
+    """Add rows to a measurement file; the file is replaced in one step, so a reader never sees half a block.
+
+    Parameters
+    ----------
+    path
+        Made where it is missing, with its folder and the header.
+    rows
+        One block: an experiment's figures.
+    """
     kept = path.read_text(encoding="utf-8") if path.exists() else ""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")

@@ -89,7 +89,15 @@ def shown(key: str, number: float) -> str:
 
 
 def figures(scenario: Scenario, *keys: str) -> str:
-    """Cards with figures of a scenario's answer; each holds its exact value for whoever checks."""
+    """Cards with figures of a scenario's answer; each holds its exact value for whoever checks.
+
+    Parameters
+    ----------
+    scenario
+        Simulated once and remembered.
+    keys
+        Dotted keys of the answer (:data:`LABELS` has their names and units).
+    """
     summary = answer(scenario)
     cards = "".join(
         f"<div style='{CARD}'><div style='font-size:.8rem'>{escape(LABELS[key][0])}</div>"
@@ -144,7 +152,17 @@ def fact(text: str, source: str) -> str:
 
 
 def reveal(guess: str | None, right: str, because: str) -> str:
-    """Compare the reader's prediction with the simulator's answer; nothing before there is one."""
+    """Compare the reader's prediction with the simulator's answer; nothing before there is one.
+
+    Parameters
+    ----------
+    guess
+        What the reader chose; None before.
+    right
+        One of the choices.
+    because
+        A sentence with the figures.
+    """
     if guess is None:
         return "<p><i>Choose first: a wrong guess teaches more than none.</i></p>"
     verdict = (

@@ -89,7 +89,13 @@ def _scenario(network: str, size: str, case: Case) -> Scenario:
 
 
 def case_rows(base: Setup, case: Case, sd: float) -> Iterator[Row]:
-    """Simulate one network on one size in one case: a row for each number of threads and accelerators."""
+    """Simulate one network on one size in one case: a row for each number of threads and accelerators.
+
+    Yields
+    ------
+    dict
+        One row of the results file for each number of threads and accelerators of the case.
+    """
     alone = run(base)
     fixed = {"case": case.name, **traits(base), "error": ""}
     for many in case.accelerators:

@@ -1,4 +1,8 @@
-"""An append-only file of finished work: every line has its checksum, so a kill at any moment costs at most one line."""
+"""An append-only file of finished work: every line has its checksum, so a kill at any moment costs at most one line.
+
+A line is a CRC-32 in hex, a space and JSON; the first one holds the header. What cannot be read is not finished, so
+damage costs time and never a wrong row.
+"""
 
 from __future__ import annotations
 

@@ -39,6 +39,19 @@ def query(
     (most of a throughput or gain, least of anything else). Rows that hold an error are left out. Rows of different
     versions are compared only with ``any_version``. Raises :class:`InputError` for a file that is no results file of
     this version, or an unknown column or model.
+
+    Parameters
+    ----------
+    results
+        Of sweep or study.
+    pareto_keys, best
+        Columns; at most one of the two is looked at, ``best`` first.
+    model
+        Name as in the column ``models``.
+    where
+        Column -> value, as text.
+    limits
+        Name -> bound; None is no limit.
     """
     frame = read_results(results, any_version)
     frame = _where(frame, {**({"models": model} if model else {}), **(where or {})})

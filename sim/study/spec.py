@@ -53,7 +53,17 @@ TYPES = {str: "text", int: "a whole number", bool: "true or false", float: "a nu
 
 @dataclass(frozen=True)
 class Spec:
-    """A sweep: axes of the grid, and for a Latin hypercube its ranges, number of samples and seed."""
+    """A sweep: axes of the grid, and for a Latin hypercube its ranges, number of samples and seed.
+
+    Attributes
+    ----------
+    grid
+        Option, or ``size.KEY`` and its kin, -> its values; the last one varies fastest.
+    ranges
+        Of the Latin hypercube, drawn once for every point of the grid.
+    samples, seed
+        Of the hypercube; 1 where there is none.
+    """
 
     grid: Axes
     ranges: dict[str, tuple[float, float]]
@@ -206,7 +216,13 @@ def _range(where: str, key: str, value: Any) -> tuple[float, float]:
 
 
 def points(spec: Spec) -> Iterator[dict[str, Any]]:
-    """Yield every point as option or part number -> value; the last axis of the spec changes fastest."""
+    """Yield every point as option or part number -> value; the last axis of the spec changes fastest.
+
+    Yields
+    ------
+    dict
+        Options and numbers of one point, in the order of the results file.
+    """
     samples = _samples(spec)
     for values in product(*spec.grid.values()):
         for sample in samples:
@@ -221,7 +237,17 @@ def _samples(spec: Spec) -> list[dict[str, Any]]:
 
 
 def latin_hypercube(ranges: Mapping[str, tuple[float, float]], samples: int, seed: int) -> list[dict[str, Any]]:
-    """Return samples of the ranges, each of the equal strata of a range hit once; whole numbers stay whole."""
+    """Return samples of the ranges, each of the equal strata of a range hit once; whole numbers stay whole.
+
+    Parameters
+    ----------
+    ranges
+        Lowest and highest of each axis; whole numbers for options that count.
+    samples
+        Points, and strata of each axis.
+    seed
+        The same seed gives the same points.
+    """
     import numpy as np
 
     streams = np.random.SeedSequence(seed).spawn(len(ranges))

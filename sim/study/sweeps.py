@@ -34,6 +34,15 @@ def sweep(
     journal beside the output keeps finished points: the same call goes on where a killed one stopped. A point that
     cannot be simulated is a row with its ``error``. Returns the numbers of points, of those simulated by this call, and
     of errors. Raises :class:`InputError` for a bad spec, an output that cannot be written or holds other results.
+
+    Parameters
+    ----------
+    spec
+        A file, or what was read of one.
+    output
+        A new name, or this sweep's own finished file.
+    workers, dask, pool
+        Where points are simulated; the file does not depend on it.
     """
     spec = read_spec(spec) if isinstance(spec, Path) else spec
     need("polars", "study")

@@ -38,7 +38,15 @@ class Series:
         self.now_ns = 0
 
     def between(self, start_ns: int, end_ns: int, change: int) -> None:
-        """Add a change that lasts from start to end."""
+        """Add a change that lasts from start to end.
+
+        Parameters
+        ----------
+        start_ns, end_ns
+            Nothing is added where they are equal.
+        change
+            In the series' unit, whole.
+        """
         if change and end_ns > start_ns:
             heappush(self.heap, (start_ns, change))
             heappush(self.heap, (end_ns, -change))
@@ -82,7 +90,12 @@ class CacheBytes:
 
 
 def power_changes(setup: Setup, span: Span) -> list[tuple[int, int, float]]:
-    """Return (start ns, end ns, W above the static power) of what a span does."""
+    """Return (start ns, end ns, W above the static power) of what a span does.
+
+    Notes
+    -----
+    An action's energy is spread over the span that does it, so the area under the curve is the energy of the answer.
+    """
     if span.state in ON_A_CORE:
         wide = setup.scenario.num_threads if span.state is State.CPU_OPS else 1
         return [(span.start_ns, span.end_ns, wide * _core_w(setup))]

@@ -41,7 +41,20 @@ def line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
 
 
 def steps(low: float, high: float, most: int = 8) -> list[float]:
-    """Round values (1, 2 or 5 times a power of ten apart) from low to high, at most about ``most``."""
+    """Round values (1, 2 or 5 times a power of ten apart) from low to high, at most about ``most``.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the axis, in its unit.
+    most
+        About as many numbers as there is room for.
+
+    Returns
+    -------
+    list of float
+        Rising; only ``low`` where the axis has no length.
+    """
     span = high - low
     if span <= 0:
         return [low]
@@ -53,7 +66,17 @@ def steps(low: float, high: float, most: int = 8) -> list[float]:
 
 
 def document(width: float, height: float, title: str, parts: list[str], definitions: str = "") -> str:
-    """A whole SVG drawing on white, with a title for screen readers; it scales with what holds it."""
+    """A whole SVG drawing on white, with a title for screen readers; it scales with what holds it.
+
+    Parameters
+    ----------
+    width, height
+        In pixels, of the view box.
+    title
+        Escaped here.
+    parts, definitions
+        SVG text that is already whole; everything of a user's in it was escaped by :func:`text` and :func:`rect`.
+    """
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width:.0f} {height:.0f}' width='{width:.0f}' "
         f"height='{height:.0f}' role='img' style='max-width:100%;height:auto;background:#fff' {FONT} fill='{INK}'>"

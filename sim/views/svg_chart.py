@@ -24,7 +24,19 @@ class Line:
 
 
 def line_chart(title: str, x_name: str, xs: Sequence[float], lines: Sequence[Line], marked: float | None = None) -> str:
-    """Draw lines over ``xs`` as SVG text; every value axis starts at 0; ``marked`` is the x of the reader's choice."""
+    """Draw lines over ``xs`` as SVG text; every value axis starts at 0; ``marked`` is the x of the reader's choice.
+
+    Parameters
+    ----------
+    title, x_name
+        Escaped in the drawing.
+    xs
+        Rising; all are named where there are at most 12.
+    lines
+        At most five, each with a value for every x.
+    marked
+        One of ``xs``, drawn larger and with its values.
+    """
     frame = _Frame(xs, lines)
     parts = [text(12, 20, title, 13, extra="font-weight='600'"), *_key(lines), *frame.axes(x_name)]
     if marked is not None:

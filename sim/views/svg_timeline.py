@@ -106,6 +106,13 @@ def film(scenario: Scenario, ms: float = 0, start_ms: float | None = 0) -> Film:
 
     They begin at ``start_ms``; None begins once every thread has its first inference behind it, with parameters loaded.
     Raises :class:`InputError` for a bad scenario, a negative time or more than ten seconds.
+
+    Parameters
+    ----------
+    ms
+        Length of the film, at most 10 000.
+    start_ms
+        0 shows the cold start with its parameters being sent.
     """
     from sim.engine import cooled, run
     from sim.setup import build

@@ -46,6 +46,11 @@ def record(
 
     ``layers`` shows the layers inside each computation. ``compare`` as in :func:`sim.engine.simulate`. A path that
     ends in ``.gz`` is compressed. Raises :class:`InputError` for a bad scenario or a file that cannot be written.
+
+    Returns
+    -------
+    tuple of Results and int
+        As :func:`sim.engine.simulate` gives them, and how many slices were written.
     """
     from sim.engine import cooled, simulate
     from sim.setup import build

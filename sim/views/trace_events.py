@@ -2,6 +2,9 @@
 
 Format: "Trace Event Format", Google (docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU); the
 Perfetto UI opens it, also compressed (``.json.gz``). Times go out in microseconds with nanosecond digits.
+
+Format: "Trace Event Format" (Google, 2016), times in microseconds with three decimals, so that every ns is kept. Events
+go to disk as they come; memory does not grow with the run.
 """
 
 from __future__ import annotations
