@@ -155,14 +155,25 @@ def test_cuts_by_time_have_the_fastest_slowest_segment(row, parts):
 
 @pytest.mark.parametrize("segments", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("name", ["mobilenet_v2_1.0_224", "inception_v3_299"])
-def test_cuts_by_parameters_are_about_even(name, segments):
+def test_cuts_by_parameters_fill_segments_up_to_their_share(name, segments):
+    """Every segment but the last holds no more than its share, or one layer, and the next layer would not fit."""
     graph = load_network(name)
-    cuts = cut_by_parameters(graph, segments)
-    parts = split(graph, cuts)
+    parts = split(graph, cut_by_parameters(graph, segments))
+    share = graph.parameter_bytes / segments
     assert len(parts) == segments
-    assert sum(part.parameter_bytes for part in parts) == graph.parameter_bytes
-    largest = max(one.parameter_bytes for one in graph.layers)
-    assert max(part.parameter_bytes for part in parts) <= graph.parameter_bytes / segments + largest
+    for part, after in pairwise(parts):
+        assert part.parameter_bytes <= share or len(part.layers) == 1
+        assert part.parameter_bytes + after.layers[0].parameter_bytes > share or len(after.layers) == 1
+
+
+@pytest.mark.parametrize(("version", "segments", "shape"), [
+    ("v1", 2, (1, 10, 10, 1024)), ("v1", 3, (1, 10, 10, 256)), ("v2", 2, (1, 10, 10, 256)), ("v2", 3, (1, 10, 10, 320)),
+    ("v2", 3, (1, 5, 5, 128)), ("v2", 4, (1, 10, 10, 256)), ("v2", 4, (1, 5, 5, 128)),
+])  # fmt: skip
+def test_cuts_lie_where_the_compiled_segments_of_the_detectors_end(version, segments, shape):
+    """The tensors that segments of google-coral/test_data hand on (compiled_models.csv), where no box head is near."""
+    graph = load_network(f"ssd_mobilenet_{version}_coco_300")
+    assert shape in {graph.layers[cut - 1].output.shape for cut in cut_by_parameters(graph, segments)}
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1_1.0_224", "inception_v3_299", "ssd_mobilenet_v2_coco_300"])
