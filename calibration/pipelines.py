@@ -56,6 +56,7 @@ def logged_cuts(graph: LayerGraph, log: Log, compiler: str) -> tuple[int, ...]:
     sizes = [memory.on_chip_bytes(layer, compiler) / MIB for layer in graph.layers]
 
     def apart(cuts: tuple[int, ...]) -> float:
+        """How far the segments are from the log, in MiB."""
         edges = [0, *cuts, len(sizes)]
         return sum(abs(sum(sizes[a:b]) - on - off) for (a, b), (on, off) in zip(pairwise(edges), log, strict=True))
 
@@ -99,16 +100,19 @@ def profiled_cuts(graph: LayerGraph, segments: int, accelerator: Accelerator, co
 
     @cache
     def segment_ns(first: int, last: int) -> float:
+        """Time of an inference of the layers from first to last."""
         part = split(graph, [cut for cut in (first, last) if 0 < cut < len(graph.layers)])[bool(first)]
         return stage_ns(part, accelerator, compiler)
 
     def slowest_ns(cuts: tuple[int, ...]) -> float:
+        """Time of the slowest segment of a cut."""
         return max(segment_ns(a, b) for a, b in pairwise([0, *cuts, len(graph.layers)]))
 
     return min(combinations(range(1, len(graph.layers)), segments - 1), key=slowest_ns)
 
 
 def stage_ns(part: LayerGraph, accelerator: Accelerator, compiler: str) -> float:
+    """Time of an inference of a segment alone, on the desktop PC over PCIe (ns)."""
     host = load_host(PROFILED_ON)
     compiled = compile_graph(part, accelerator, compiler)
     return stage_times(compiled, channel(load_link("pcie"), host), host, accelerator.clock_hz).invoke_ns

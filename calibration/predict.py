@@ -397,6 +397,13 @@ def power_figure(row: Row, parts: Parts) -> float:
     return metered(row, parts)
 
 
+def gil_figure(row: Row, parts: Parts) -> float:
+    """Time of an invoke beside busy Python threads (ms)."""
+    from calibration.gilrows import gil_ms
+
+    return gil_ms(row, parts)
+
+
 Predictor = Callable[[Row, Parts], float]
 
 #: Which function predicts a metric; what is not here is skipped.
@@ -412,7 +419,7 @@ PREDICTORS: dict[str, Predictor] = {
     "energy_mj": power_figure, "energy_above_idle_mj": power_figure,
     "param_on_chip_bytes": on_chip, "param_off_chip_bytes": off_chip, "param_bytes": all_parameters,
     "host_cpu_time_per_invoke_ms": host_cpu_ms, "host_preprocess_ms": preprocess_ms,
-    "host_postprocess_ms": postprocess_ms,
+    "host_postprocess_ms": postprocess_ms, "gil_invoke_latency_ms": gil_figure,
 }  # fmt: skip
 
 
