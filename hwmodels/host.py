@@ -202,6 +202,10 @@ _FAMILIES: list[tuple[Callable[[Layer, Host], float], str]] = [
 
 CPU_OP_COSTS = {op: cost for cost, ops in _FAMILIES for op in ops.split()}
 MAC_FAMILIES = frozenset(op for _, ops in _FAMILIES[:3] for op in ops.split())
+#: Ops that XNNPACK leaves to the built-in kernels.
+UNDELEGATED = frozenset(
+    op for cost, ops in _FAMILIES if cost in (_argmax_ns, _detection_ns, _pose_ns) for op in ops.split()
+)
 #: Ops that the interpreter spreads over its threads; dense layers of one image gain nothing (villarrubia, 1-8 threads).
 THREADED = frozenset(op for _, ops in _FAMILIES[:2] for op in ops.split())
 
@@ -232,7 +236,7 @@ def cpu_op_ns(layer: Layer, host: Host, kernels: str = "xnnpack", num_threads: i
     if kernels not in KERNELS:
         raise InputError("--cpu-kernels", kernels, ", ".join(KERNELS))
     work = CPU_OP_COSTS.get(layer.op, _per_element("elementwise_ns_per_element"))(layer, host)
-    if kernels == "builtin":
+    if kernels == "builtin" and layer.op not in UNDELEGATED:
         work *= host.builtin_slowdown if layer.op in MAC_FAMILIES else host.builtin_element_slowdown
     if layer.op in THREADED:
         work /= thread_speedup(host, num_threads)

@@ -24,6 +24,8 @@ def test_arg_max_reads_its_input_once():
     host = replace(load_host("dev-board"), argmax_ns_per_element=3.0, elementwise_ns_per_element=7.0, op_ns=100.0)
     assert cpu_op_ns(layer, host) == 100 + 5 * 5 * 21 * 3
     assert cpu_op_ns(layer, replace(host, argmax_ns_per_element=0)) == 100 + 5 * 5 * 21 * 7
+    slow = replace(host, builtin_element_slowdown=9.0)  # XNNPACK has no ARG_MAX: it is the built-in one anyway
+    assert cpu_op_ns(layer, slow, kernels="builtin") == cpu_op_ns(layer, host)
 
 
 def test_a_source_that_ran_tensorflow_has_a_part_of_its_own():

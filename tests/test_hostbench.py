@@ -107,6 +107,14 @@ def test_one_operator_files_have_the_work_they_are_divided_by():
             model_bytes(graph)
 
 
+def test_an_arg_max_reads_what_it_is_divided_by_and_writes_one_number_a_position():
+    series = next(series for series in hostbench.SERIES if series.key == "argmax_ns_per_element")
+    graph = series.graphs[0]
+    assert series.work(graph) == 129 * 129 * 21
+    assert (graph.outputs[0].dtype, graph.outputs[0].shape) == ("int64", (1, 129, 129))
+    assert not hostbench._is_rest(series)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("ai_edge_litert") is None, reason="ai-edge-litert is not installed")
 @pytest.mark.parametrize("name", ["fc5_n140_in64_out10", "micro_concat_s16_c8_n2", "micro_resize_s16_c8_n1"])
 def test_written_files_run_in_the_interpreter(name):

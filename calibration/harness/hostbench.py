@@ -95,8 +95,9 @@ def one_op(op: str, shape: tuple[int, ...], filters: int = 0, kernel: int = 1, s
     twice = 2 if op in ("ADD", "MUL", "CONCATENATION") else 1
     output, weights = _one_op_shapes(op, shape, filters, kernel, scale)
     constants = tuple(Tensor(-1, "int32" if i else "int8", extents) for i, extents in enumerate(weights))
+    dtype = "int64" if op == "ARG_MAX" else "int8"
     layer = Layer(
-        0, op, (source,) * twice, (Tensor(1, "int8", output),), constants, kernel=(kernel, kernel), padding="SAME"
+        0, op, (source,) * twice, (Tensor(1, dtype, output),), constants, kernel=(kernel, kernel), padding="SAME"
     )  # fmt: skip
     return LayerGraph(f"{op.lower()}_{'x'.join(map(str, shape))}", (layer,), (source,), layer.outputs)
 
@@ -112,6 +113,8 @@ def _one_op_shapes(
         return shape, ((1, kernel, kernel, shape[-1]), (shape[-1],))
     if op == "CONCATENATION":
         return (*shape[:3], 2 * shape[-1]), ()
+    if op == "ARG_MAX":
+        return shape[:3], ()
     if op == "MEAN":
         return (1, 1, 1, shape[-1]), ()
     if op in ("RESIZE_BILINEAR", "PAD"):
@@ -136,6 +139,10 @@ def _outputs(graph: LayerGraph) -> int:
     return graph.outputs[0].n_elements
 
 
+def _inputs(graph: LayerGraph) -> int:
+    return graph.inputs[0].n_elements
+
+
 def _taps(graph: LayerGraph) -> int:
     return graph.outputs[0].n_elements * prod(graph.layers[0].kernel)
 
@@ -148,12 +155,14 @@ class _Series:
     work: Callable[[LayerGraph], int]
     graphs: tuple[LayerGraph, ...]
     parallel: bool = False
+    delegated: bool = True  # XNNPACK has a kernel for it
 
 
 def _maps(op: str, shapes: Iterable[tuple[int, ...]], **options: Any) -> tuple[LayerGraph, ...]:
     return tuple(one_op(op, (1, *shape), **options) for shape in shapes)
 
 
+PICTURES = ((129, 129, 21), (257, 257, 21), (513, 513, 21))  # what segmentation networks end in
 SQUARES = ((14, 14, 512), (28, 28, 256), (56, 56, 128))
 SERIES: tuple[_Series, ...] = (
     _Series("conv_ns_per_mac", _macs, tuple(one_op("CONV_2D", (1, s, s, c), c, 3) for s, _, c in SQUARES), True),
@@ -169,6 +178,7 @@ SERIES: tuple[_Series, ...] = (
     _Series("activation_ns_per_element", _outputs, _maps("LOGISTIC", SQUARES) + _maps("QUANTIZE", SQUARES)),
     _Series("softmax_ns_per_element", _outputs, tuple(one_op("SOFTMAX", (1, n)) for n in (1001, 10010))),
     _Series("move_ns_per_byte", _outputs, _maps("PAD", SQUARES, scale=1.25) + _maps("CONCATENATION", SQUARES)),
+    _Series("argmax_ns_per_element", _inputs, _maps("ARG_MAX", PICTURES), delegated=False),
     _Series("resize_ns_per_element", _outputs, _maps("RESIZE_BILINEAR", SQUARES, scale=2.0)),
 )
 
@@ -283,11 +293,15 @@ def _rates(series: _Series, times: Sequence[float]) -> list[float]:
     return [ns / series.work(graph) for ns, graph in zip(times, series.graphs, strict=True)]
 
 
+def _is_rest(series: _Series) -> bool:
+    return series.delegated and series.work is not _macs
+
+
 def _slowdowns(fast: dict[str, list[float]], slow: dict[str, list[float]]) -> list[Figure]:
     """Built-in over optimised kernels: one factor for multiply-accumulates (by convolutions), one for the rest."""
     ratios = {key: [b / a for a, b in zip(fast[key], slow[key], strict=True)] for key in fast}
     mac = ratios["conv_ns_per_mac"] + ratios["pointwise_ns_per_mac"]
-    rest = [ratio for series in SERIES if series.work is not _macs for ratio in ratios[series.key]]
+    rest = [ratio for series in SERIES if _is_rest(series) for ratio in ratios[series.key]]
     text = "built-in over XNNPACK time of the same one-operator files"
     return [_figure("builtin_slowdown", mac, text), _figure("builtin_element_slowdown", rest, text)]
 

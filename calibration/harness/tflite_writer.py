@@ -30,7 +30,7 @@ MOVES = frozenset(["PAD", "RESHAPE", "MAX_POOL_2D", "CONCATENATION", "RESIZE_BIL
 FIXED_RANGE = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 CUSTOM = "TFLite_Detection_PostProcess"
 TYPES = {"int8": (tflite.TensorType.INT8, np.int8), "int32": (tflite.TensorType.INT32, np.int32),
-         "float32": (tflite.TensorType.FLOAT32, np.float32)}  # fmt: skip
+         "int64": (tflite.TensorType.INT64, np.int64), "float32": (tflite.TensorType.FLOAT32, np.float32)}  # fmt: skip
 
 Builder = Any
 Fields = list[tuple[str, Any]]
@@ -79,6 +79,7 @@ OPTIONS: dict[str, Callable[[Layer], tuple[str, Fields]]] = {
     "CONCATENATION": lambda layer: ("ConcatenationOptions", [("Axis", _joined_axis(layer)), _fused(layer)]),
     "SOFTMAX": lambda _: ("SoftmaxOptions", [("Beta", 1.0)]),
     "MEAN": lambda _: ("ReducerOptions", [("KeepDims", True)]),
+    "ARG_MAX": lambda _: ("ArgMaxOptions", [("OutputType", tflite.TensorType.INT64)]),
     "RESIZE_BILINEAR": lambda _: ("ResizeBilinearOptions", [("HalfPixelCenters", True)]),
     "RESIZE_NEAREST_NEIGHBOR": lambda _: ("ResizeNearestNeighborOptions", [("HalfPixelCenters", True)]),
     "PAD": lambda _: ("PadOptions", []),
@@ -102,6 +103,7 @@ OPERANDS: dict[str, Callable[[Layer], np.ndarray[Any, Any]]] = {
     "PAD": _pad_operand,
     "RESHAPE": lambda layer: np.array(layer.output.shape, np.int32),
     "MEAN": lambda _: np.array([1, 2], np.int32),
+    "ARG_MAX": lambda layer: np.array([len(layer.input.shape) - 1], np.int32),
     "RESIZE_BILINEAR": lambda layer: np.array(layer.output.hwc[:2], np.int32),
     "RESIZE_NEAREST_NEIGHBOR": lambda layer: np.array(layer.output.hwc[:2], np.int32),
 }
