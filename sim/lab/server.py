@@ -131,6 +131,9 @@ def _with_index(lessons: Any) -> App:
         """Answer ``/`` with the index, hand everything else to the lessons."""
         if scope["type"] == "http" and scope["path"] == "/":
             await _respond(send, 200, index_page().encode())
+        elif "@file" in scope.get("path", ""):
+            # Marimo's files in memory: the lessons have none, and asked for by name they are any program's.
+            await _respond(send, 404, b"No such page.")
         else:
             await lessons(scope, receive, send)
 
