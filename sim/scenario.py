@@ -90,7 +90,7 @@ class Scenario:
 
 
 def _check(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
+    if not isinstance(value, int | float) or not least <= value <= most:
         raise InputError(f"--{name.replace('_', '-')}", value, f"{least} to {most:g}")
 
 

@@ -125,7 +125,7 @@ OPTIONS = [
     {"models": "é" * 200}, {"models": "a\0b"}, {"models": "x" * 10**6}, {"size": "coral:²"}, {"size": "x" * 10**6},
     {"arrivals": "poisson:1e-300"}, {"arrivals": "poisson:nan"}, {"arrivals": "multistream:²"},
     {"arrivals": f"offline:{'9' * 5000}"}, {"switch_interval_ms": 0.0}, {"switch_interval_ms": float("nan")},
-    {"size": "coral:²,large:1", "accelerators": 2},
+    {"size": "coral:²,large:1", "accelerators": 2}, {"threads": "2"}, {"accelerators": "coral:2"}, {"seed": None},
     {"duration_s": float("inf")}, {"dispatch": ".a:b"}, {"discipline": "..:x"}, {"thermal": "nan"},
 ]  # fmt: skip
 
@@ -168,6 +168,36 @@ def test_a_damaged_trace_of_the_user_s_own_is_one_line(tmp_path, monkeypatch):
 
 def test_a_policy_is_imported_from_the_command_line_only():
     assert policy("--dispatch", "sim.policies:bind", DISPATCHES) is DISPATCHES["bind"]
+
+
+def test_results_and_traces_import_nothing(tmp_path, monkeypatch):
+    """Their text may name a policy: whoever reads them runs nothing of it."""
+    pl = pytest.importorskip("polars")
+    pytest.importorskip("altair")
+    pytest.importorskip("sklearn")
+    from sim.commands.design_space import _fitted
+    from sim.study.query import query
+    from sim.study.report import report
+    from sim.tabular import frame_of
+
+    (tmp_path / "evil_policy.py").write_text(
+        "open('ran', 'w').close()\ndef bind(accelerators, thread): return accelerators[0]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    rows = frame_of([evaluate({"models": TINY, "threads": n, "inferences": 8}) for n in range(1, 9)])
+    evil = pl.lit("evil_policy:bind")
+    path = tmp_path / "r.parquet"
+    rows.with_columns(dispatch=evil, discipline=evil, models=pl.lit("evil_policy:1")).write_parquet(path)
+    query(path, best="throughput_ips")
+    report(path, tmp_path / "page.html")
+    _fitted(path)
+    with pytest.raises(InputError):
+        from_json(trace(op="evil_policy:bind", weights="evil_policy:bind"))
+    assert not (tmp_path / "ran").exists()
+    assert "evil_policy" not in sys.modules
+    simulate(Scenario(models=TINY, dispatch="evil_policy:bind", inferences=2))  # the user's own word is another matter
+    assert (tmp_path / "ran").exists()
 
 
 # Limits

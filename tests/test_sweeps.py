@@ -428,3 +428,9 @@ def group_lives(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_mix_that_fails_leaves_the_column_of_numbers():
+    row = evaluate({"models": NET, "accelerators": "coral:2,nothing:1"})
+    assert "nothing" in row["error"]
+    assert row["accelerators"] is None

@@ -17,7 +17,7 @@ from sim.study.journal import Journal
 from sim.study.spec import Spec, points, read_spec
 from sim.tabular import check_target, flat, need, read_results, write_parquet
 
-__all__ = ["Progress", "evaluate", "sweep"]
+__all__ = ["Progress", "evaluate", "options_of", "sweep"]
 
 CHUNK = 8  # points handed to a worker at once ...
 CHUNK_S = 1.0  # ... of which it hands back the finished ones after so long: a kill costs no more
@@ -121,18 +121,19 @@ def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {key: value for key, value in point.items() if "." in key}
     row: dict[str, Any] = {"error": ""}
     try:
-        scenario = Scenario(**_options(point))
+        scenario = Scenario(**options_of(point))
         results = simulate(with_numbers(scenario, numbers))
     except (OSError, MemoryError):  # the machine failed, not the point: it stays unfinished and is tried again
         raise
     except Exception as error:  # one point that fails must not end a sweep of thousands
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        return {**point, **row, "error": text}
+        mix = {"accelerators": None} if isinstance(point.get("accelerators"), str) else {}  # the column holds numbers
+        return {**point, **mix, **row, "error": text}
     named = scenario.options() | {key: results.summary["scenario"][key] for key in ("cores", "threads")}
     return {**flat({**results.summary, "scenario": named}), **numbers, **stage_columns(results.setup), **row}
 
 
-def _options(point: Mapping[str, Any]) -> dict[str, Any]:
+def options_of(point: Mapping[str, Any]) -> dict[str, Any]:
     """A point's options; accelerators given as sizes with counts become both."""
     from sim.scenario import mixed_accelerators
 

@@ -29,6 +29,7 @@ import sim.overrides
 import sim.scenario
 import sim.setup
 import sim.study.spec
+import sim.study.sweeps
 import sim.tabular
 from hwmodels.zoo import data_folder
 
@@ -223,7 +224,7 @@ def spec(_models: Path) -> Read:
         {"models": [TINY, "fc5_n500_in64_out10"], "threads": [1, 2, 4], "host": "dev-board",
          "parts": {"host.gil_share": [0.2, 0.5], "size.clock_hz": [4e8]}, "size": ["coral", "large"]},
         {"models": TINY, "lhs": {"samples": 4, "seed": 1, "ranges": {"size.clock_hz": [4e8, 6e8], "threads": [1, 4]}}},
-        {"models": TINY, "link": ["usb3", "usb2,usb3"], "accelerators": 2, "mode": ["threads", "processes"],
+        {"models": TINY, "link": ["usb3", "usb2,usb3"], "accelerators": [2, "coral:2,large:1"], "mode": ["threads"],
          "parts": {"link.out_bytes_per_s": [1e8]}, "inferences": [1], "cocompile": [True, False]},
     ]  # fmt: skip
     path = FOLDER / "fuzz spec.toml"
@@ -234,8 +235,7 @@ def spec(_models: Path) -> Read:
         _ = found.digest
         for number, point in enumerate(sim.study.spec.points(found)):
             numbers = {key: value for key, value in point.items() if "." in key}
-            given = {key: value for key, value in point.items() if "." not in key}
-            scenario = sim.scenario.Scenario(**given)
+            scenario = sim.scenario.Scenario(**sim.study.sweeps.options_of(point))
             if number == 0 and max(scenario.threads, scenario.accelerators) <= 8:
                 sim.overrides._write.cache_clear()
                 sim.setup.build(sim.overrides.with_numbers(scenario, numbers))
