@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from typing import Any
 
-from hwmodels.accelerator import load_accelerator
-from hwmodels.compiler import compile_graph
 from hwmodels.errors import InputError
-from hwmodels.zoo import data_folder, load_network, names
+from hwmodels.placement import place
+from hwmodels.zoo import load_network, names
 from sim.commands.compile_report import compile_report
 
 __all__ = ["zoo_details", "zoo_rows"]
@@ -24,7 +22,7 @@ def zoo_rows(family: str = "", task: str = "", max_parameters: float = 0, sort: 
     """
     if sort not in SORTS:
         raise InputError("--sort", sort, ", ".join(SORTS))
-    rows = _all_rows()
+    rows = [_row(name) for name in names()]
     for option, key, value in (("--family", "family", family), ("--task", "task", task)):
         known = sorted({str(row[key]) for row in rows})
         if value and value not in known:
@@ -34,31 +32,8 @@ def zoo_rows(family: str = "", task: str = "", max_parameters: float = 0, sort: 
     return sorted(rows, key=lambda row: (row[sort], row["name"]))
 
 
-def _all_rows() -> list[dict[str, Any]]:
-    index = _index()
-    return [index.get(name) or _row(name) for name in names()]
-
-
-def _index() -> dict[str, dict[str, Any]]:
-    """Rows of the shipped networks, as the generator tabled them."""
-    path = data_folder("zoo") / "index.csv"
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row["name"]: _from_index(row) for row in csv.DictReader(file) if row.get("cpu_ops_on_coral", "")}
-
-
-def _from_index(row: dict[str, str]) -> dict[str, Any]:
-    return {
-        "name": row["name"], "family": row["family"], "architecture": row["architecture"], "task": row["task"],
-        "input": [int(row["input_h"]), int(row["input_w"]), int(row["input_c"])], "macs": int(row["macs"]),
-        "parameters": int(row["parameters"]), "ops": int(row["ops"]), "cpu_ops_on_coral": int(row["cpu_ops_on_coral"]),
-    }  # fmt: skip
-
-
 def _row(name: str) -> dict[str, Any]:
     graph = load_network(name)
-    executable = compile_graph(graph, load_accelerator("coral"))
     return {
         "name": name,
         "family": graph.meta.get("family", "own"),
@@ -68,7 +43,7 @@ def _row(name: str) -> dict[str, Any]:
         "macs": graph.macs,
         "parameters": sum(weight.n_elements for layer in graph.layers for weight in layer.weights),
         "ops": len(graph.layers),
-        "cpu_ops_on_coral": sum(bool(plan.reason) for plan in executable.plans),
+        "cpu_ops_on_coral": sum(map(bool, place(graph))),
     }
 
 
