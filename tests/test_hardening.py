@@ -26,7 +26,7 @@ from sim.policies import DISPATCHES, policy
 from sim.scenario import Scenario
 from sim.setup import build
 from sim.study.journal import Journal
-from sim.study.spec import read_spec
+from sim.study.spec import points, read_spec
 from sim.study.sweeps import evaluate
 
 TINY = "conv5x3x3_f32_64x64"
@@ -524,7 +524,7 @@ def test_a_corrupted_journal_is_one_line_or_counts_as_not_finished(tmp_path, dat
     path.write_bytes(data)
     try:
         with Journal(path, {"sweep": 1}) as journal:
-            assert all(isinstance(row, dict) for row in journal.rows.values())
+            assert all(isinstance(journal.row(number), dict) for number in journal.places)
     except InputError as error:
         assert "\n" not in str(error)
 
@@ -546,6 +546,26 @@ def test_a_spec_beyond_reason_is_one_short_line(tmp_path, text):
         read_spec(path)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1000
+
+
+def test_a_million_samples_take_little_memory(tmp_path):
+    """Values are made as they are asked for; a million times fifty at once are refused."""
+    import tracemalloc
+
+    path = tmp_path / "spec.toml"
+    head = "models = ['dense_8']\n[lhs]\nsamples = 1000000\n[lhs.ranges]\n"
+    path.write_text(head + "'size.clock_hz' = [1e8, 2e8]\n'host.gil_share' = [0.1, 0.2]\nthreads = [1, 9]\n")
+    tracemalloc.start()
+    first = next(points(read_spec(path)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 1e8 <= first["size.clock_hz"] <= 2e8
+    assert peak < 150e6
+    keys = [f"'host.{key}' = [1.0, 2.0]" for key in ("conv_ns_per_mac", "op_ns", "anchor_ns", "keypoint_ns", "switch_ns",
+            "copy_ns_per_byte", "cast_ns_per_byte", "move_ns_per_byte", "driver_cpu_ns", "python_call_ns", "thread_wake_ns")]  # fmt: skip
+    path.write_text(head + "\n".join(keys))
+    with pytest.raises(InputError, match="samples x ranges"):
+        read_spec(path)
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), MemoryError()])

@@ -222,7 +222,7 @@ def test_ctrl_c_ends_a_sweep_at_once_and_keeps_what_was_finished(tmp_path):
     assert seconds < 5
     assert not out.exists()
     with Journal(journal, {"sweep": read_spec(path).digest, "points": 200}) as kept:
-        assert 0 < len(kept.rows) < 200
+        assert 0 < len(kept.places) < 200
 
 
 def test_ctrl_c_ends_a_study_at_once_and_keeps_finished_networks(tmp_path):
@@ -273,16 +273,41 @@ def test_a_finished_point_is_not_simulated_again(spec, tmp_path, monkeypatch):
     assert sweep(spec, out, workers=1)["simulated"] == 6
 
 
+def rows_of(journal):
+    return {number: journal.row(number) for number in journal.places}
+
+
+def test_rows_come_back_in_batches_and_memory_stays_small(tmp_path, monkeypatch):
+    """What two batches make is what one makes; the journal itself holds no row."""
+    import tracemalloc
+
+    spec = spec_of({"models": NET, "seed": list(range(30))})
+    one, many = tmp_path / "one.parquet", tmp_path / "many.parquet"
+    with ThreadPoolExecutor(1) as pool:
+        sweep(spec, one, pool=pool)
+        monkeypatch.setattr("sim.study.sweeps.BATCH", 7)
+        sweep(spec, many, pool=pool)
+    assert pl.read_parquet(one).equals(pl.read_parquet(many))
+    row = pl.read_parquet(one).to_dicts()[0]
+    with Journal(tmp_path / "j", {"a": 1}) as journal:
+        tracemalloc.start()
+        for start in range(0, 2000, 100):
+            journal.add(dict.fromkeys(range(start, start + 100), row))
+        assert tracemalloc.get_traced_memory()[0] < 2000 * 500
+        tracemalloc.stop()
+        assert journal.row(1999) == row
+
+
 def test_a_damaged_line_counts_as_not_finished(tmp_path):
     path = tmp_path / "j"
     with Journal(path, {"a": 1}) as journal:
         journal.add({0: {"x": 1.5}, 1: {"x": 2.5}})
     path.write_bytes(path.read_bytes().replace(b"1.5", b"9.5") + b"torn")
     with Journal(path, {"a": 1}) as journal:
-        assert journal.rows == {1: {"x": 2.5}}
+        assert rows_of(journal) == {1: {"x": 2.5}}
         journal.add({0: {"x": 1.5}})
     with Journal(path, {"a": 1}) as journal:
-        assert journal.rows == {0: {"x": 1.5}, 1: {"x": 2.5}}
+        assert rows_of(journal) == {0: {"x": 1.5}, 1: {"x": 2.5}}
 
 
 def test_the_journal_of_other_work_is_refused(tmp_path):
@@ -364,7 +389,7 @@ def test_a_dask_cluster_that_vanishes(tmp_path, which):
     assert (sweeping.returncode, text.count("\n")) == (1, 1), text
     assert "finished points are kept" in text
     with Journal(journal, {"sweep": read_spec(path).digest, "points": 200}) as kept:
-        assert 0 < len(kept.rows) < 200
+        assert 0 < len(kept.places) < 200
 
 
 DASK_MAIN = """

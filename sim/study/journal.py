@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -36,13 +35,16 @@ def _value(line: bytes) -> Any:
 class Journal:
     """Finished points of one piece of work, by number, kept in ``path`` until the work is done.
 
+    ``places`` says where in the file each point's line begins: a million rows would not fit into memory.
+
     ``header`` says which work it is: a journal of other work is refused with :class:`InputError`, as is one that
     another process is writing, or a folder that cannot be written. A torn or damaged line counts as not finished.
     """
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         self.path, self.header = path, header
-        self.rows: dict[int, dict[str, Any]] = {}
+        self.places: dict[int, int] = {}
+        self.end = 0
 
     def __enter__(self) -> Self:
         try:
@@ -71,27 +73,49 @@ class Journal:
     def _read(self) -> None:
         """Take over the finished points, and cut off what was torn at the end."""
         self.file.seek(0)
-        lines = self.file.readlines()
-        if not lines or (len(lines) == 1 and _value(lines[0]) is None):
+        first = self.file.readline()
+        if _value(first) is None and not self.file.readline():  # nothing, or a torn header alone
             self._start()
             return
-        if _value(lines[0]) != self.header:
+        if _value(first) != self.header:
             self.file.close()
             raise InputError(
                 str(self.path), "the journal of another sweep", "the same spec, parts and version, or delete it"
             )
-        self.rows.update(_finished(lines[1:]))
-        if not lines[-1].endswith(b"\n"):
-            self.file.truncate(sum(map(len, lines[:-1])))
+        self.file.seek(len(first))
+        self.end = len(first)
+        self._read_points()
+
+    def _read_points(self) -> None:
+        for line in self.file:
+            if not line.endswith(b"\n"):
+                break
+            value = _value(line)
+            if isinstance(value, list) and [type(part) for part in value] == [int, dict]:
+                self.places[value[0]] = self.end
+            self.end += len(line)
+        self.file.truncate(self.end)
 
     def _start(self) -> None:
         self.file.truncate(0)
         self._write(_line(self.header))
+        self.end = len(_line(self.header))
 
     def add(self, rows: dict[int, dict[str, Any]]) -> None:
         """Note finished points; they survive a kill of this process from here on."""
-        self.rows.update(rows)
-        self._write(b"".join(_line([number, row]) for number, row in rows.items()))
+        lines = {number: _line([number, row]) for number, row in rows.items()}
+        self._write(b"".join(lines.values()))
+        for number, line in lines.items():
+            self.places[number] = self.end
+            self.end += len(line)
+
+    def row(self, number: int) -> dict[str, Any]:
+        """Return a finished point's row; raises :class:`InputError` where the file was changed meanwhile."""
+        self.file.seek(self.places[number])
+        value = _value(self.file.readline())
+        if not isinstance(value, list) or value[0] != number:
+            raise InputError(str(self.path), "changed by another program", "the same command again")
+        return dict(value[1])
 
     def _write(self, lines: bytes) -> None:
         try:
@@ -104,10 +128,3 @@ class Journal:
     def remove(self) -> None:
         """Delete the file: the work's result has been written."""
         self.path.unlink()
-
-
-def _finished(lines: list[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line in lines:
-        value = _value(line)
-        if isinstance(value, list) and [type(part) for part in value] == [int, dict]:
-            yield int(value[0]), value[1]

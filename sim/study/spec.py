@@ -41,13 +41,15 @@ from sim.tabular import stamp
 __all__ = ["PARTS", "Spec", "digest_of", "latin_hypercube", "own_files", "points", "read_spec"]
 
 Axes = dict[str, list[Any]]
+Ranges = Mapping[str, tuple[float, float]]
 
 #: Option that names a part -> what the part file holds.
 PARTS: dict[str, type[Part]] = {"size": Accelerator, "link": Link, "host": Host}
 PARTS_FOLDER = Path(hwmodels.__file__).parent
-MAX_POINTS = 10_000_000
+MAX_POINTS = 1_000_000  # they become one table in memory, some 2 kB for a point
 MAX_NUMBER = 2**63
-MAX_SAMPLES = 1_000_000  # of a Latin hypercube: they are drawn at once
+MAX_SAMPLES = 1_000_000  # of a Latin hypercube: they are drawn at once ...
+MAX_DRAWN = 10_000_000  # ... for every range
 TYPES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
 
@@ -140,6 +142,9 @@ def spec_of(table: Mapping[str, Any], where: str = "spec") -> Spec:
         twice = min(set(grid) & set(ranges))
         raise InputError(f"{where}: {twice}", "given twice", "an axis, or a range in [lhs.ranges]")
     spec = Spec(grid, ranges, _count(where, lhs, "samples", 1 if not ranges else 0), _count(where, lhs, "seed", 0))
+    if spec.samples * len(ranges) > MAX_DRAWN:
+        got = f"{spec.samples} samples of {len(ranges)} ranges"
+        raise InputError(f"{where}: lhs", got, f"samples x ranges up to {MAX_DRAWN}")
     if not 0 < spec.size <= MAX_POINTS:
         raise InputError(where, f"{spec.size} points", f"1 to {MAX_POINTS} points: every list needs a value")
     return spec
@@ -216,47 +221,34 @@ def _range(where: str, key: str, value: Any) -> tuple[float, float]:
 
 
 def points(spec: Spec) -> Iterator[dict[str, Any]]:
-    """Yield every point as option or part number -> value; the last axis of the spec changes fastest.
-
-    Yields
-    ------
-    dict
-        Options and numbers of one point, in the order of the results file.
-    """
-    samples = _samples(spec)
+    """Yield every point as option or part number -> value; the last axis of the spec changes fastest."""
+    strata = _strata(spec.ranges, spec.samples, spec.seed)
     for values in product(*spec.grid.values()):
-        for sample in samples:
-            yield dict(zip(spec.grid, values, strict=True)) | sample
+        for number in range(spec.samples):
+            yield dict(zip(spec.grid, values, strict=True)) | _sample(spec.ranges, strata, number)
 
 
-def _samples(spec: Spec) -> list[dict[str, Any]]:
-    """A Latin hypercube: in each range every one of the equal strata is hit once (McKay 1979)."""
-    if not spec.ranges:
-        return [{}] * spec.samples
-    return latin_hypercube(spec.ranges, spec.samples, spec.seed)
+def latin_hypercube(ranges: Ranges, samples: int, seed: int) -> list[dict[str, Any]]:
+    """Return samples of the ranges, each of the equal strata of a range hit once (McKay 1979); whole numbers stay."""
+    strata = _strata(ranges, samples, seed)
+    return [_sample(ranges, strata, number) for number in range(samples)]
 
 
-def latin_hypercube(ranges: Mapping[str, tuple[float, float]], samples: int, seed: int) -> list[dict[str, Any]]:
-    """Return samples of the ranges, each of the equal strata of a range hit once; whole numbers stay whole.
-
-    Parameters
-    ----------
-    ranges
-        Lowest and highest of each axis; whole numbers for options that count.
-    samples
-        Points, and strata of each axis.
-    seed
-        The same seed gives the same points.
-    """
+def _strata(ranges: Ranges, samples: int, seed: int) -> dict[str, Any]:
+    """For each range an array with the shares of it (0 to 1) at which samples lie; values are made when asked for."""
+    if not ranges:
+        return {}
     import numpy as np
 
-    streams = np.random.SeedSequence(seed).spawn(len(ranges))
-    columns = {}
-    for (key, (low, high)), stream in zip(ranges.items(), streams, strict=True):
+    shares = {}
+    for key, stream in zip(ranges, np.random.SeedSequence(seed).spawn(len(ranges)), strict=True):
         random = np.random.default_rng(stream)
-        strata = (random.permutation(samples) + random.random(samples)) / samples
-        columns[key] = [_scaled(float(share), low, high) for share in strata]
-    return [{key: column[i] for key, column in columns.items()} for i in range(samples)]
+        shares[key] = (random.permutation(samples) + random.random(samples)) / samples
+    return shares
+
+
+def _sample(ranges: Ranges, strata: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return {key: _scaled(float(strata[key][number]), low, high) for key, (low, high) in ranges.items()}
 
 
 def _scaled(share: float, low: float, high: float) -> float | int:
