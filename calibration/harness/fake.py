@@ -1,9 +1,7 @@
 """A fake device: the simulator's stage times, replayed through the harness that times real ones.
 
-Real time by default; scaled, or in virtual time (scale 0), where waiting costs nothing and every figure is exact.
-
-Two clocks: scaled real time, in which threads sleep and wait as they would, and virtual time, in which nobody waits and
-every figure is exact: whoever sleeps goes on once no running thread is earlier.
+Two clocks: real time (scaled, 1 by default), in which threads sleep and wait as they would, and virtual time (scale 0),
+in which nobody waits and every figure is exact: whoever sleeps goes on once no running thread is earlier.
 """
 
 from __future__ import annotations

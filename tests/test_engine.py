@@ -1,0 +1,147 @@
+"""Runs: contracts over every mode, policy and workload; determinism; windows; and what a sink sees."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import pytest
+from hand import network, tpu_stage
+
+from hwmodels.timing import StepTime
+from sim import Scenario, simulate
+from sim.engine import FIRST_CHECK, Run, one_thread, run
+from sim.policies import DISCIPLINES, DISPATCHES
+from sim.records import State
+from sim.setup import build
+
+NET, OTHER = "mobilenet_v1_0.25_128", "mobilenet_v1_0.5_160"
+MODES = [
+    {"threads": 2}, {"threads": 2, "mode": "processes", "accelerators": 2}, {"mode": "pipeline", "num_segments": 2},
+    {"mode": "pipeline", "num_segments": 2, "runner": "python"}, {"mode": "coexec", "threads": 2},
+    {"models": f"{NET}:1,{OTHER}:1"}, {"models": f"{NET}:1,{OTHER}:1", "cocompile": True},
+    {"threads": 4, "cores": 1, "preprocess": "resize"}, {"threads": 3, "busy_python_threads": 1, "preprocess": "resize"},
+    {"accelerators": 3, "threads": 3}, {"clock": "std"}, {"size": "small"}, {"size": "large", "link": "pcie"},
+    {"link": "usb2", "host": "raspberry-pi-3b"}, {"num_threads": 4, "models": "ssd_mobilenet_v2_coco_300"},
+    {"cpu_kernels": "builtin", "models": "ssd_mobilenet_v2_coco_300"}, {"compiler": "2020"}, {"thermal": "40"},
+    {"jitter": "measured", "seed": 3}, {"arrivals": "poisson:200", "threads": 2}, {"arrivals": "singlestream"},
+    {"arrivals": "multistream:4", "threads": 2}, {"arrivals": "offline:60", "threads": 2}, {"duration_s": 0.05},
+]  # fmt: skip
+
+
+def scenario(**options):
+    return Scenario(**{"models": NET, "inferences": 80, **options})
+
+
+def answer(**options):
+    summary = simulate(scenario(**options)).summary
+    return {key: value for key, value in summary.items() if key != "wall_s"}
+
+
+@pytest.mark.parametrize("options", MODES, ids=str)
+def test_the_same_scenario_gives_the_same_answer(options):
+    assert answer(**options) == answer(**options)
+
+
+@pytest.mark.parametrize("options", MODES, ids=str)
+def test_recording_never_changes_behaviour(options):
+    spans = []
+    loud = simulate(scenario(**options), spans.append, compare=False).summary
+    quiet = simulate(scenario(**options), compare=False).summary
+    assert loud["throughput_ips"] == quiet["throughput_ips"]
+    assert loud["latency_ms"] == quiet["latency_ms"]
+    assert loud["energy_mj_per_inference"] == pytest.approx(quiet["energy_mj_per_inference"])
+    assert spans
+    assert all(span.end_ns >= span.start_ns >= 0 for span in spans)
+
+
+@pytest.mark.parametrize("options", MODES, ids=str)
+def test_an_invoke_holds_what_happens_in_it(options):
+    """Every accelerator span of a request lies inside one of its thread's invokes (or of a pipeline's stages)."""
+    spans = []
+    simulate(scenario(**options), spans.append, compare=False)
+    invokes = {}
+    for span in spans:
+        if span.state is State.INVOKE:
+            invokes.setdefault(span.request, []).append((span.start_ns, span.end_ns))
+    held = [s for s in spans if s.state in (State.COMPUTE, State.INPUT, State.OUTPUT) and s.request in invokes]
+    assert held
+    for span in held:
+        rows = invokes[span.request]
+        assert min(start for start, _ in rows) <= span.start_ns
+        assert span.end_ns <= max(end for _, end in rows) or len(rows) < 2
+
+
+@pytest.mark.parametrize(("dispatch", "discipline"), list(product(DISPATCHES, DISCIPLINES)))
+def test_every_pair_of_policies_completes_and_repeats(dispatch, discipline):
+    options = {
+        "models": f"{NET}:2,{OTHER}:2", "accelerators": 2, "dispatch": dispatch, "discipline": discipline,
+        "inferences": 60,
+    }  # fmt: skip
+    first = answer(**options)
+    assert first == answer(**options)
+    assert first["throughput_ips"] > 0
+    assert set(first["models"]) == {NET, OTHER}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_seed_moves_random_runs_only(seed):
+    assert answer(seed=seed)["throughput_ips"] == answer()["throughput_ips"]
+    random = {"arrivals": "poisson:100", "threads": 2, "inferences": 200}
+    assert (answer(seed=seed, **random)["latency_ms"] == answer(**random)["latency_ms"]) is (seed == 0)
+
+
+def test_one_thread_alone_takes_exactly_its_stage_times():
+    setup = build(Scenario(models=NET, preprocess="resize"))
+    assert run(setup).throughput_ips == pytest.approx(1e9 / setup.networks[0][0].latency_ns)
+
+
+def test_a_mix_is_compared_with_one_thread_that_runs_it_in_turn():
+    setup = build(Scenario(models=f"{NET}:2,{OTHER}:1"))
+    alone = one_thread(setup)
+    assert (alone.turns, alone.thread_models, len(alone.accelerators)) == ((0, 1), (0,), 1)
+    window = run(alone)
+    assert window.latency[0].n == window.latency[1].n
+
+
+# The window
+
+
+def short(hand_setup, **options):
+    return hand_setup([network("a", tpu_stage(steps=(StepTime(500, 0, 0),), load_ns=10_000))], **options)
+
+
+def test_a_deterministic_run_stops_at_a_period(hand_setup):
+    found = Run(short(hand_setup, threads=3))
+    window = found.until_steady()
+    assert window.periodic
+    assert FIRST_CHECK <= found.completions <= 3 * FIRST_CHECK
+    assert window.count % 3 == 0
+
+
+def test_the_first_inference_with_its_parameters_is_not_in_the_window(hand_setup):
+    window = run(short(hand_setup, threads=1))
+    assert window.latency[0].summary_ms()["max"] == pytest.approx(620e-6)
+    assert sum(row[State.LOAD_PARAMETERS] for row in window.time_ns) == 0
+
+
+def test_a_number_of_inferences_is_kept(hand_setup):
+    found = Run(short(hand_setup, threads=2, inferences=17))
+    found.until_steady()
+    assert found.completions == 17
+
+
+def test_a_duration_is_kept(hand_setup):
+    found = Run(short(hand_setup, threads=2, duration_s=0.0001, jitter="measured"))
+    window = found.until_steady()
+    assert window.end_ns == 100_000
+
+
+def test_all_of_a_finite_workload_counts(hand_setup):
+    window = run(short(hand_setup, threads=2, arrivals="offline:30"))
+    assert window.start_ns == 0
+    assert window.count == 30
+
+
+def test_more_threads_never_lower_the_rate(hand_setup):
+    rates = [run(short(hand_setup, threads=threads)).throughput_ips for threads in range(1, 7)]
+    assert all(b >= a * (1 - 1e-9) for a, b in pairwise(rates))
