@@ -73,7 +73,7 @@ def test_no_memory_of_other_programs_is_served(lab):
     memory.buf[:] = SECRET.encode()
     try:
         status, body = ask(lab, f"/lesson_1/@file/{len(SECRET)}-{memory.name}")
-        assert (status, SECRET in body) == (404, False)
+        assert (status, SECRET in body) == (403, False)
         SharedMemory(memory.name).close()
     finally:
         memory.close()
@@ -107,6 +107,10 @@ def test_a_visitor_without_the_editor_saves_and_runs_no_code(lab):
     for name in ("kernel/save", "kernel/run", "kernel/scratchpad/run"):
         status, _ = ask(lab, f"/lesson_1/api/{name}", "POST", '{"cellIds": ["x"], "codes": ["1"], "code": "1"}')
         assert status >= 400, name
+
+
+def test_no_terminal_is_opened(lab):
+    assert ask(lab, "/lesson_1/terminal/ws")[0] == 403
 
 
 def test_the_lessons_themselves_are_served(lab):

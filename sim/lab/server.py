@@ -32,6 +32,8 @@ STYLE = (
     "line-height:1.5}li{margin:.7rem 0}a{color:#0072B2}"
 )
 COOKIE = "edgetpusim_lab"
+#: What marimo could serve and no lesson has: files in memory, which by name may be any program's, and a terminal.
+NOT_OURS = ("/@file", "/terminal")
 LOCAL = frozenset(["127.0.0.1", "localhost", "::1"])
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -131,9 +133,8 @@ def _with_index(lessons: Any) -> App:
         """Answer ``/`` with the index, hand everything else to the lessons."""
         if scope["type"] == "http" and scope["path"] == "/":
             await _respond(send, 200, index_page().encode())
-        elif "@file" in scope.get("path", ""):
-            # Marimo's files in memory: the lessons have none, and asked for by name they are any program's.
-            await _respond(send, 404, b"No such page.")
+        elif any(word in scope.get("path", "") for word in NOT_OURS):
+            await _refuse(scope, send, b"No such page.")
         else:
             await lessons(scope, receive, send)
 
