@@ -22,7 +22,7 @@ def written(path, rows=ROWS):
 
 def reopened(path):
     with Journal(path, HEADER) as journal:
-        return dict(journal.rows)
+        return {number: journal.row(number) for number in journal.places}
 
 
 def test_what_was_added_is_there_again(tmp_path):
@@ -64,7 +64,7 @@ def test_after_a_cut_it_goes_on(tmp_path):
     data = written(path)
     path.write_bytes(data[:-5])
     with Journal(path, HEADER) as journal:
-        assert set(journal.rows) == {0, 1, 2}
+        assert set(journal.places) == {0, 1, 2}
         journal.add({3: ROWS[3]})
     assert reopened(path) == ROWS
 
@@ -103,6 +103,16 @@ def test_two_writers_are_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(InputError, match="folder that can be written"), Journal(tmp_path / "no" / "j", HEADER):
         pass
+
+
+def test_a_file_that_was_changed_meanwhile_is_told(tmp_path):
+    path = tmp_path / "j"
+    with Journal(path, HEADER) as journal:
+        journal.add(ROWS)
+        path.write_bytes(path.read_bytes().replace(b"point 2", b"point 9"))
+        assert journal.row(1) == ROWS[1]
+        with pytest.raises(InputError, match="changed by another program"):
+            journal.row(2)
 
 
 def test_finished_work_leaves_no_journal(tmp_path):
