@@ -2,6 +2,7 @@
 
 import pkgutil
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -68,3 +69,11 @@ def test_names_that_pages_refer_to_exist():
             r"`((?:sim|hwmodels|calibration)(?:\.[A-Za-z_]\w*)+)", page.read_text(encoding="utf-8")
         ):
             assert pkgutil.resolve_name(dotted) is not None, page.name
+
+
+def test_the_contract_names_every_module_that_simulates():
+    """import-linter's rule of sim lists the modules of the folder itself: a new one must not slip through."""
+    rules = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (rule,) = [rule for rule in rules["contracts"] if rule["name"].startswith("the simulator knows neither")]
+    modules = {f"sim.{path.stem}" for path in (CODE / "sim").glob("*.py") if path.stem != "__init__"}
+    assert set(rule["source_modules"]) == modules

@@ -1,0 +1,69 @@
+"""The options of the command line: one for every field of a scenario, with the same default, and help for each."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from typer.testing import CliRunner
+
+from sim.commands.cli import app
+from sim.commands.options import FLAGS, HELP, scenario_command
+from sim.defaults import SCENARIO_DEFAULTS
+
+SCENARIO_COMMANDS = ["run", "estimate", "advise", "timeline"]
+
+
+def captured():
+    """A command that keeps the scenario that it is given."""
+    seen = []
+
+    def body(scenario, extra: int = 0):
+        """Do something."""
+        seen.append((scenario, extra))
+
+    body.__annotations__["scenario"] = object
+    return scenario_command(body), seen
+
+
+def test_every_option_has_a_help_text():
+    assert set(HELP) == set(SCENARIO_DEFAULTS)
+    assert all((text.endswith(".") and text[0].isupper()) or text[0].islower() for text in HELP.values())
+
+
+def test_a_command_has_a_parameter_for_each_option_and_its_own():
+    command, _ = captured()
+    names = list(inspect.signature(command).parameters)
+    assert names == ["models", *SCENARIO_DEFAULTS, "bind", "extra"]
+    assert command.__doc__ == "Do something."
+
+
+def test_defaults_make_the_default_scenario():
+    command, seen = captured()
+    given = {name: p.default for name, p in inspect.signature(command).parameters.items() if name != "models"}
+    command(models="mobilenet_v1_0.25_128", **given)
+    scenario, extra = seen[0]
+    assert extra == 0
+    assert {name: getattr(scenario, name) for name in SCENARIO_DEFAULTS} == SCENARIO_DEFAULTS
+
+
+def test_bind_is_a_dispatch():
+    command, seen = captured()
+    given = {name: p.default for name, p in inspect.signature(command).parameters.items() if name != "models"}
+    command(models="a", **{**given, "dispatch": "least_loaded", "bind": True})
+    assert seen[0][0].dispatch == "bind"
+
+
+@pytest.mark.parametrize("name", SCENARIO_COMMANDS)
+def test_help_shows_every_option_and_an_example(name):
+    text = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+    for option in SCENARIO_DEFAULTS:
+        assert FLAGS.get(option, f"--{option.replace('_', '-')}") in text, option
+    assert "Example: edgetpusim" in text
+
+
+@pytest.mark.parametrize("command", sorted(c.name or c.callback.__name__ for c in app.registered_commands))
+def test_every_command_has_help_with_an_example(command):
+    result = CliRunner().invoke(app, [command.replace("_command", "").replace("_", "-"), "--help"])
+    assert result.exit_code == 0, result.output
+    assert "Example" in result.output
