@@ -318,8 +318,15 @@ def throughput_fps(row: Row, parts: Parts) -> float:
     if row.mode == "pipeline":
         return 1e3 / pipeline_figure(row, parts)
     if max(row.threads, row.accelerators) > 1:
-        return simulated(row, parts, "throughput_ips")
+        return several_fps(row, parts)
     return 1e3 / invoke_ms(row, parts)
+
+
+def several_fps(row: Row, parts: Parts) -> float:
+    """Inferences per second of several accelerators, on the row's host or on one fitted to a series' first row."""
+    from calibration.series import is_of_series, series_fps
+
+    return series_fps(row, parts) if is_of_series(row) else simulated(row, parts, "throughput_ips")
 
 
 def on_chip(row: Row, parts: Parts) -> float:

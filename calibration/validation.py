@@ -20,6 +20,7 @@ from calibration.energy import with_meter
 from calibration.fitting import GROUPS, Calibration, fit, members
 from calibration.gilrows import with_profile
 from calibration.predict import PREDICTORS, Parts, Skip, canonical, conditions, network_of, predict
+from calibration.series import with_series
 from calibration.spread import spread_of
 from hwmodels.errors import InputError, nearest
 from sim.study.statistics import quantile
@@ -160,7 +161,7 @@ def _reader(path: Path) -> Reader:
     predictor = board_file_predictor(header)
     if predictor is not None:
         return lambda path, _: list(predictor(path)["rows"])
-    rows = with_profile(with_meter(read_measurements(path)))
+    rows = with_series(with_profile(with_meter(read_measurements(path))))
     return lambda _, validator: [validator.answer(row) for row in rows]
 
 

@@ -28,6 +28,7 @@ SCENARIO_DEFAULTS: dict[str, Any] = {
     "num_threads": 1,
     "switch_interval_ms": 5.0,
     "busy_python_threads": 0,
+    "background_load": 0.0,
     "arrivals": "closed",
     "jitter": "none",
     "thermal": "off",

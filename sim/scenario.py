@@ -19,6 +19,7 @@ DEFAULT_FRAME = (1280, 720)
 MAX_COUNT = 4096
 MAX_SEGMENTS = 16
 LEAST_INTERVAL_MS = 0.01  # a hand-over takes longer than that
+MAX_BACKGROUND = 0.95
 MODES = ("threads", "processes", "pipeline", "coexec")
 RUNNERS = ("pipelined", "python")
 
@@ -58,6 +59,7 @@ class Scenario:
     num_threads: int = 1
     switch_interval_ms: float = 5.0
     busy_python_threads: int = 0
+    background_load: float = 0.0
     arrivals: str = "closed"
     jitter: str = "none"
     thermal: str = "off"
@@ -72,6 +74,7 @@ class Scenario:
         for name, most in (("cores", MAX_COUNT), ("busy_python_threads", 64), ("inferences", 10**9), ("seed", 2**63)):
             _check(name, getattr(self, name), 0, most)
         _check("switch_interval_ms", self.switch_interval_ms, LEAST_INTERVAL_MS, 1e6)
+        _check("background_load", self.background_load, 0, MAX_BACKGROUND)
         _check("duration_s", self.duration_s, 0, 1e6)
         _check_choice("--mode", self.mode, MODES)
         _check_choice("--runner", self.runner, RUNNERS)

@@ -18,6 +18,7 @@ from hwmodels.link import Channel, Link, channel, load_link
 from hwmodels.profile import is_profile, load_profile
 from hwmodels.timing import CpuStage, StageTimes, TpuStage, cpu_stage, stage_times
 from hwmodels.zoo import load_network
+from sim.host_load import stretch, stretched
 from sim.scenario import Scenario, frame_size, name_and_count, parse_models
 
 __all__ = ["ByIdentity", "Setup", "assemble", "assemble_graphs", "assemble_pipeline", "at_divisor", "build"]
@@ -172,10 +173,10 @@ def _compile_cached(graph: ByIdentity, accelerator: ByIdentity, compiler: str) -
 def _stage_times(scenario: Scenario, executable: Executable, bus: Channel, host: Host, clock_hz: float) -> StageTimes:
     times = stage_times(executable, bus, host, clock_hz, scenario.cpu_kernels, scenario.num_threads)
     frame = frame_size(scenario.preprocess)
-    if frame is None:
-        return times
-    before, after = frame_ns(executable.graph, host, *frame), postprocess_ns(executable.graph, host)
-    return replace(times, preprocess_ns=before, postprocess_ns=after)
+    if frame is not None:
+        before, after = frame_ns(executable.graph, host, *frame), postprocess_ns(executable.graph, host)
+        times = replace(times, preprocess_ns=before, postprocess_ns=after)
+    return stretched(times, stretch(scenario.background_load))
 
 
 def _accelerators(scenario: Scenario) -> list[Accelerator]:
@@ -255,7 +256,8 @@ def _in_runner(scenario: Scenario, host: Host, row: tuple[StageTimes, ...]) -> t
     """The compiled runner passes pointers; a Python one also copies tensors in and out under the GIL."""
     if scenario.runner == "pipelined":
         return tuple(replace(times, python_ns=0, stages=tuple(map(_without_copy, times.stages))) for times in row)
-    return tuple(replace(times, python_ns=ceil(host.python_stage_ns)) for times in row)
+    factor = stretch(scenario.background_load)
+    return tuple(replace(times, python_ns=ceil(host.python_stage_ns * factor)) for times in row)
 
 
 def _without_copy(stage: TpuStage | CpuStage) -> TpuStage | CpuStage:
@@ -299,7 +301,8 @@ def _profile_setup(
         raise InputError("MODEL", scenario.models, "only profiles, with --mode threads or processes")
     count = len(accelerators)
     channels = tuple(replace(channel(link, host), header_bytes=0) for link in links)
-    networks = tuple((load_profile(name).stage_times(),) * count for name in names)
+    factor = stretch(scenario.background_load)
+    networks = tuple((stretched(load_profile(name).stage_times(), factor),) * count for name in names)
     empty = (Executable(times.name, LayerGraph(times.name, (), (), ()), (), "") for (times, *_) in networks)
     return Setup(
         scenario, host, scenario.cores or host.cores, tuple(accelerators), channels,
@@ -332,7 +335,8 @@ def _with_cpu_threads(setup: Setup) -> Setup:
 def _cpu_only(scenario: Scenario, host: Host, row: Sequence[Executable]) -> StageTimes:
     plans = tuple(LayerPlan(layer, "on the CPU by choice") for layer in row[0].graph.layers)
     stage = cpu_stage(Segment("cpu", plans), host, scenario.cpu_kernels, scenario.num_threads)
-    return StageTimes(f"{row[0].name} on the CPU", "", (stage,))
+    times = StageTimes(f"{row[0].name} on the CPU", "", (stage,))
+    return stretched(times, stretch(scenario.background_load))
 
 
 def _warnings(

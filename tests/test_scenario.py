@@ -75,6 +75,7 @@ def test_frames_that_are_none_are_refused(text):
 BAD = [
     ("threads", 0), ("threads", 5000), ("accelerators", 0), ("num_threads", 0), ("cores", -1), ("cores", 5000),
     ("busy_python_threads", -1), ("busy_python_threads", 65), ("inferences", -1), ("seed", -1),
+    ("background_load", -0.1), ("background_load", 0.96), ("background_load", float("nan")),
     ("switch_interval_ms", 0), ("switch_interval_ms", float("nan")), ("duration_s", -1), ("duration_s", float("inf")),
     ("mode", "thread"), ("runner", "c"), ("jitter", "some"), ("batch", -1), ("num_segments", 17),
     ("arrivals", "sometimes"), ("arrivals", "poisson"), ("arrivals", "closed:3"), ("thermal", "hot"),

@@ -34,6 +34,7 @@ HELP = {
     "num_threads": "The interpreter's threads for CPU operators.",
     "switch_interval_ms": "Python's switch interval.",
     "busy_python_threads": "Other Python threads of the process that compute all the time.",
+    "background_load": "Share of the cores' time that other programs take (0 to 0.95).",
     "arrivals": "closed, poisson:RATE, trace:FILE, singlestream, multistream:N, server:RATE or offline:N.",
     "jitter": "none, or measured: the published spread of latencies.",
     "thermal": "off, or the ambient temperature in C: the PCIe driver lowers the clock at 85, 90 and 95 C.",
