@@ -12,6 +12,7 @@ import pytest
 import simpy
 from hand import network, tpu_stage
 
+from hwmodels.timing import CpuStage, StepTime
 from sim.accelerator import Lock
 from sim.engine import Run
 from sim.host import Cores
@@ -219,3 +220,22 @@ def test_a_closed_loop_obeys_the_asymptotic_bounds(hand_setup, threads):
     assert window.latency[0].sum_ns * window.throughput_ips / window.latency[0].n == pytest.approx(
         threads * 1e9
     )  # Little
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4, 5, 6, 8, 12])
+@pytest.mark.parametrize("host_share", [0.3, 0.6, 0.8, 0.95])
+def test_threads_gain_no_more_than_there_are_cores_and_accelerators_to_keep_busy(hand_setup, threads, host_share):
+    """One thread keeps one of them busy at any time; so four threads gain at most 4.0, and more threads at most 5.
+
+    With all cores busy the gain is cores / host share, with the accelerator busy 1 / (1 - host share).
+    """
+    cores, whole = 4, 10_000_000
+    on_host = round(whole * host_share)
+    quiet = {"driver_ns": 0, "latency_ns": 0, "instructions_ns": 0, "input_ns": 0, "output_ns": 0, "copy_ns": 0}
+    device = tpu_stage(load_bytes=0, steps=(StepTime(whole - on_host, 0, 0),), **quiet)
+    times = network("n", CpuStage(on_host), device)
+    one, many = (hand_setup([times], threads=n, cores=cores) for n in (1, threads))
+    gain = Run(many).until_steady().throughput_ips / Run(one).until_steady().throughput_ips
+    most = min(threads, cores / host_share, 1 / (1 - host_share), cores + 1)
+    assert gain <= most * 1.001
+    assert gain >= 0.79 * most  # where cores and accelerator are full at once, equal times keep threads in step
