@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from statistics import fmean, median
 
 import pytest
 
 from calibration.data import Row, load_dataset
-from calibration.pipelines import as_logged, logged_cuts, parse_cut, pipeline_parts, profiled_cuts, stage_ns, usable_log
+from calibration.pipelines import (
+    as_logged,
+    logged_cuts,
+    parse_cut,
+    pipeline_parts,
+    profiled_cuts,
+    stage_ns,
+    usable_log,
+)
 from calibration.predict import Parts, conditions, network_of
 from calibration.segmentation import Pair, pairs, regrets
 from hwmodels.compiler import compile_graph, cut_by_parameters, split
@@ -89,3 +98,29 @@ def test_our_own_cut_costs_nothing_where_it_is_the_better_recorded_one(rows: lis
     assert regret.cuts == tuple(cut_by_parameters(network_of(pair.by_rule), 4))
     assert regret.measured == pytest.approx(pair.by_rule.value / pair.profiled.value - 1)
     assert regret.simulated == pytest.approx(pair.rule_ms / pair.profiled_ms - 1)
+
+
+@pytest.fixture(scope="module")
+def found(rows: list[Row]) -> list[Pair]:
+    """Every network of a batch that was measured with two cuts."""
+    return pairs(rows, PARTS)
+
+
+def test_the_faster_cut_is_named_in_ninety_five_of_a_hundred_pairs(found: list[Pair]) -> None:
+    """Of pairs whose cuts differ and whose readings are more than 5 % apart."""
+    clear = [pair for pair in found if pair.differs]
+    assert len(clear) > 100
+    assert sum(pair.is_named for pair in clear) >= 0.95 * len(clear)
+
+
+def test_batches_are_predicted_within_twelve_percent(found: list[Pair]) -> None:
+    both = [(pair.rule_ms / pair.by_rule.value, pair.profiled_ms / pair.profiled.value) for pair in found]
+    errors = [abs(ratio - 1) for pair in both for ratio in pair]
+    assert fmean(errors) < 0.12
+    assert median(errors) < 0.08
+
+
+def test_our_profiled_cut_is_about_as_good_as_the_better_recorded_one(found: list[Pair]) -> None:
+    some = regrets(found[::6], PARTS, "profiled")
+    assert max(regret.simulated for regret in some) < 0.1
+    assert max(regret.measured for regret in some if regret.measured is not None) < 0.1
