@@ -201,6 +201,8 @@ def _check_keys(path: Path, cls: type[Part], quantities: dict[str, Quantity]) ->
         if key not in own:
             raise InputError(f"{path}: {key}", "an unknown key", "the keys of a shipped part", nearest(key, own))
         _check_kind(f"{path}: {key}", str(own[key].type), key in cls.DIVISORS, quantity.value)
+        if key in cls.DIVISORS and quantity.range and quantity.range[0] < LEAST_DIVISOR:
+            raise InputError(f"{path}: {key}.range", repr(list(quantity.range)), f"numbers from {LEAST_DIVISOR:g}")
     for key, spec in own.items():
         if key not in quantities and spec.default is MISSING:
             raise InputError(f"{path}: {key}", "no number", "a value with status and source for every key")

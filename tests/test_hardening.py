@@ -106,6 +106,15 @@ def test_a_part_s_number_that_cannot_be_is_refused(tmp_path, kind, name, key, va
         build(Scenario(models=TINY, **{option: part_file(tmp_path, kind, name, key, value)}))
 
 
+def test_a_range_of_a_divisor_does_not_reach_zero(tmp_path):
+    """What is uncertain is tried at both ends of its range."""
+    path = tmp_path / "large.toml"
+    number = '{ value = 8e8, status = "assumed", source = "test", range = [0, 1e9] }'
+    path.write_text(f'kind = "accelerator"\nbase = "large"\nclock_hz = {number}\n')
+    with pytest.raises(InputError, match=r"clock_hz\.range"):
+        simulate(Scenario(models=TINY, inferences=2, size=str(path)))
+
+
 def test_shipped_parts_pass_the_checks():
     for kind in ("accelerator", "link", "host"):
         assert all((PACKAGE / FOLDERS[kind] / f"{name}.toml").is_file() for name in part_names(kind))

@@ -88,8 +88,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
     costs = np.array([[sign * float(row[key]) for sign, key in zip(signs, keys, strict=True)] for row in rows])
     order = np.lexsort(costs.T[::-1])
     front: list[int] = []
-    for i in order:
-        kept = costs[front]
-        if not front or not (kept <= costs[i]).all(axis=1).any():
-            front.append(int(i))
+    while order.size:  # the first is beaten by none of the rest: keep it, and what is better than it in some key
+        front.append(int(order[0]))
+        order = order[(costs[order] < costs[order[0]]).any(axis=1)]
     return sorted(front)
