@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -108,7 +108,7 @@ def _path(kind: str, name_or_path: str) -> Path:
     raise InputError(kind, name_or_path, f"{', '.join(names)} or FILE.toml", nearest(name_or_path, names))
 
 
-@cache
+@lru_cache(maxsize=256)  # a sweep over a part's numbers has a file for every point
 def _load(kind: str, cls: type[P], path: Path, _modified_ns: int) -> P:
     table = _table(kind, path)
     quantities = {key: _quantity(path, key, value) for key, value in table.items()}
@@ -129,7 +129,7 @@ def _as_value(value: float | list[list[float]]) -> float | int | tuple[tuple[flo
     return int(value) if float(value).is_integer() else value
 
 
-@cache
+@lru_cache(maxsize=256)
 def _read(path: Path, _modified_ns: int) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path))

@@ -131,7 +131,7 @@ def _cycle_shifts(setup: Setup) -> Iterator[float]:
         yield throughput_bound(setup, shifted) / base - 1
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _more_cycles(executable: ByIdentity, part: ByIdentity, key: str) -> float:
     """Cycles that one standard error of a cycle cost adds to a network; the same for every scenario."""
     from hwmodels.opcost import layer_cost

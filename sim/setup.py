@@ -165,7 +165,7 @@ def _compile_once(graph: Any, accelerator: Accelerator, compiler: str) -> Execut
     return _compile_cached(ByIdentity(graph), ByIdentity(accelerator), compiler)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _compile_cached(graph: ByIdentity, accelerator: ByIdentity, compiler: str) -> Executable:
     return compile_graph(graph.value, accelerator.value, compiler)
 
