@@ -52,6 +52,8 @@ class _Tables:
     layer: list[int] = field(default_factory=list)
     streamed: list[int] = field(default_factory=list)
     passes: list[int] = field(default_factory=list)
+    program: list[int] = field(default_factory=list)
+    prefetch: list[int] = field(default_factory=list)
 
     def number(self, layer: Layer) -> int:
         """Number of a layer among those of different cost."""
@@ -106,8 +108,10 @@ class Evaluator:
     def _add_layers(self, number: int, executable: Executable) -> None:
         tables = self._tables
         for segment in executable.tpu_segments:
+            tables.prefetch.append(segment.prefetch_bytes)
             for plan in segment.plans:
                 tables.row.append(number)
+                tables.program.append(len(tables.prefetch) - 1)
                 tables.layer.append(tables.number(plan.layer))
                 tables.streamed.append(0 if plan.cached else plan.blob_bytes)
                 tables.passes.append(stream_class(plan.layer, self.accelerator))
@@ -155,9 +159,35 @@ class Evaluator:
         row, layer, streamed, passes = self._flat
         compute = self.cycles(accelerator)[layer] / self.clock_hz[row]
         repeats = np.array([1.0, *(number for _, number in accelerator.stream_passes)])
-        seconds = np.maximum(compute, streamed * repeats[passes] / out[row])
+        seconds = self._with_prefetch(compute, streamed * repeats[passes] / out[row], out)
         summed: Array = np.bincount(row, seconds, len(self.rows)).astype(np.float64)
         return summed * 1e3
+
+    @cached_property
+    def _prefetching(self) -> tuple[NDArray[np.int64], Array]:
+        """Layers of every program whose parameters may come early, in order (-1 fills up), and how many bytes early."""
+        streamed = self._flat[2]
+        program, room = np.array(self._tables.program), np.array(self._tables.prefetch, float)
+        streams = np.bincount(program, streamed, len(room))
+        runs = [np.flatnonzero(program == number) for number in np.flatnonzero((room > 0) & (streams > 0))]
+        index = np.full((len(runs), max(map(len, runs), default=0)), -1)
+        for line, run in zip(index, runs, strict=True):
+            line[: len(run)] = run
+        return index, room[program[index[:, 0]]] if runs else np.zeros(0)
+
+    def _with_prefetch(self, compute: Array, wire: Array, out: Array) -> Array:
+        """Seconds of every layer: the longer of both, but for what the link brought before (hwmodels.timing)."""
+        index, room_bytes = self._prefetching
+        seconds = np.append(np.maximum(compute, wire), 0.0)
+        computes, wires = np.append(compute, 0.0)[index], np.append(wire, 0.0)[index]
+        room = room_bytes / out[self._flat[0][index[:, 0]]] if len(index) else room_bytes
+        ahead, following = np.zeros(len(index)), np.minimum(np.roll(wires, -1, axis=1), room[:, None])
+        for column in range(index.shape[1]):
+            own = wires[:, column] - ahead
+            taken = np.maximum(computes[:, column], own)
+            ahead = np.minimum(following[:, column], taken - own)
+            seconds[index[:, column]] = taken
+        return seconds[:-1]
 
 
 def programs(row: Row, parts: Parts) -> list[tuple[Executable, bool]]:

@@ -13,7 +13,7 @@ from math import ceil, prod
 from hwmodels.accelerator import Accelerator
 from hwmodels.graph import Layer
 
-__all__ = ["buffer_bytes", "parameter_capacity_bytes"]
+__all__ = ["buffer_bytes", "parameter_capacity_bytes", "prefetch_bytes"]
 
 GROUP = 64  # outputs whose weights are broadcast together
 
@@ -33,8 +33,19 @@ def parameter_capacity_bytes(layers: Iterable[Layer], accelerator: Accelerator) 
     int
         What :func:`hwmodels.memory.allocate` may fill; never below 0.
     """
-    largest = max((buffer_bytes(layer, accelerator) for layer in layers), default=0)
-    return max(0, accelerator.parameter_cache_bytes - accelerator.tiles * largest)
+    return max(0, accelerator.parameter_cache_bytes - _buffers_bytes(layers, accelerator))
+
+
+def prefetch_bytes(layers: Iterable[Layer], accelerator: Accelerator) -> int:
+    """Bytes of streamed parameters that may come during the layer before their own: half of all tiles' weight buffers.
+
+    The other half holds the weights in use: what a layer's computation leaves of the link's time fetches for the next.
+    """
+    return _buffers_bytes(layers, accelerator) // 2
+
+
+def _buffers_bytes(layers: Iterable[Layer], accelerator: Accelerator) -> int:
+    return accelerator.tiles * max((buffer_bytes(layer, accelerator) for layer in layers), default=0)
 
 
 def buffer_bytes(layer: Layer, accelerator: Accelerator) -> int:

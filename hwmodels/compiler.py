@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 
 from hwmodels import memory
 from hwmodels.accelerator import Accelerator
-from hwmodels.capacity import parameter_capacity_bytes
+from hwmodels.capacity import parameter_capacity_bytes, prefetch_bytes
 from hwmodels.errors import InputError
 from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.graph import Layer, LayerGraph, Tensor, graph_hash
@@ -148,6 +148,7 @@ def _segment(graph: LayerGraph, plans: list[LayerPlan], accelerator: Accelerator
         output_bytes=sum(memory.output_wire_bytes(tensor) for tensor in outputs),
         tensor_output_bytes=sum(tensor.n_bytes for tensor in outputs),
         scratch_out_bytes=memory.scratch_bytes(layers), scratch_in_bytes=memory.scratch_bytes(layers),
+        prefetch_bytes=prefetch_bytes(layers, accelerator),
     )  # fmt: skip
 
 

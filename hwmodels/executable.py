@@ -55,6 +55,8 @@ class Segment:
         Sent once, until another token comes.
     scratch_out_bytes, scratch_in_bytes
         Activations that spill to the host and come back.
+    prefetch_bytes
+        Streamed parameters that may come during the layer before their own.
     file_steps
         Of a compiled file, whose layers are not known.
     """
@@ -69,11 +71,12 @@ class Segment:
     caching_instruction_bytes: int = 0
     scratch_out_bytes: int = 0
     scratch_in_bytes: int = 0
+    prefetch_bytes: int = 0
     file_steps: tuple[Step, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The program in order: cached layers in a row are one step, every streamed layer is its own."""
+        """The program in order: cached layers in a row together but for the last, every streamed layer on its own."""
         return self.file_steps or _joined(tuple(_merged_steps(self.plans)))
 
     @property
@@ -83,11 +86,14 @@ class Segment:
 
 
 def _merged_steps(plans: tuple[LayerPlan, ...]) -> Iterator[Step]:
-    for streamed, run in groupby(plans, key=lambda plan: plan.streamed_bytes > 0):
-        if streamed:
+    """Cached layers in a row are one step; the last before a streamed layer stays apart: parameters come under it."""
+    runs = [list(run) for _, run in groupby(plans, key=lambda plan: plan.streamed_bytes > 0)]
+    for number, run in enumerate(runs):
+        if run[0].streamed_bytes:
             yield from (Step(plan.cycles, plan.streamed_bytes) for plan in run)
-        else:
-            yield Step(sum(plan.cycles for plan in run), 0)
+            continue
+        together, apart = (run, []) if number == len(runs) - 1 else (run[:-1], run[-1:])
+        yield from (Step(sum(plan.cycles for plan in group), 0) for group in (together, apart) if group)
 
 
 def _joined(steps: tuple[Step, ...]) -> tuple[Step, ...]:

@@ -7,13 +7,14 @@ output, copies, CPU operators. The simulator replays the same numbers, so one in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import ceil
 
 from hwmodels.accelerator import cycles_to_ns
-from hwmodels.executable import Executable, Segment
+from hwmodels.executable import Executable, Segment, Step
 from hwmodels.host import Host, cpu_op_ns
 from hwmodels.link import Channel, transfer_ns
 
@@ -213,7 +214,7 @@ def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -
     driver_ns = ceil(min(host.driver_cpu_ns, channel.floor_ns))
     loaded = segment.cached_bytes + segment.caching_instruction_bytes if segment.cached_bytes else 0
     extra = ceil(segment.instruction_bytes * channel.instruction_ns_per_byte)
-    steps = _steps(segment, channel, clock_hz)
+    steps = tuple(_steps(segment, channel, clock_hz))
     return TpuStage(
         driver_ns=driver_ns,
         latency_ns=ceil(channel.floor_ns) - driver_ns,
@@ -233,13 +234,19 @@ def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -
     )
 
 
-def _steps(segment: Segment, channel: Channel, clock_hz: float) -> tuple[StepTime, ...]:
-    return tuple(
-        StepTime(
-            cycles_to_ns(step.cycles, clock_hz), transfer_ns(step.streamed_bytes, channel, "out"), step.streamed_bytes
-        )
-        for step in segment.steps
-    )
+def _steps(segment: Segment, channel: Channel, clock_hz: float) -> Iterator[StepTime]:
+    """The program's steps, each with the parameter bytes that cross the link under it.
+
+    While a layer computes longer than its own parameters take, the link brings those of the next layer, as far as they
+    fit the segment's ``prefetch_bytes``.
+    """
+    ahead = 0
+    for step, following in pairwise((*segment.steps, Step(0, 0))):
+        compute_ns = cycles_to_ns(step.cycles, clock_hz)
+        own = step.streamed_bytes - ahead
+        idle_ns = max(0, compute_ns - transfer_ns(own, channel, "out"))
+        ahead = min(segment.prefetch_bytes, following.streamed_bytes, int(idle_ns * channel.out_bytes_per_s / 1e9))
+        yield StepTime(compute_ns, transfer_ns(own + ahead, channel, "out"), own + ahead)
 
 
 def layer_ns(executable: Executable, channel: Channel, clock_hz: float) -> Sequence[tuple[int, int]]:

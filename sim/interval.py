@@ -92,7 +92,7 @@ def _link_scales(host: Host, bus: Channel) -> Iterator[tuple[str, float]]:
     for key in ("out_bytes_per_s", "in_bytes_per_s", "floor_ns"):
         quantity = host.quantities.get(f"{bus.name}_{key}")
         value = quantity.value if quantity else 0
-        if quantity and isinstance(value, float) and value:
+        if quantity and isinstance(value, int | float) and value:
             yield key, 1 + quantity.spread / value
 
 
@@ -122,13 +122,17 @@ def _cycle_shifts(setup: Setup) -> Iterator[float]:
     part, clock, base = setup.accelerators[0], setup.clocks_hz[0], _base(setup)
     assumed = swept(part)
     for key, quantity in part.quantities.items():
-        if key in assumed or "cycles" not in key or not quantity.spread or not isinstance(quantity.value, float):
+        if key in assumed or not _is_cycle_cost(key) or not quantity.spread:
             continue
         more = [_more_cycles(ByIdentity(row[0]), ByIdentity(part), key) for row in setup.executables]
         shifted = [
             _slower(row[0], cycles_to_ns(cycles, clock)) for row, cycles in zip(setup.networks, more, strict=True)
         ]
         yield throughput_bound(setup, shifted) / base - 1
+
+
+def _is_cycle_cost(key: str) -> bool:
+    return "cycles" in key or key.endswith("_factor")
 
 
 @lru_cache(maxsize=2048)

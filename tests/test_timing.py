@@ -52,6 +52,27 @@ def test_every_byte_takes_its_direction_s_rate():
     assert stage.copy_ns == ceil(10 * 0.25)
 
 
+@pytest.mark.parametrize(
+    ("room", "steps"),
+    [
+        (0, (StepTime(2000, 0, 0), StepTime(1000, 6000, 600))),
+        (150, (StepTime(2000, 1500, 150), StepTime(1000, 4500, 450))),  # as much as the buffer holds
+        (999, (StepTime(2000, 2000, 200), StepTime(1000, 4000, 400))),  # as much as 2000 ns bring
+    ],
+)
+def test_parameters_come_during_the_layer_before_their_own(room, steps):
+    (stage, _) = times(prefetch_bytes=room).stages
+    assert stage.steps == steps
+    assert sum(step.streamed_bytes for step in stage.steps) == 600
+
+
+def test_parameters_come_one_layer_early_at_most():
+    """The last layer's 600 bytes wait for the second layer, though the link is idle under the first."""
+    plans = tuple(LayerPlan(CONV, cycles=1000, streamed_bytes=n_bytes) for n_bytes in (0, 100, 600))
+    (stage, _) = stage_times(executable(*plans, prefetch_bytes=10_000), BUS, HOST, 500e6).stages
+    assert [step.streamed_bytes for step in stage.steps] == [100, 200, 400]
+
+
 def test_cycles_and_streamed_bytes_become_steps():
     (stage, _) = times().stages
     assert stage.steps == (StepTime(2000, 0, 0), StepTime(1000, 6000, 600))
