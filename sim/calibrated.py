@@ -117,4 +117,4 @@ def _of_numbers(setup: Setup) -> Iterator[str]:
         yield f"accelerators {many}: at most {most} were measured"
     sharing = min(threads, many) if setup.scenario.mode == "coexec" else threads
     if not setup.pipelines and sharing > many:
-        yield f"threads {threads}: no measurement has several on one accelerator; their waiting is computed, not calibrated"
+        yield f"threads {threads}: no measurement has several on one accelerator; waiting is computed, not calibrated"
