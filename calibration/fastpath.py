@@ -54,6 +54,8 @@ class _Tables:
     passes: list[int] = field(default_factory=list)
     program: list[int] = field(default_factory=list)
     prefetch: list[int] = field(default_factory=list)
+    opens: list[bool] = field(default_factory=list)
+    pulled: list[int] = field(default_factory=list)
 
     def number(self, layer: Layer) -> int:
         """Number of a layer among those of different cost."""
@@ -103,13 +105,15 @@ class Evaluator:
             self._instructions[number] += stage.instruction_bytes
             self._in_bytes[number] += stage.output_bytes
             self._floors[number] += 1
-        self._add_layers(number, executable)
+        self._add_layers(number, executable, self.parts.link(conditions(row).link).overlaps_input)
 
-    def _add_layers(self, number: int, executable: Executable) -> None:
+    def _add_layers(self, number: int, executable: Executable, overlaps_input: int) -> None:
         tables = self._tables
         for segment in executable.tpu_segments:
             tables.prefetch.append(segment.prefetch_bytes)
-            for plan in segment.plans:
+            tables.pulled.append((segment.input_bytes + segment.scratch_in_bytes) * overlaps_input)
+            for place, plan in enumerate(segment.plans):
+                tables.opens.append(place < segment.opening_layers)
                 tables.row.append(number)
                 tables.program.append(len(tables.prefetch) - 1)
                 tables.layer.append(tables.number(plan.layer))
@@ -159,9 +163,19 @@ class Evaluator:
         row, layer, streamed, passes = self._flat
         compute = self.cycles(accelerator)[layer] / self.clock_hz[row]
         repeats = np.array([1.0, *(number for _, number in accelerator.stream_passes)])
-        seconds = self._with_prefetch(compute, streamed * repeats[passes] / out[row], out)
+        wire = streamed * repeats[passes] / out[row]
+        seconds = self._with_prefetch(compute, wire, out) - self._behind_input(compute - wire, out)
         summed: Array = np.bincount(row, seconds, len(self.rows)).astype(np.float64)
         return summed * 1e3
+
+    def _behind_input(self, idle: Array, out: Array) -> Array:
+        """Seconds of each program's first layer that its input takes as well, where the chip pulls it."""
+        row, program = self._flat[0], np.array(self._tables.program)
+        first = np.flatnonzero(np.diff(program, prepend=-1))
+        most = np.bincount(program, np.where(self._tables.opens, idle, 0.0))
+        hidden = np.zeros(len(row))
+        hidden[first] = np.clip(most, 0.0, np.array(self._tables.pulled) / out[row[first]])
+        return hidden
 
     @cached_property
     def _prefetching(self) -> tuple[NDArray[np.int64], Array]:

@@ -80,6 +80,12 @@ class Segment:
         return self.file_steps or _joined(tuple(_merged_steps(self.plans)))
 
     @property
+    def opening_layers(self) -> int:
+        """How many layers read the input, up to the first with parameters; 0 where layers are not known."""
+        known = () if self.file_steps else self.plans
+        return next((count for count, plan in enumerate(known, 1) if plan.blob_bytes), 0)
+
+    @property
     def streamed_bytes(self) -> int:
         """Parameter bytes that cross the link in every inference, repeated passes included."""
         return sum(step.streamed_bytes for step in self.steps)

@@ -48,6 +48,7 @@ class Link(Part):
     chunk_bytes: int
     header_bytes: int
     energy_pj_per_byte: float
+    overlaps_input: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Channel:
     chunk_bytes: int
     header_bytes: int
     energy_pj_per_byte: float
+    overlaps_input: int = 0
 
 
 def load_link(name_or_path: str) -> Link:
@@ -94,6 +96,7 @@ def channel(link: Link, host: Host) -> Channel:
         link.chunk_bytes,
         link.header_bytes,
         link.energy_pj_per_byte,
+        link.overlaps_input,
     )
 
 

@@ -223,7 +223,7 @@ def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -
         instruction_bytes=segment.instruction_bytes,
         instructions_ns=transfer_ns(segment.instruction_bytes, channel, "out") + extra,
         input_bytes=segment.input_bytes + segment.scratch_in_bytes,
-        input_ns=transfer_ns(segment.input_bytes + segment.scratch_in_bytes, channel, "out"),
+        input_ns=_input_ns(segment, channel, clock_hz),
         steps=steps,
         output_bytes=segment.output_bytes + segment.scratch_out_bytes,
         output_ns=transfer_ns(segment.output_bytes + segment.scratch_out_bytes, channel, "in"),
@@ -232,6 +232,15 @@ def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -
         wide_bytes=sum(plan.wide_bytes for plan in segment.plans),
         narrow_bytes=sum(plan.narrow_bytes for plan in segment.plans),
     )
+
+
+def _input_ns(segment: Segment, channel: Channel, clock_hz: float) -> int:
+    """Time of the input before the program begins: a chip that pulls it computes its first layer meanwhile."""
+    input_ns = transfer_ns(segment.input_bytes + segment.scratch_in_bytes, channel, "out")
+    opening = segment.plans[: segment.opening_layers]
+    streamed_ns = transfer_ns(sum(plan.streamed_bytes for plan in opening), channel, "out")
+    idle_ns = cycles_to_ns(sum(plan.cycles for plan in opening), clock_hz) - streamed_ns
+    return input_ns - min(input_ns, max(0, idle_ns)) if channel.overlaps_input else input_ns
 
 
 def _steps(segment: Segment, channel: Channel, clock_hz: float) -> Iterator[StepTime]:

@@ -171,3 +171,20 @@ def test_steps_of_the_file_take_the_place_of_layers():
     segment = Segment("tpu", (LayerPlan(CONV, cycles=9),), file_steps=(Step(100, 0), Step(50, 10)))
     (stage,) = stage_times(Executable("f", GRAPH, (segment,), "t"), BUS, HOST, 1e9).stages
     assert stage.steps == (StepTime(100, 0, 0), StepTime(50, transfer_ns(10, BUS, "out"), 10))
+
+
+@pytest.mark.parametrize(
+    ("pulls", "n_bytes", "cached", "input_ns"),
+    [
+        (0, 300, True, 3000),
+        (1, 300, True, 1000),  # 1000 cycles of the first layer, 2000 ns
+        (1, 100, True, 0),
+        (1, 300, False, 2000),  # its own 100 bytes of parameters keep the link busy for 1000 ns of them
+    ],
+)
+def test_a_chip_that_pulls_its_input_computes_the_first_layer_meanwhile(pulls, n_bytes, cached, input_ns):
+    bus = replace(BUS, overlaps_input=pulls)
+    first = LayerPlan(CONV, cycles=1000, cached=cached, blob_bytes=100, streamed_bytes=0 if cached else 100)
+    plans = (first, LayerPlan(DEPTHWISE, cycles=500, cached=True, blob_bytes=10))
+    (stage, _) = stage_times(executable(*plans, input_bytes=n_bytes), bus, HOST, 500e6).stages
+    assert (stage.input_bytes, stage.input_ns) == (n_bytes, input_ns)
