@@ -55,7 +55,7 @@ class _Tables:
     program: list[int] = field(default_factory=list)
     prefetch: list[int] = field(default_factory=list)
     opens: list[bool] = field(default_factory=list)
-    pulled: list[int] = field(default_factory=list)
+    pulled: list[float] = field(default_factory=list)
 
     def number(self, layer: Layer) -> int:
         """Number of a layer among those of different cost."""
@@ -107,7 +107,7 @@ class Evaluator:
             self._floors[number] += 1
         self._add_layers(number, executable, self.parts.link(conditions(row).link).overlaps_input)
 
-    def _add_layers(self, number: int, executable: Executable, overlaps_input: int) -> None:
+    def _add_layers(self, number: int, executable: Executable, overlaps_input: float) -> None:
         tables = self._tables
         for segment in executable.tpu_segments:
             tables.prefetch.append(segment.prefetch_bytes)

@@ -38,6 +38,8 @@ class Link(Part):
         Before every transfer; 0 for PCIe, whose accelerators have a lane each and share nothing.
     energy_pj_per_byte
         Energy of a byte, either way.
+    overlaps_input
+        Share of an input (0 to 1) that may cross while the accelerator computes its first layer.
     """
 
     DIVISORS: ClassVar[frozenset[str]] = frozenset(["out_bytes_per_s", "in_bytes_per_s", "chunk_bytes"])
@@ -48,7 +50,7 @@ class Link(Part):
     chunk_bytes: int
     header_bytes: int
     energy_pj_per_byte: float
-    overlaps_input: int = 0
+    overlaps_input: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Channel:
     chunk_bytes: int
     header_bytes: int
     energy_pj_per_byte: float
-    overlaps_input: int = 0
+    overlaps_input: float = 0
 
 
 def load_link(name_or_path: str) -> Link:
@@ -96,7 +98,7 @@ def channel(link: Link, host: Host) -> Channel:
         link.chunk_bytes,
         link.header_bytes,
         link.energy_pj_per_byte,
-        link.overlaps_input,
+        min(1.0, link.overlaps_input),
     )
 
 

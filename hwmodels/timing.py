@@ -235,12 +235,12 @@ def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -
 
 
 def _input_ns(segment: Segment, channel: Channel, clock_hz: float) -> int:
-    """Time of the input before the program begins: a chip that pulls it computes its first layer meanwhile."""
+    """Time of the input before the program begins: a chip that pulls part of it computes its first layer meanwhile."""
     input_ns = transfer_ns(segment.input_bytes + segment.scratch_in_bytes, channel, "out")
     opening = segment.plans[: segment.opening_layers]
     streamed_ns = transfer_ns(sum(plan.streamed_bytes for plan in opening), channel, "out")
     idle_ns = cycles_to_ns(sum(plan.cycles for plan in opening), clock_hz) - streamed_ns
-    return input_ns - min(input_ns, max(0, idle_ns)) if channel.overlaps_input else input_ns
+    return input_ns - min(int(input_ns * channel.overlaps_input), max(0, idle_ns))
 
 
 def _steps(segment: Segment, channel: Channel, clock_hz: float) -> Iterator[StepTime]:

@@ -62,7 +62,7 @@ OUTSIDE = {
     "host": ({"host": "x86-epyc-litert"}, "host x86-epyc-litert: never measured over usb3"),
     "host over a link": ({"host": "dev-board"}, "host dev-board: never measured over usb3"),
     "size": ({"size": "large"}, "size large was never measured"),
-    "threads": ({"threads": 2}, "threads 2: none shared an accelerator"),
+    "threads": ({"threads": 2}, "threads 2: no measurement has several on one"),
     "accelerators": ({"accelerators": 3, "threads": 3}, "accelerators 3: at most 2 were measured"),
     "pipeline": ({"mode": "pipeline", "num_segments": 5}, "accelerators 5: at most 4 were measured"),
 }  # fmt: skip

@@ -179,6 +179,7 @@ def test_steps_of_the_file_take_the_place_of_layers():
         (0, 300, True, 3000),
         (1, 300, True, 1000),  # 1000 cycles of the first layer, 2000 ns
         (1, 100, True, 0),
+        (0.5, 300, True, 1500),  # half has to be there before it begins
         (1, 300, False, 2000),  # its own 100 bytes of parameters keep the link busy for 1000 ns of them
     ],
 )
