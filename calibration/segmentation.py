@@ -16,7 +16,7 @@ from calibration.pipelines import logged_cuts, pipeline_ms, simulated_ms, usable
 from calibration.predict import Parts, conditions, network_of
 from hwmodels.compiler import segment_cuts, split
 
-__all__ = ["OWN", "Pair", "Regret", "pairs", "regrets", "report"]
+__all__ = ["OWN", "Pair", "Regret", "pairs", "pipeline_errors", "regrets", "report"]
 
 OWN = ("compiler", "profiled")
 APART = 0.05  # readings closer than this name no winner
@@ -94,14 +94,23 @@ def _recorded(row: Row, parts: Parts) -> tuple[int, ...]:
 
 def report(parts: Parts) -> str:
     """Both answers as text."""
-    found = pairs(load_dataset("villarrubia_synthetic"), parts)
+    rows = load_dataset("villarrubia_synthetic")
+    found = pairs(rows, parts)
     clear = [pair for pair in found if pair.differs]
     named = sum(pair.is_named for pair in clear)
-    lines = [f"faster cut named in {named} of {len(clear)} pairs whose cuts and readings differ ({APART:.0%})"]
+    errors = pipeline_errors(rows, parts)
+    lines = [f"{len(errors)} readings of pipelines: error mean {mean(errors):.1%}, median {median(errors):.1%}"]
+    lines += [f"faster cut named in {named} of {len(clear)} pairs whose cuts and readings differ ({APART:.0%})"]
     lines += [f"  missed: {_line(pair)}" for pair in clear if not pair.is_named]
     for own in OWN:
         lines += _summary(own, regrets(found, parts, own))
     return "\n".join(lines)
+
+
+def pipeline_errors(rows: Iterable[Row], parts: Parts) -> list[float]:
+    """Absolute relative errors of all times of pipelines that are not flagged: of one inference, and in batches."""
+    timed = (row for row in rows if row.mode == "pipeline" and row.metric.endswith("_ms") and not row.flag)
+    return [abs(pipeline_ms(row, parts) / row.value - 1) for row in timed]
 
 
 def _line(pair: Pair) -> str:

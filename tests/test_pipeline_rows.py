@@ -118,6 +118,7 @@ def test_batches_are_predicted_within_twelve_percent(found: list[Pair]) -> None:
     errors = [abs(ratio - 1) for pair in both for ratio in pair]
     assert fmean(errors) < 0.12
     assert median(errors) < 0.08
+    assert median(errors) < 0.08
 
 
 def test_our_profiled_cut_is_about_as_good_as_the_better_recorded_one(found: list[Pair]) -> None:
