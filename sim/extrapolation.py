@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import expm1, hypot, log, sqrt
+from math import ceil, expm1, hypot, log, sqrt
 
 from hwmodels.accelerator import Accelerator
 from hwmodels.compiler import cocompile, compile_graph
@@ -84,7 +84,8 @@ def at_end(part: Accelerator, key: str, end: int) -> Accelerator:
 @lru_cache(maxsize=1024)
 def _at_end(part: ByIdentity, key: str, end: int) -> Accelerator:
     value = part.value.quantities[key].range[end]
-    other: Accelerator = perturbed(part.value, key, int(value) if float(value).is_integer() else value)
+    whole = isinstance(getattr(part.value, key), int)  # counts and bytes stay whole, and above zero
+    other: Accelerator = perturbed(part.value, key, ceil(value) if whole else value)
     if key != "narrow_bytes_per_tile":
         return other
     scale = value / part.value.narrow_bytes_per_tile  # bands are as large as what holds them

@@ -6,6 +6,7 @@ from math import exp, sqrt
 import pytest
 
 from hwmodels.accelerator import load_accelerator
+from sim.engine import simulate
 from sim.estimator import estimate
 from sim.extrapolation import at_end, notes, reaches, sides, swept, with_part
 from sim.scenario import Scenario
@@ -151,3 +152,15 @@ def test_a_number_of_a_part_may_take_its_value_from_the_base(tmp_path):
     assert own.layer_cycles == coral.layer_cycles
     assert own.quantities["layer_cycles"].range == (0, 9999)
     assert own.quantities["layer_cycles"].std_error is None
+
+
+def test_a_count_stays_whole_at_both_ends(tmp_path):
+    """A range of bytes may end between two of them."""
+    path = tmp_path / "odd.toml"
+    path.write_text(
+        'kind = "accelerator"\nname = "odd"\nbase = "large"\n'
+        'narrow_bytes_per_tile = { value = 524288, status = "assumed", source = "test", range = [0.5, 700000.5] }\n'
+    )
+    part = load_accelerator(str(path))
+    assert [at_end(part, "narrow_bytes_per_tile", end).narrow_bytes_per_tile for end in (0, 1)] == [1, 700001]
+    assert simulate(Scenario(models="deeplab_v3_mobilenet_v2_513", size=str(path), inferences=2)).summary["interval90"]
