@@ -178,3 +178,17 @@ def test_profiles_come_from_the_newest_release() -> None:
     assert newest([new, old], "KV260") == [new]
     cpu, accelerator, memory = profile_rows(new)
     assert cpu[2] == 2_500_000 and accelerator[2] + memory[2] == 10_000_000
+
+
+def test_two_references_of_another_release_lend_the_memory_share(tmp_path):
+    """The nearest release that has both: a share learnt there moves the prediction, the row says from where."""
+    head = "release,board,cores,clock_mhz,model,fps_single_thread,fps_multi_thread\n"
+    one = "3.0,KV260,1,300,net,95,100\n3.0,ZCU102,3,281,net,88.8,240\n2.5,KV260,1,300,net,95,100\n"
+    answers = {}
+    for two_cores in (200, 140):
+        path = tmp_path / f"{two_cores}.csv"
+        path.write_text(head + one + f"2.5,ZCU104,2,300,net,94.5,{two_cores}\n1.4,ZCU104,2,300,net,94.5,100\n")
+        (row,) = validate_boards(path, path, "KV260,ZCU104", "ZCU102")["rows"]
+        assert row["assumed"] == ["threads", "memory_share as in release 2.5"]
+        answers[two_cores] = row["predicted"]
+    assert answers[140] < answers[200] <= 3 * 100

@@ -17,14 +17,12 @@ from statistics import fmean, median, stdev
 
 from calibration.boards.replay import (
     BoardRow,
-    on_board,
-    one_core_work,
-    own_stretch,
+    predict_across,
     predict_row,
     read_board_rows,
     suspicion,
 )
-from hwmodels.board import Board, closed_loop_ips
+from hwmodels.board import Board
 from sim.study.statistics import quantile
 
 __all__ = ["CONSTANTS", "Case", "cases", "errors", "fit", "main"]
@@ -97,11 +95,7 @@ def _predicted(case: Case, part: Callable[[BoardRow], Board]) -> float:
     target = part(case.row)
     if case.share_from is None:
         return predict_row([case.one_core], target, part)[0]
-    one_core, other = case.share_from
-    own = own_stretch(one_core_work(one_core, part(one_core)), part(one_core), other, part(other))
-    work = one_core_work(case.one_core, part(case.one_core))
-    work = on_board(replace(work, memory_share=own.work.memory_share), part(case.one_core), target)
-    return own.gain * closed_loop_ips(work, target)
+    return predict_across(case.one_core, case.share_from, target, part)[0]
 
 
 def loss(values: dict[str, float], chosen: Sequence[Case]) -> float:

@@ -23,8 +23,8 @@ from hwmodels.errors import InputError
 from sim.study.statistics import quantile
 
 __all__ = [
-    "BoardRow", "Own", "board_row", "is_board_table", "on_board", "one_core_work", "own_stretch", "predict_row",
-    "read_board_rows", "release_number", "summary", "suspicion", "validate_boards",
+    "BoardRow", "Own", "board_row", "is_board_table", "on_board", "one_core_work", "own_stretch", "predict_across",
+    "predict_row", "read_board_rows", "release_number", "summary", "suspicion", "validate_boards",
 ]  # fmt: skip
 
 NEEDED = ("release", "board", "cores", "clock_mhz", "model", "fps_single_thread", "fps_multi_thread")
@@ -195,6 +195,23 @@ def predict_row(
     return min(own.gain * closed_loop_ips(work, target), own.limit_ips), work
 
 
+def predict_across(
+    one_core: BoardRow,
+    elsewhere: tuple[BoardRow, BoardRow],
+    target: Board,
+    part: Callable[[BoardRow], Board] = BoardRow.part,
+) -> tuple[float, Work]:
+    """As :func:`predict_row`, the memory share from the network's two references of another release.
+
+    Times come from ``one_core``, of the target's own release: about one row in ten changes between releases.
+    """
+    first, second = elsewhere
+    own = own_stretch(one_core_work(first, part(first)), part(first), second, part(second))
+    work = replace(one_core_work(one_core, part(one_core)), memory_share=own.work.memory_share)
+    work = on_board(work, part(one_core), target)
+    return own.gain * closed_loop_ips(work, target), work
+
+
 def suspicion(row: BoardRow, one_core: BoardRow, work: Work) -> str | None:
     """Return why a row is no fair test of a replay, or None: another program was measured, or it has a serial part."""
     if row.single_ips:
@@ -228,12 +245,27 @@ def validate_boards(
     rows = [row for row in read_board_rows(target) if _is_target(row, names, target_board)]
     if target_board and not rows:
         raise InputError("--target-board", target_board, f"a board of {target}")
-    answers = [_answer(row, [table.get(row.key) for table in tables], names) for row in rows]
+    answers = [_answer(row, _partners(row, tables), names) for row in rows]
     predicted = [answer for answer in answers if answer["skipped"] is None]
     return {
         "rows": answers, "summary": summary(predicted),
         "predicted_rows": len(predicted), "skipped_rows": len(answers) - len(predicted),
     }  # fmt: skip
+
+
+def _partners(row: BoardRow, tables: Sequence[dict[tuple[str, str], BoardRow]]) -> list[BoardRow | None]:
+    """The reference rows of a row's release and model; a second board that has none lends a release that both have.
+
+    Then there are three: the one-core row, and both rows of the release nearest to the row's.
+    """
+    same = [table.get(row.key) for table in tables]
+    if len(tables) < 2 or same[0] is None or same[1] is not None:
+        return same
+    both = [key for key in tables[0] if key[1] == row.model and key in tables[1]]
+    if not both:
+        return same
+    near = min(both, key=lambda key: abs(release_number(key[0]) - release_number(row.release)))
+    return [same[0], tables[0][near], tables[1][near]]
 
 
 def _names(boards: str | Sequence[str]) -> list[str]:
@@ -275,7 +307,7 @@ def _reason(row: BoardRow, partners: Sequence[BoardRow | None], names: Sequence[
         return "no rate of many threads"
     if row.repeats:
         return f"repeats release {row.repeats}"
-    missing = [name for name, partner in zip(names, partners, strict=True) if partner is None]
+    missing = [name for name, partner in zip(names, partners, strict=False) if partner is None]
     if missing:
         return f"no {' and '.join(missing)} row of release {row.release} and this model"
     try:
@@ -287,9 +319,13 @@ def _reason(row: BoardRow, partners: Sequence[BoardRow | None], names: Sequence[
 
 def _prediction(row: BoardRow, partners: Sequence[BoardRow]) -> dict[str, Any]:
     board = row.part()
-    ips, work = predict_row(partners, board)
+    if len(partners) == 3:
+        ips, work = predict_across(partners[0], (partners[1], partners[2]), board)
+        assumed = ["threads", f"memory_share as in release {partners[2].release}"]
+    else:
+        ips, work = predict_row(partners, board)
+        assumed = ["threads", "memory_share"] if len(partners) == 1 else ["threads"]
     half = board.spread90 if len(partners) == 1 else board.own_spread90
-    assumed = ["threads", "memory_share"] if len(partners) == 1 else ["threads"]
     return {
         "threads": board.threads, "predicted": ips, "lo90": ips * (1 - half), "hi90": ips * (1 + half),
         "error": ips / row.multi_ips - 1, "assumed": assumed, "flag": suspicion(row, partners[0], work),
