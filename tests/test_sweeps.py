@@ -200,8 +200,12 @@ seed = [{", ".join(map(str, range(200)))}]
 
 def interrupted(arguments, is_under_way):
     """Start a command, press Ctrl-C (for its whole group, as a terminal does) when it is under way; how it ended."""
-    program = [sys.executable, "-c", "from sim.commands.cli import main; main()", *map(str, arguments)]
-    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # What runs the tests may ignore Ctrl-C (nohup, a background job), and a child would inherit that.
+    listens = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listens}; from sim.commands.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     end = time.monotonic() + 60
     while not is_under_way() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
