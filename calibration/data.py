@@ -184,6 +184,7 @@ def _row(path: Path, line: int, record: dict[str, str]) -> Row:
         raise InputError(f"{where}: metric", "nothing", "a metric of the measurement schema")
     _check_unit(where, texts["metric"], texts.get("unit", ""))
     texts["mode"] = texts.get("mode") or "single"
+    # mypy: fields by name, checked one by one above
     return Row(file=path.name, line=line, value=_number(where, record["value"]), **numbers, **texts)  # type: ignore[arg-type]
 
 

@@ -36,7 +36,7 @@ PART_ONLY = re.compile(r"only the TPU custom op is timed|TPU part only")
 FRAME = (1280, 720)  # the camera frame that --preprocess resize assumes
 
 
-class Skip(Exception):  # noqa: N818
+class Skip(Exception):  # noqa: N818 (an outcome, not an error)
     """A row that cannot be predicted, and why."""
 
 
@@ -69,6 +69,7 @@ class Parts:
 
     def _changed(self, kind: str, part: P) -> P:
         changes = self.changes.get((kind, part.name))
+        # mypy: changes are names of numbers of this kind of part
         return replace(part, **changes) if changes else part  # type: ignore[arg-type]
 
 

@@ -250,6 +250,7 @@ def changed_accelerator(accelerator: Accelerator, changes: dict[str, float]) -> 
     for key, value in changes.items():
         if "[" in key:
             table[int(key.rstrip("]").partition("[")[2]) - 1][1] = value
+    # mypy: plain holds names of numbers of the part
     return replace(accelerator, stream_passes=tuple((a, b) for a, b in table), **plain)  # type: ignore[arg-type]
 
 

@@ -51,6 +51,7 @@ class Chain:
         sources = (self.last,) * (2 if op in TWO_OPERANDS else 1)
         output = Tensor(self.last.id + 1, "int8", shape)
         constants = tuple(Tensor(-1, "int8" if i == 0 else "int32", w) for i, w in enumerate(weights))
+        # mypy: options are further fields of a layer, by name
         layer = Layer(len(self.layers), op, sources, (output,), constants, **options)  # type: ignore[arg-type]
         self.layers.append(layer)
         self.last = output

@@ -178,11 +178,11 @@ def test_a_fit_is_printed_with_its_numbers_and_what_is_not_separated(capsys):
     print_fit({
         "rows": 7, "residuals": [{"group": "a/usb3", "n": 7, **dict.fromkeys(keys, 0.125)}],
         "numbers": [{"part": "coral", "key": "clock_hz", "value": 5e8, "std_error": 1e6}],
-        "not_separated": [{"a": "x", "b": "y", "correlation": 0.987}], "files": ["/tmp/coral.toml"],
+        "not_separated": [{"a": "x", "b": "y", "correlation": 0.987}], "files": ["mine/coral.toml"],
     })  # fmt: skip
     text = capsys.readouterr().out
     assert "a/usb3" in text
     assert text.count("12.5") == 4
     assert "5e+08 +- 1e+06" in text
     assert "not separated: x and y (correlation 0.99)" in text
-    assert "wrote /tmp/coral.toml" in text
+    assert "wrote mine/coral.toml" in text

@@ -77,6 +77,7 @@ def changed(values: dict[str, float]) -> Callable[[BoardRow], Board]:
         board = row.part()
         is_one_core = row.board.startswith(ONE_CORE)
         skipped = "host_factor" if is_one_core else "early_slowdown"
+        # mypy: the keys are names of numbers, which a checker cannot see
         return replace(board, **{key: value for key, value in values.items() if key != skipped})  # type: ignore[arg-type]
 
     return part

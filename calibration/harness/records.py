@@ -110,6 +110,7 @@ def _record(path: Path, number: int, line: dict[str, str]) -> Record:
     try:
         whole = {name: int(line[name]) for name in _WHOLE}
         texts = {name: line[name] for name in COLUMNS if name not in (*_WHOLE, "value")}
+        # mypy: fields by name; a wrong one is told below
         return Record(value=float(line["value"]), **whole, **texts)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise InputError(
