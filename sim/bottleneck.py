@@ -24,20 +24,22 @@ WORDS = {
 }
 
 
-def bottleneck(setup: Setup, window: Window, used: dict[str, float]) -> tuple[str, str]:
+def bottleneck(setup: Setup, window: Window, used: dict[str, float], is_overloaded: bool = False) -> tuple[str, str]:
     """Return the limiting resource (accelerator, link, cpu, gil, arrivals) and a sentence about it.
 
     Parameters
     ----------
     used
         Shares of time by resource (:func:`sim.results.utilisation`); one counts as full from :data:`SATURATED` on.
+    is_overloaded
+        Requests come faster than they are served: then they are not what limits, however idle every resource is.
 
     Notes
     -----
     Order: requests that do not come faster; full cores, as whoever waits for one may hold the accelerator or the GIL;
     the fuller of accelerator and GIL; else the longest part of an inference.
     """
-    if setup.scenario.arrivals != "closed" and max(used.values()) < SATURATED:
+    if setup.scenario.arrivals != "closed" and not is_overloaded and max(used.values()) < SATURATED:
         return "arrivals", f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
     full = {name: used[name] for name in ("accelerator", "cpu", "gil") if used[name] >= SATURATED}
     if not full:

@@ -14,7 +14,7 @@ from sim.bounds import limits, lines, one_thread_ips, throughput_bound
 from sim.calibrated import outside
 from sim.extrapolation import notes, reaches
 from sim.interval import intervals
-from sim.results import made_by
+from sim.results import made_by, overload_note
 from sim.scenario import Scenario
 from sim.setup import Setup, build
 from sim.stages import Flow, flows, power_at, stage_columns, visits
@@ -94,7 +94,8 @@ def estimate_setup(setup: Setup, method: str = "bounds", correction: Any = None)
     if std is not None:
         summary["throughput_std_ips"] = std
     found = reaches(setup)
-    summary["warnings"] = [*setup.warnings, *outside(setup), *_left_out(setup.scenario), *notes(setup, found)]
+    over = overload_note(bool(summary["overloaded"]), ips)
+    summary["warnings"] = [*over, *setup.warnings, *outside(setup), *_left_out(setup.scenario), *notes(setup, found)]
     summary["interval90"] = intervals(setup, summary, found)
     return summary
 

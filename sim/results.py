@@ -103,7 +103,8 @@ def summarise(setup: Setup, window: Window, alone: Window, alone_setup: Setup) -
     power, alone_power = power_of(setup, window), power_of(alone_setup, alone)
     ips = window.throughput_ips
     used = utilisation(setup, window)
-    kind, text = bottleneck(setup, window, used)
+    overloaded = is_overloaded(setup, window)
+    kind, text = bottleneck(setup, window, used, overloaded)
     energy, accelerator_mj = energy_mj(power, ips)
     alone_energy, alone_accelerator_mj = energy_mj(alone_power, alone.throughput_ips)
     summary = {
@@ -125,8 +126,8 @@ def summarise(setup: Setup, window: Window, alone: Window, alone_setup: Setup) -
         "bottleneck": kind,
         "bottleneck_text": text,
         "interval90": {},
-        "steady": (window.periodic or is_settled(window)) and not is_overloaded(setup, window),
-        "overloaded": is_overloaded(setup, window),
+        "steady": (window.periodic or is_settled(window)) and not overloaded,
+        "overloaded": overloaded,
         "warnings": [],
         "simulated_s": window.end_ns / 1e9,
         "wall_s": 0.0,
@@ -135,7 +136,7 @@ def summarise(setup: Setup, window: Window, alone: Window, alone_setup: Setup) -
         "made_by": made_by(setup),
     }  # fmt: skip
     found = reaches(setup)
-    summary["warnings"] = [*setup.warnings, *outside(setup), *notes(setup, found)]
+    summary["warnings"] = [*overload_note(overloaded, ips), *setup.warnings, *outside(setup), *notes(setup, found)]
     summary["interval90"] = intervals(setup, summary, found)
     return Results(summary, setup, window)
 
@@ -181,6 +182,12 @@ def is_overloaded(setup: Setup, window: Window) -> bool:
     """Whether an open loop did not keep up: more requests wait at the end than chance would leave there."""
     chance = 20 + 2 * len(setup.thread_models) + 0.03 * window.count
     return setup.scenario.arrivals.split(":")[0] in OPEN and window.queue_length > chance
+
+
+def overload_note(overloaded: bool, ips: float) -> list[str]:
+    """An open loop that does not keep up has a rate, and no latency: the longer the run, the longer its line."""
+    words = f"overloaded: requests come faster than {ips:.3g}/s are served; latencies grow with the length of the run"
+    return [words] if overloaded else []
 
 
 def breakdown_ms(window: Window) -> dict[str, float]:

@@ -115,3 +115,21 @@ def test_set_ups_whose_limit_is_known(options, kinds):
     summary = simulate(Scenario(**options, inferences=300), compare=False).summary
     assert summary["bottleneck"] in kinds
     assert summary["bottleneck_text"].endswith(".")
+
+
+def test_an_overloaded_loop_is_not_limited_by_its_arrivals():
+    """One thread whose CPU operators leave the accelerator idle for a fifth: nothing is full, and yet it cannot keep up."""
+    answer = simulate(
+        Scenario(models="efficientdet_lite0_320", host="raspberry-pi-3b", link="usb2", arrivals="poisson:9")
+    ).summary
+    assert answer["overloaded"]
+    assert max(answer["utilisation"].values()) < 0.93
+    assert answer["bottleneck"] != "arrivals"
+    assert "thread" in answer["bottleneck_text"]
+    assert answer["warnings"][0].startswith("overloaded: requests come faster than")
+
+
+def test_a_loop_that_keeps_up_is_limited_by_its_arrivals():
+    answer = simulate(Scenario(models="efficientdet_lite0_320", host="raspberry-pi-4", arrivals="poisson:1")).summary
+    assert (answer["overloaded"], answer["bottleneck"]) == (False, "arrivals")
+    assert not any(warning.startswith("overloaded") for warning in answer["warnings"])
