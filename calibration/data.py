@@ -248,13 +248,15 @@ def dataset_names() -> list[str]:
 
 
 def dataset_path(name: str) -> Path:
-    """Return the path of a shipped dataset, or of a file given by path.
+    """Return the path of a shipped dataset by its name (with or without ``.csv``), or of a file given by path.
 
-    Raises :class:`InputError` with the nearest name for anything else.
+    A file of the user's comes first where both are there. Raises :class:`InputError` with the nearest name for anything
+    else.
     """
-    path = FOLDER / f"{name}.csv"
-    if path.is_file() and name == Path(name).name:
-        return path
+    is_bare = name == Path(name).name
+    shipped = FOLDER / f"{name.removesuffix('.csv')}.csv"
+    if is_bare and shipped.is_file() and not (name.endswith(".csv") and Path(name).exists()):
+        return shipped
     if name.endswith(".csv") or "/" in name:
         return Path(name)
     names = dataset_names()

@@ -12,6 +12,8 @@ from sim.study.statistics import quantile
 
 __all__ = ["fit_report", "print_fit", "print_validation"]
 
+WORTH_TELLING = 0.05  # readings that agree better say little about a prediction
+
 
 def fit_report(calibration: Calibration) -> dict[str, Any]:
     """Return the fit as one JSON object: residuals by source and link, numbers, pairs that are not separated."""
@@ -71,12 +73,16 @@ def print_fit(report: dict[str, Any]) -> None:
 
 
 def print_validation(answer: dict[str, Any]) -> None:
-    """Print a validation for people: the summary, then why rows were skipped."""
+    """Print a validation for people: the summary, how far readings of one thing differ, and why rows were skipped."""
     print(f"{'source/metric/link':58}{'n':>5}{'MAPE':>8}{'median':>8}{'p90':>8}{'bias':>8}{'in 90 %':>9}")
     for row in answer["summary"]:
         cells = (row["mape"], row["median_ape"], row["p90_ape"], row["bias"])
         covered = "" if row.get("coverage90") is None else f"{100 * row['coverage90']:9.0f}"
         print(f"{row['group']:58}{row['n']:5}" + "".join(f"{100 * cell:8.1f}" for cell in cells) + covered)
+    for row in answer.get("repeats", []):
+        if row["n"] > 1 and row["median_difference"] > WORTH_TELLING:
+            share = f"{100 * row['median_difference']:.1f} %"
+            print(f"{row['group']}: {row['n']} measured more than once, readings {share} apart in the median")
     reasons: dict[str, int] = defaultdict(int)
     for row in answer["rows"]:
         if row["skipped"]:

@@ -25,10 +25,13 @@ from calibration.spread import spread_of
 from hwmodels.errors import InputError, nearest
 from sim.study.statistics import quantile
 
-__all__ = ["LEAVE_OUT", "error_of", "summarise", "validate"]
+__all__ = ["LEAVE_OUT", "error_of", "repeats", "summarise", "validate"]
 
 LEAVE_OUT = tuple(GROUPS)
 Z90 = 1.645
+SAME_THING = (
+    "source_id", "metric", "link", "host_id", "model", "threads", "accelerators", "batch", "mode", "predicted",
+)  # fmt: skip
 
 
 @dataclass
@@ -119,7 +122,8 @@ def validate(
 ) -> dict[str, Any]:
     """Predict every row of measurement files (or shipped datasets by name) and sum up the errors.
 
-    ``leave_out`` is model, family, source or host. Returns ``rows``, ``summary``, ``predicted_rows``, ``skipped_rows``.
+    ``leave_out`` is model, family, source or host. Returns ``rows``, ``summary``, ``repeats``, ``predicted_rows`` and
+    ``skipped_rows``.
     Raises :class:`InputError` for a bad file.
 
     Parameters
@@ -139,7 +143,7 @@ def validate(
         answers += read(path, validator)
     done = [answer for answer in answers if answer["predicted"] is not None]
     return {
-        "rows": answers, "summary": summarise(done),
+        "rows": answers, "summary": summarise(done), "repeats": repeats(done),
         "predicted_rows": len(done), "skipped_rows": len(answers) - len(done),
     }  # fmt: skip
 
@@ -179,6 +183,30 @@ def summarise(answers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             keys = (answer.get("source_id"), answer.get("metric"), answer.get("link"))
             groups["/".join(str(key or "") for key in keys)].append(answer)
     return [_statistics(name, rows) for name, rows in sorted(groups.items())]
+
+
+def repeats(answers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How far readings of the same thing lie apart: no prediction can be closer to all of them than half of it.
+
+    Returns
+    -------
+    list of dict
+        ``group`` (as in :func:`summarise`), ``n`` things that were measured more than once, and ``median_difference``
+        (largest less smallest reading, over their mean). Flagged rows are left out.
+    """
+    readings: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    for answer in answers:
+        if answer["measured"] and not answer["flag"]:
+            readings[tuple(answer.get(key) for key in SAME_THING)].append(answer["measured"])
+    groups: dict[str, list[float]] = defaultdict(list)
+    for key, values in readings.items():
+        if len(values) > 1:
+            span = max(values) - min(values)
+            groups["/".join(str(part or "") for part in key[:3])].append(span * len(values) / sum(values))
+    return [
+        {"group": name, "n": len(each), "median_difference": quantile(sorted(each), 0.5)}
+        for name, each in sorted(groups.items())
+    ]
 
 
 def _statistics(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

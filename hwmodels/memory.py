@@ -244,10 +244,10 @@ def _receptive_field(layers: Iterable[Layer]) -> tuple[int, int]:
 
 
 def scratch_bytes(layers: Iterable[Layer]) -> int:
-    """Bytes of the host buffer that the accelerator spills to: the steps of an LSTM, padded to 8.
+    """Bytes of the host buffer that a program always uses: the steps of an LSTM, padded to 8.
 
-    Large activations may spill too (one DeepLab-slim file: its 33x33x1280 map, 1 393 920 B, read back six times); no
-    rule for it is known, and no other file does it.
+    Joined branches may spill too (:func:`hwmodels.tiles.spilled_bytes`). One DeepLab-slim file sends its 33x33x1280
+    map, 1 393 920 B, and reads it back six times, though it fits; no rule for that is known, no other file does it.
     """
     return sum(_lstm_scratch(layer.output) for layer in layers if layer.op == "UNIDIRECTIONAL_SEQUENCE_LSTM")
 

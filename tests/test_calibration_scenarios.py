@@ -164,13 +164,15 @@ def test_a_validation_is_printed_with_the_reasons_for_skipping(capsys):
     print_validation({
         "summary": [{"group": "a/b/usb3", "coverage90": 0.9, **summary}, {"group": "c", "coverage90": None, **summary}],
         "rows": [{"skipped": "not modelled"}, {"skipped": "not modelled"}, {"skipped": "why not"}, {"skipped": None}],
+        "repeats": [{"group": "a/b/usb3", "n": 2, "median_difference": 0.2}, {"group": "c", "n": 9, "median_difference": 0.01}],
         "predicted_rows": 1, "skipped_rows": 3,
     })  # fmt: skip
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["a/b/usb3", "2", "10.0", "5.0", "20.0", "-1.0", "90"]
     assert lines[2].split() == ["c", "2", "10.0", "5.0", "20.0", "-1.0"]
-    assert lines[4] == "1 rows predicted, 3 skipped"
-    assert [line.split(None, 1) for line in lines[5:]] == [["2", "not modelled"], ["1", "why not"]]
+    assert lines[3] == "a/b/usb3: 2 measured more than once, readings 20.0 % apart in the median"
+    assert lines[5] == "1 rows predicted, 3 skipped"
+    assert [line.split(None, 1) for line in lines[6:]] == [["2", "not modelled"], ["1", "why not"]]
 
 
 def test_a_fit_is_printed_with_its_numbers_and_what_is_not_separated(capsys):

@@ -101,3 +101,11 @@ def test_a_missing_file_and_an_unknown_dataset(tmp_path: Path) -> None:
 def test_sources_and_priors_are_consistent() -> None:
     assert {row["compiler"] for row in source_table().values()} <= {"2020", "2021"}
     assert all(0 < low < high for *_, low, high in priors())
+
+
+def test_a_shipped_dataset_is_found_with_its_ending_and_the_users_own_file_comes_first(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset("salimmj_sweep.csv") == load_dataset("salimmj_sweep")
+    written(tmp_path / "salimmj_sweep.csv", ROW)
+    assert len(load_dataset("salimmj_sweep.csv")) == 1
+    assert len(load_dataset("salimmj_sweep")) > 1

@@ -7,9 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import chain, conv, coral, depthwise, layer
 
+from hwmodels.accelerator import load_accelerator
 from hwmodels.compiler import compile_graph
 from hwmodels.graph import Layer, LayerGraph, Tensor
-from hwmodels.tiles import NARROW_BYTES_PER_TILE, banded_layers, branch_bytes, ceil_to, tile_bytes, working_set_bytes
+from hwmodels.tiles import (
+    NARROW_BYTES_PER_TILE,
+    banded_layers,
+    branch_bytes,
+    ceil_to,
+    spilled_bytes,
+    tile_bytes,
+    working_set_bytes,
+)
 
 
 @pytest.mark.parametrize(("value", "multiple", "up"), [(0, 4, 0), (1, 4, 4), (4, 4, 4), (5, 4, 8), (1001, 16, 1008)])
@@ -93,13 +102,36 @@ def joined(channels: int) -> list[Layer]:
 
 
 def test_joined_branches_hold_their_tensors_at_once():
-    """64 x 64 positions a tile: the sigmoid holds two maps, and so does the product, which overwrites one."""
-    assert branch_bytes(joined(32)) == {0: 2 * 64 * 64 * 32, 1: 2 * 64 * 64 * 32}
+    """64 x 64 positions a tile: the product holds two maps, and overwrites one."""
+    assert branch_bytes(joined(32), coral()) == {1: 2 * 64 * 64 * 32}
+
+
+def test_a_sum_whose_inputs_are_needed_again_holds_a_third_map():
+    x, y, total, later = (Tensor(i, "int8", (1, 16, 16, 4)) for i in range(4))
+    layers = [Layer(0, "ADD", (x, y), (total,)), Layer(1, "CONCATENATION", (x, y), (later,))]
+    assert branch_bytes(layers, coral()) == {0: 3 * 4 * 4 * 4}
 
 
 def test_a_chain_of_elementwise_layers_joins_nothing():
     first, second, _ = (Tensor(i, "int8", (1, 256, 256, 32)) for i in range(3))
-    assert branch_bytes([Layer(0, "TANH", (first,), (second,))]) == {}
+    assert branch_bytes([Layer(0, "TANH", (first,), (second,))], coral()) == {}
+
+
+def test_what_exceeds_the_tiles_of_a_join_leaves_the_chip_and_comes_back():
+    """Two maps of 2 MiB on tiles of 3 MiB: 1 MiB goes."""
+    assert spilled_bytes(joined(32), coral()) == 2**20
+    network = LayerGraph("silu", tuple(joined(32)), joined(32)[0].inputs, joined(32)[1].outputs)
+    (segment,) = compile_graph(network, coral()).segments
+    assert segment.scratch_out_bytes == segment.scratch_in_bytes == 2**20
+
+
+@pytest.mark.parametrize("size", ["coral", "small", "large"])
+@pytest.mark.parametrize("channels", [4, 32, 100])
+def test_a_spill_counts_the_tiles_of_the_size(size, channels):
+    """Where every tile owns as many positions as any other, what spills is what the maps have over all memory."""
+    accelerator = load_accelerator(size)
+    over = 2 * 256 * 256 * channels - accelerator.tiles * accelerator.narrow_bytes_per_tile
+    assert spilled_bytes(joined(channels), accelerator) == max(0, over)
 
 
 @pytest.mark.parametrize(("channels", "warns"), [(24, False), (32, True)])
@@ -109,4 +141,4 @@ def test_the_compiler_warns_where_branches_do_not_fit(channels, warns):
     executable = compile_graph(network, coral())
     assert bool(executable.notes) is warns
     assert (executable.spread > 0) is warns
-    assert not warns or "LOGISTIC of 256x256x32" in executable.notes[0]
+    assert not warns or "MUL of 256x256x32" in executable.notes[0]

@@ -11,7 +11,7 @@ import pytest
 
 from calibration.data import FOLDER, Row, load_dataset
 from calibration.predict import PREDICTORS, conditions, name_candidates
-from calibration.validation import LEAVE_OUT, summarise, validate
+from calibration.validation import LEAVE_OUT, Validator, repeats, summarise, validate
 from hwmodels.errors import InputError
 from sim.study.statistics import quantile
 
@@ -175,3 +175,26 @@ def test_the_package_offers_what_the_commands_do() -> None:
     assert calibration.fit.__module__ == "calibration.fitting"
     with pytest.raises(AttributeError):
         _ = calibration.nothing
+
+
+def test_readings_of_one_thing_are_compared_by_hand():
+    """1 and 3 ms: 2 apart on a mean of 2; the flagged reading and the other network do not count."""
+    one = {
+        "source_id": "a",
+        "metric": "invoke_latency_ms",
+        "link": "usb3",
+        "model": "x",
+        "predicted": 2.0,
+        "flag": None,
+    }
+    rows = [{**one, "measured": 1.0}, {**one, "measured": 3.0}, {**one, "measured": 9.0, "flag": "outlier: odd"}]
+    rows.append({**one, "measured": 5.0, "model": "y"})
+    assert repeats(rows) == [{"group": "a/invoke_latency_ms/usb3", "n": 1, "median_difference": 1.0}]
+
+
+def test_the_dense_networks_that_were_measured_twice_differ_by_an_eighth():
+    rows = load_dataset("villarrubia_synthetic")
+    dense = [row for row in rows if row.model.startswith("fc5") and row.mode == "single" and row.link == "pcie"]
+    (found,) = repeats(map(Validator().answer, (row for row in dense if row.metric == "invoke_latency_ms")))
+    assert found["n"] == 29
+    assert found["median_difference"] == pytest.approx(0.131, abs=0.002)
