@@ -17,6 +17,7 @@ from calibration.corrections import corrected
 from calibration.cpurows import fit_without
 from calibration.data import Row, dataset_path, read_measurements, read_table
 from calibration.energy import with_meter
+from calibration.firstrun import first_touch_without
 from calibration.fitting import GROUPS, Calibration, fit, members
 from calibration.gilrows import with_profile
 from calibration.predict import PREDICTORS, Parts, Skip, canonical, conditions, network_of, predict
@@ -77,11 +78,16 @@ class Validator:
         return self._cpu_groups[row]
 
     def _without_on_cpu(self, parts: Parts, group: str, host: str) -> Parts:
-        """Parts without a group; CPU costs stay as shipped where no row of the group, or no other, tells them."""
-        fitted = fit_without(host, lambda row: self._cpu_group(row) in group.split("+"))
-        if fitted is None:
+        """Parts without a group; a host's costs stay as shipped where no row of the group, or no other, tells them."""
+
+        def is_out(row: Row) -> bool:
+            return self._cpu_group(row) in group.split("+")
+
+        fits = (fit_without(host, is_out), first_touch_without(host, is_out))
+        values = {key: value for fitted in fits if fitted for key, value in fitted.values.items()}
+        if not values:
             return parts
-        changes = parts.changes | {("host", host): parts.changes.get(("host", host), {}) | fitted.values}
+        changes = parts.changes | {("host", host): parts.changes.get(("host", host), {}) | values}
         return replace(parts, changes=changes)
 
     def answer(self, row: Row) -> dict[str, Any]:

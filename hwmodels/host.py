@@ -35,7 +35,8 @@ class Host(Part):
     ``cached_weight_bytes`` (0: no limit) come out of main memory at ``stream_ns_per_byte``. ``gil_handover_ns`` comes
     on top of a switch interval, ``python_stage_ns`` is what a pipeline of Python threads and queues does for a segment
     under the GIL, ``thread_wake_ns`` the time from putting into a queue to its reader running; ``jitter_cv`` the
-    coefficient of variation of an invoke.
+    coefficient of variation of an invoke. ``first_touch_ns_per_byte`` is what an interpreter's first inference pays for
+    result memory that nobody used before (:func:`hwmodels.timing.touched_bytes`).
     """
 
     DIVISORS: ClassVar[frozenset[str]] = frozenset(["cores"])
@@ -74,6 +75,7 @@ class Host(Part):
     builtin_element_slowdown: float = 1
     stream_ns_per_byte: float = 0
     cached_weight_bytes: float = 0
+    first_touch_ns_per_byte: float = 0
     usb3_out_bytes_per_s: float = 0
     usb3_in_bytes_per_s: float = 0
     usb3_floor_ns: float = 0

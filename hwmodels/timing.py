@@ -18,7 +18,7 @@ from hwmodels.executable import Executable, Segment, Step
 from hwmodels.host import Host, cpu_op_ns
 from hwmodels.link import Channel, transfer_ns
 
-__all__ = ["CpuStage", "StageTimes", "StepTime", "TpuStage", "stage_times"]
+__all__ = ["CpuStage", "StageTimes", "StepTime", "TpuStage", "stage_times", "touched_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,8 @@ class StageTimes:
         Python's own part of the call, under the GIL.
     preprocess_ns, postprocess_ns
         Host work around ``invoke()``; 0 unless a scenario asks for it.
+    first_touch_ns
+        What an interpreter's first inference pays for result memory that nobody used before.
     """
 
     name: str
@@ -141,6 +143,7 @@ class StageTimes:
     python_ns: int = 0
     preprocess_ns: int = 0
     postprocess_ns: int = 0
+    first_touch_ns: int = 0
 
     @property
     def invoke_ns(self) -> int:
@@ -156,6 +159,11 @@ class StageTimes:
     def first_invoke_ns(self) -> int:
         """One inference alone that finds the accelerator's parameter memory empty or foreign."""
         return self.load_ns + self.invoke_ns
+
+    @property
+    def cold_invoke_ns(self) -> int:
+        """The first inference of a new interpreter: parameters are sent, and result memory is touched first."""
+        return self.first_invoke_ns + self.first_touch_ns
 
     @property
     def latency_ns(self) -> int:
@@ -197,7 +205,21 @@ def stage_times(
         else cpu_stage(segment, host, kernels, num_threads)
         for segment in executable.segments
     )
-    return StageTimes(executable.name, executable.token, stages, python_ns=ceil(host.python_call_ns))
+    return StageTimes(
+        executable.name, executable.token, stages, python_ns=ceil(host.python_call_ns),
+        first_touch_ns=ceil(touched_bytes(executable) * host.first_touch_ns_per_byte),
+    )  # fmt: skip
+
+
+def touched_bytes(executable: Executable) -> int:
+    """Bytes of results that an interpreter's first inference touches for the first time.
+
+    Output tensors of the accelerator, and what the largest CPU operator reads and writes: TFLite lays the tensors of
+    operators that do not run at once over each other.
+    """
+    on_cpu = [plan.layer for segment in executable.segments if segment.device == "cpu" for plan in segment.plans]
+    largest = max((sum(t.n_bytes for t in (*layer.inputs, *layer.outputs)) for layer in on_cpu), default=0)
+    return sum(segment.tensor_output_bytes for segment in executable.tpu_segments) + largest
 
 
 def cpu_stage(segment: Segment, host: Host, kernels: str, num_threads: int) -> CpuStage:

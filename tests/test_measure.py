@@ -50,7 +50,7 @@ def test_rows_of_a_fake_device_are_the_simulated_times(rows, model):
         "invoke_latency_p50_ms": times.invoke_ns,
         "invoke_latency_p99_ms": times.invoke_ns,
         "invoke_latency_std_ms": 0,
-        "first_inference_ms": times.first_invoke_ns,
+        "first_inference_ms": times.cold_invoke_ns,
         "image_to_result_latency_ms": times.latency_ns,
         "host_preprocess_ms": times.preprocess_ns,
         "host_postprocess_ms": times.postprocess_ns,

@@ -15,7 +15,7 @@ from hwmodels.executable import Executable, LayerPlan, Segment, Step
 from hwmodels.host import load_host
 from hwmodels.link import Channel, channel, load_link, transfer_ns
 from hwmodels.parts import part_names
-from hwmodels.timing import CpuStage, StepTime, TpuStage, layer_ns, stage_times
+from hwmodels.timing import CpuStage, StepTime, TpuStage, layer_ns, stage_times, touched_bytes
 
 #: 1 byte out takes 10 ns, 1 byte in 40 ns; an inference costs 1000 ns, an instruction byte half a ns more.
 BUS = Channel("bus", 100e6, 25e6, 1000, 0.5, 1 << 20, 8, 10)
@@ -113,6 +113,18 @@ def test_an_inference_alone_is_the_sum_of_its_stages():
     assert found.invoke_ns == 71 + held + 3 + tail.ops_ns
     assert found.first_invoke_ns == found.invoke_ns + 51_000
     assert found.latency_ns == found.invoke_ns
+
+
+def test_a_new_interpreter_touches_its_results_for_the_first_time():
+    """10 bytes come from the accelerator; the operator on the CPU reads and writes 32 x 32 x 16."""
+    slow = replace(HOST, first_touch_ns_per_byte=2.5)
+    compiled = executable()
+    touched = 10 + 2 * 16_384
+    assert touched_bytes(compiled) == touched
+    found = stage_times(compiled, BUS, slow, 500e6)
+    assert found.first_touch_ns == ceil(2.5 * touched)
+    assert found.cold_invoke_ns == found.first_invoke_ns + found.first_touch_ns
+    assert found.invoke_ns == times().invoke_ns
 
 
 def test_pre_and_postprocessing_belong_to_the_latency_alone():

@@ -174,6 +174,7 @@ class FakeInterpreter:
     def __init__(self, times: StageTimes, device: _FakeDevice, clock: ScaledClock | VirtualClock) -> None:
         self.times, self.device, self.clock = times, device, clock
         self.reference = next(_REFERENCES)  # a second interpreter of the same file is another one to the driver
+        self.untouched_ns = times.first_touch_ns
 
     def invoke(self) -> None:
         """Run one inference: accelerator stages under the device's lock, copies and CPU operators outside."""
@@ -184,6 +185,8 @@ class FakeInterpreter:
             else:
                 self._on_device(stage)
                 self.clock.sleep_ns(stage.copy_ns)
+        self.clock.sleep_ns(self.untouched_ns)
+        self.untouched_ns = 0
 
     def _on_device(self, stage: TpuStage) -> None:
         with self.device.held():
