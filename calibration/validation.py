@@ -81,6 +81,7 @@ class Validator:
         """Parts without a group; a host's costs stay as shipped where no row of the group, or no other, tells them."""
 
         def is_out(row: Row) -> bool:
+            """Whether a row belongs to the group."""
             return self._cpu_group(row) in group.split("+")
 
         fits = (fit_without(host, is_out), first_touch_without(host, is_out))
