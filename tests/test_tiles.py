@@ -142,3 +142,11 @@ def test_the_compiler_warns_where_branches_do_not_fit(channels, warns):
     assert bool(executable.notes) is warns
     assert (executable.spread > 0) is warns
     assert not warns or "MUL of 256x256x32" in executable.notes[0]
+
+
+@pytest.mark.parametrize(("channels", "spread"), [(24, 0.0), (32, 0.3), (56, 0.6), (250, 1.0)])
+def test_the_more_spills_the_less_is_known(channels, spread):
+    """1 MiB was measured; 4 MiB are twice as unsure, and nothing is more than unsure by a factor of e."""
+    layers = joined(channels)
+    network = LayerGraph("silu", tuple(layers), layers[0].inputs, layers[1].outputs)
+    assert compile_graph(network, coral()).spread == pytest.approx(spread)
