@@ -15,7 +15,7 @@ from math import ceil
 from typing import ClassVar
 
 from hwmodels.errors import InputError
-from hwmodels.graph import Layer
+from hwmodels.graph import Layer, Tensor
 from hwmodels.parts import Part, load
 
 __all__ = ["Accelerator", "cycles_to_ns", "load_accelerator"]
@@ -143,6 +143,12 @@ def cycles_to_ns(cycles: float, clock_hz: float) -> int:
     return ceil(cycles * 1e9 / clock_hz - 1e-9)
 
 
+def tensor_bytes_per_tile(tensor: Tensor, accelerator: Accelerator) -> int:
+    """Narrow memory that a map takes in the fullest tile, channels padded to 4 (bytes)."""
+    height, width, channels = tensor.hwc
+    return accelerator.positions_per_tile(height, width) * ceil(channels / 4) * 4
+
+
 def activation_bytes_per_tile(layer: Layer, accelerator: Accelerator) -> int:
     """Narrow memory that a layer's inputs and outputs take in one tile, channels padded to 4 (device-model.md).
 
@@ -151,7 +157,4 @@ def activation_bytes_per_tile(layer: Layer, accelerator: Accelerator) -> int:
     int
         Bytes in the fullest tile, to be compared with ``narrow_bytes_per_tile`` (192 KiB on Coral).
     """
-    return sum(
-        accelerator.positions_per_tile(height, width) * ceil(channels / 4) * 4
-        for height, width, channels in (tensor.hwc for tensor in (*layer.inputs, *layer.outputs))
-    )
+    return sum(tensor_bytes_per_tile(tensor, accelerator) for tensor in (*layer.inputs, *layer.outputs))

@@ -60,23 +60,24 @@ def compile_graph(
     plans = _plan(graph, accelerator, compiler, reserved_bytes)
     segments = tuple(_segment(graph, run, accelerator, compiler) for run in _runs(graph, plans))
     mapped = [plan.layer for plan in plans if not plan.reason]
-    spread = min(1.0, SPILL_SPREAD * sqrt(spilled_bytes(mapped, accelerator) / MEASURED_SPILL_BYTES))
+    spilled = spilled_bytes(mapped, accelerator)
+    spread = min(1.0, SPILL_SPREAD * sqrt(spilled / MEASURED_SPILL_BYTES))
     return Executable(
         graph.name, graph, segments, token or graph_hash(graph), spread=spread,
-        on_chip_limit_bytes=accelerator.parameter_cache_bytes, notes=_spill_notes(mapped, accelerator),
+        on_chip_limit_bytes=accelerator.parameter_cache_bytes, notes=_spill_notes(mapped, accelerator, spilled),
     )  # fmt: skip
 
 
-def _spill_notes(layers: Sequence[Layer], accelerator: Accelerator) -> tuple[str, ...]:
+def _spill_notes(layers: Sequence[Layer], accelerator: Accelerator, spilled: int) -> tuple[str, ...]:
     """A warning where joined branches do not fit narrow memory: the rule for what spills rests on one network."""
+    if not spilled:
+        return ()
     limit = accelerator.narrow_bytes_per_tile
     held = {index: size for index, size in branch_bytes(layers, accelerator).items() if size > limit}
-    if not held:
-        return ()
     worst = next(layer for layer in layers if layer.index == max(held, key=lambda index: held[index]))
     shape = "x".join(map(str, worst.output.hwc))
     return (
-        f"{spilled_bytes(layers, accelerator) / 1e6:.1f} MB leave the chip and come back in an inference: "
+        f"{spilled / 1e6:.1f} MB leave the chip and come back in an inference: "
         f"where branches join ({len(held)} times, worst: {worst.op} of {shape}) they need up to "
         f"{max(held.values()) >> 10} of {limit >> 10} KiB a tile. The rule rests on one measured network; a smaller "
         "input avoids it",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
-from hwmodels.accelerator import Accelerator
+from hwmodels.accelerator import Accelerator, tensor_bytes_per_tile
 from hwmodels.graph import Layer, Tensor
 
 __all__ = [
@@ -93,7 +93,7 @@ def branch_bytes(layers: Sequence[Layer], accelerator: Accelerator) -> dict[int,
         if layer.op in _ELEMENTWISE and layer.output.hwc[0] > 1 and len(layer.inputs) > 1:
             in_place = any(last_use[tensor.id] == layer.index for tensor in layer.inputs)
             held = layer.inputs if in_place else (*layer.inputs, layer.output)
-            found[layer.index] = sum(_held_bytes(tensor, accelerator) for tensor in held)
+            found[layer.index] = sum(tensor_bytes_per_tile(tensor, accelerator) for tensor in held)
     return found
 
 
@@ -105,8 +105,3 @@ def spilled_bytes(layers: Sequence[Layer], accelerator: Accelerator) -> int:
     """
     limit = accelerator.narrow_bytes_per_tile
     return accelerator.tiles * sum(max(0, held - limit) for held in branch_bytes(layers, accelerator).values())
-
-
-def _held_bytes(tensor: Tensor, accelerator: Accelerator) -> int:
-    height, width, channels = tensor.hwc
-    return accelerator.positions_per_tile(height, width) * ceil_to(channels, 4)

@@ -114,7 +114,7 @@ def of_dense(answers: Sequence[Answer]) -> str:
     dense = [answer for answer in answers if "fc5 cached" in names(answer)]
     sizes = [float(network_of(row_of(answer)).macs) for answer in dense]
     best = best_line_median(sizes, [answer["measured"] for answer in dense])
-    return f"fc5 cached: no straight line through its points has a median below {best:.1f} %"
+    return f"fc5 cached: no straight line through two of its points has a median below {best:.1f} %"
 
 
 def coverage(name: str, answers: Sequence[Answer], is_meant: Callable[[Answer], bool]) -> str:
