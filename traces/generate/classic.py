@@ -89,6 +89,17 @@ def _lenet_5(size: int) -> Any:
     return model(x, layers.Dense(10, activation="softmax")(y))
 
 
+def _vgg_cifar(size: int, classes: int = 10) -> Any:
+    """VGG-16's convolutions, one dense layer of 512, ten classes."""
+    x = y = image(size)
+    for filters, repeats in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(repeats):
+            y = conv_bn(y, filters, 3, act="relu")
+        y = layers.MaxPooling2D(2)(y)
+    y = layers.Dense(512, activation="relu")(layers.Flatten()(y))
+    return model(x, layers.Dense(classes, activation="softmax")(y))
+
+
 def _of(
     name: str, build: Callable[[], Any], source: str, family: str, architecture: str = "", heavy: bool = False
 ) -> Definition:
@@ -113,6 +124,8 @@ DEFINITIONS = [
         )
         for version in _FIRE
     ],
+    _of("vgg_16_cifar_32", partial(_vgg_cifar, 32), "geifmany/cifar-vgg", "vgg"),
+    _of("squeezenet_1.1_227", partial(_squeezenet, 227, "1.1"), "forresti/SqueezeNet, SqueezeNet_v1.1", "squeezenet"),
     _of("darknet_19_224", partial(_darknet_19, 224), "darknet19.cfg; arXiv 1612.08242", "darknet"),
     _of("darknet_53_256", partial(_darknet_53, 256), "darknet53.cfg; arXiv 1804.02767", "darknet"),
     _of(

@@ -1,6 +1,6 @@
 """The child process of generate.py: build one Keras model, quantise it to int8 TFLite, write its trace.
 
-Run as ``python -m traces.generate.convert NAME FOLDER``.
+Run as ``python -m traces.generate.convert NAME FOLDER [CLASSES]``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from hwmodels.graph import LayerGraph, to_json
-from hwmodels.tflite import read_graph
+from hwmodels.networks.graph import LayerGraph, to_json
+from hwmodels.networks.tflite import read_graph
 from traces.generate.definition import DEFAULT_RANGES, Definition
 from traces.generate.registry import definitions
 
@@ -146,9 +147,13 @@ def write(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def main(name: str, folder: str) -> None:
-    """Write the trace of the network ``name`` into ``folder``."""
-    write(Path(folder) / f"{name}.json", to_json(trace(definitions()[name])))
+def main(name: str, folder: str, classes: str = "") -> None:
+    """Write the trace of the network ``name`` into ``folder``; ``classes``, where given, in place of its own."""
+    definition = definitions()[name]
+    if classes:
+        build = partial(definition.build, classes=int(classes))
+        definition = replace(definition, name=f"{name}_classes{classes}", build=build)
+    write(Path(folder) / f"{definition.name}.json", to_json(trace(definition)))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def activate(x: Any, name: str | None) -> Any:
     return layers.ReLU(6.0)(x) if name == "relu6" else layers.Activation(name)(x)
 
 
-def conv_bn(x: Any, filters: int, kernel: Any = 1, stride: int = 1, act: str | None = "relu6", **options: Any) -> Any:
+def conv_bn(x: Any, filters: int, kernel: Any = 1, stride: Any = 1, act: str | None = "relu6", **options: Any) -> Any:
     """Apply convolution without bias, batch normalisation, activation."""
     options = {"padding": "same", "use_bias": False} | options
     x = layers.Conv2D(filters, kernel, strides=stride, **options)(x)

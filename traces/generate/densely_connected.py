@@ -10,7 +10,7 @@ from traces.generate.blocks import classifier, keras_application, stack
 from traces.generate.definition import Definition
 from traces.generate.dense_prediction import activate, conv_bn, image, layers
 
-__all__ = ["DEFINITIONS"]
+__all__ = ["DEFINITIONS", "cross_stage"]
 
 _bn = partial(conv_bn, act="relu")
 
@@ -123,11 +123,11 @@ def _cspdarknet_53(size: int) -> Any:
     for stage, repeats in enumerate((1, 2, 8, 8, 4)):
         filters = 64 * 2**stage
         y = conv_bn(y, filters, 3, 2, act="leaky")
-        y = _cross_stage(y, filters, filters // 2 if stage else filters, repeats)
+        y = cross_stage(y, filters, filters // 2 if stage else filters, repeats)
     return classifier(x, y)
 
 
-def _cross_stage(x: Any, filters: int, half: int, repeats: int) -> Any:
+def cross_stage(x: Any, filters: int, half: int, repeats: int) -> Any:
     """Half of the channels pass the residual blocks, the other half goes around them."""
     around, y = conv_bn(x, half, act="leaky"), conv_bn(x, half, act="leaky")
     for _ in range(repeats):

@@ -1,8 +1,8 @@
-"""All detectors: SSD and SSDLite, SpaghettiNet, EfficientDet-Lite, YOLO, CenterNet."""
+"""All detectors: SSD and SSDLite, SpaghettiNet, EfficientDet-Lite, YOLO v2 to v8, CenterNet."""
 
 from __future__ import annotations
 
-from traces.generate import centernet, efficientdet, spaghettinet, ssd, ssd_fpn, yolo
+from traces.generate import centernet, darknet_detectors, efficientdet, spaghettinet, ssd, ssd_fpn, yolo, yolo_newer
 
 __all__ = ["DEFINITIONS"]
 
@@ -12,5 +12,7 @@ DEFINITIONS = [
     *spaghettinet.DEFINITIONS,
     *efficientdet.DEFINITIONS,
     *yolo.DEFINITIONS,
+    *yolo_newer.DEFINITIONS,
+    *darknet_detectors.DEFINITIONS,
     *centernet.DEFINITIONS,
 ]

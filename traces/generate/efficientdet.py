@@ -113,7 +113,7 @@ class _Size:
     repeats: int
 
 
-def _build(size: _Size) -> Any:
+def _build(size: _Size, classes: int = CLASSES) -> Any:
     x = image(size.side)
     stages = efficientnet_lite(x, size.width, size.depth)
     features = [stages[2], stages[4], stages[6]]
@@ -122,8 +122,8 @@ def _build(size: _Size) -> Any:
     for _ in range(size.cells):
         features = _cell(features, size.filters)
     boxes = layers.Concatenate(axis=1)(_head(features, size.filters, size.repeats, 4))
-    classes = layers.Concatenate(axis=1)(_head(features, size.filters, size.repeats, CLASSES))
-    return model(x, [boxes, layers.Activation("sigmoid")(classes)])
+    scores = layers.Concatenate(axis=1)(_head(features, size.filters, size.repeats, classes))
+    return model(x, [boxes, layers.Activation("sigmoid")(scores)])
 
 
 _SIZES = (

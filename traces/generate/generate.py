@@ -24,10 +24,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from hwmodels.graph import LayerGraph, from_json, graph_hash  # noqa: E402
-from traces.generate.convert import describe, write  # noqa: E402
-from traces.generate.definition import Definition  # noqa: E402
-from traces.generate.registry import definitions  # noqa: E402
+from hwmodels.networks.graph import LayerGraph, from_json, graph_hash  # noqa: E402 (after the path)
+from traces.generate.convert import describe, write  # noqa: E402 (after the path)
+from traces.generate.definition import Definition  # noqa: E402 (after the path)
+from traces.generate.registry import definitions  # noqa: E402 (after the path)
 
 ZOO = ROOT / "traces" / "zoo"
 QUIET = {

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from traces.generate.blocks import SLIM, conv, keras_application, slim_head
+from traces.generate.blocks import SLIM, classifier, conv, keras_application, slim_head
 from traces.generate.definition import Definition
 from traces.generate.dense_prediction import activate, conv_bn, image, layers, model
 
-__all__ = ["DEFINITIONS"]
+__all__ = ["DEFINITIONS", "v2_maps"]
 
 Branch = list[tuple[Any, ...]]
 
@@ -64,15 +64,38 @@ def _v1(size: int) -> Any:
     return slim_head(x, y)
 
 
-def _v1_block(x: Any, one: int, reduced: int, three: int, reduced_2: int, three_2: int, pooled: int) -> Any:
-    branches = [(one, 1)], [(reduced, 1), (three, 3)], [(reduced_2, 1), (three_2, 3)]
+def _googlenet(size: int) -> Any:
+    """The paper's network, with 5x5 convolutions and 1000 classes; its two normalisations of responses are left out."""
+    x = image(size)
+    y = _same_pool(conv_bn(x, 64, 7, 2, "relu"))
+    y = _same_pool(_branch(y, [(64, 1), (192, 3)]))
+    for row in _V1_ROWS:
+        y = _same_pool(y) if isinstance(row, int) else _v1_block(y, *row, wide=5)
+    return classifier(x, y)
+
+
+def _v1_block(
+    x: Any, one: int, reduced: int, three: int, reduced_2: int, three_2: int, pooled: int, wide: int = 3
+) -> Any:
+    branches = [(one, 1)], [(reduced, 1), (three, 3)], [(reduced_2, 1), (three_2, wide)]
     return _mixed(x, *branches, pooled=pooled, pool="MaxPooling2D")
 
 
 def _v2(size: int) -> Any:
     x = image(size)
     y = layers.SeparableConv2D(64, 7, 2, padding="same", depth_multiplier=8, use_bias=False)(x)
-    y = _same_pool(activate(layers.BatchNormalization()(y), "relu"))
+    return slim_head(x, v2_maps(activate(layers.BatchNormalization()(y), "relu"))[-1])
+
+
+def _bn_inception(size: int) -> Any:
+    """Inception v2 with a plain first convolution and 1000 classes, as in Caffe."""
+    x = image(size)
+    return classifier(x, v2_maps(conv_bn(x, 64, 7, 2, "relu"))[-1])
+
+
+def v2_maps(y: Any) -> list[Any]:
+    """Return Inception v2's maps at stride 16 and 32, from the result of its first convolution."""
+    y = _same_pool(y)
     y = _same_pool(_branch(y, [(64, 1), (192, 3)]))
     y = _v2_block(y, 64, (64, 64), (64, 96), 32)
     y = _v2_block(y, 64, (64, 96), (64, 96), 64)
@@ -80,11 +103,10 @@ def _v2(size: int) -> Any:
     y = _v2_block(y, 224, (64, 96), (96, 128), 128)
     y = _v2_block(y, 192, (96, 128), (96, 128), 128)
     y = _v2_block(y, 160, (128, 160), (128, 160), 96)
-    y = _v2_block(y, 96, (128, 192), (160, 192), 96)
+    fine = y = _v2_block(y, 96, (128, 192), (160, 192), 96)
     y = _v2_reduction(y, (128, 192), (192, 256))
     y = _v2_block(y, 352, (192, 320), (160, 224), 128)
-    y = _v2_block(y, 352, (192, 320), (192, 224), 128, "MaxPooling2D")
-    return slim_head(x, y)
+    return [fine, _v2_block(y, 352, (192, 320), (192, 224), 128, "MaxPooling2D")]
 
 
 def _v2_block(
@@ -193,6 +215,8 @@ def _of(name: str, build: Callable[[], Any], source: str, family: str = "incepti
 
 DEFINITIONS = [
     _of("inception_v1_224", partial(_v1, 224), "TF-slim inception_v1.py; arXiv 1409.4842"),
+    _of("googlenet_224", partial(_googlenet, 224), "arXiv 1409.4842, table 1"),
+    _of("bn_inception_224", partial(_bn_inception, 224), "arXiv 1502.03167, Caffe's 7x7 first convolution"),
     _of("inception_v2_224", partial(_v2, 224), "TF-slim inception_v2.py; arXiv 1502.03167"),
     _of("inception_v3_299", partial(_v3, 299), "TF-slim inception_v3.py; arXiv 1512.00567"),
     _of("inception_v4_299", partial(_v4, 299), "TF-slim inception_v4.py; arXiv 1602.07261", heavy=True),

@@ -45,6 +45,32 @@ def _posenet(height: int, width: int) -> Any:
     return model(x, [heatmaps, short, layers.Concatenate()([forward, backward])])
 
 
+def _posenet_resnet(height: int, width: int, stride: int) -> Any:
+    """PoseNet on TF-slim's ResNet-50 v1; beyond the output ``stride`` strides become dilation."""
+    x = image(height, width)
+    y = conv_bn(layers.ZeroPadding2D(3)(x), 64, 7, 2, "relu", padding="valid")
+    y, reached, rate = layers.MaxPooling2D(3, 2, padding="same")(y), 4, 1
+    for stage, repeats in enumerate((3, 4, 6, 3)):
+        for index in range(repeats):
+            halves = stage < 3 and index == repeats - 1
+            step = 2 if halves and reached < stride else 1
+            y = _unit(y, 64 * 2**stage, step, rate)
+            reached, rate = reached * step, rate * (2 if halves and step == 1 else 1)
+    forward, backward, heatmaps, short = _heads(y, (2 * PAIRS, 2 * PAIRS, 17, 34))
+    return model(x, [heatmaps, short, layers.Concatenate()([forward, backward])])
+
+
+def _unit(x: Any, filters: int, stride: int, rate: int) -> Any:
+    y = conv_bn(x, filters, act="relu")
+    if stride > 1:
+        y = conv_bn(layers.ZeroPadding2D(1)(y), filters, 3, stride, "relu", padding="valid")
+    else:
+        y = conv_bn(y, filters, 3, act="relu", dilation_rate=rate)
+    shortcut = conv_bn(x, 4 * filters, act=None) if x.shape[-1] != 4 * filters else x
+    shortcut = layers.MaxPooling2D(1, stride)(shortcut) if stride > 1 else shortcut
+    return layers.ReLU()(layers.Add()([shortcut, conv_bn(y, 4 * filters, act=None)]))
+
+
 def _bodypix(height: int, width: int) -> Any:
     """BodyPix: PoseNet's heads plus long offsets, the person mask and 24 body parts."""
     x = image(height, width)
@@ -149,6 +175,15 @@ def _of_posenet(height: int, width: int) -> Definition:
     )  # fmt: skip
 
 
+def _of_posenet_resnet(height: int, width: int, stride: int) -> Definition:
+    size, decode = f"{height}x{width}", postprocess.pose(stride, _POSES, (17, 34, 64))
+    return Definition(
+        f"posenet_resnet_50_s{stride}_{size}", partial(_posenet_resnet, height, width, stride), "posenet",
+        "posenet_resnet_50", f"output stride {stride}, {size}", "pose",
+        f"google-coral/project-posenet, ResNet-50, output stride {stride}", decode,
+    )  # fmt: skip
+
+
 def _of_bodypix(height: int, width: int, decoder: bool = True) -> Definition:
     size, shapes = f"{height}x{width}", (*_POSES, (1, 20, *(_cells_at_16(extent) for extent in (height, width))))
     hook = (postprocess.pose(16, shapes, (17, 34, 64, 34)),) if decoder else ()
@@ -173,6 +208,7 @@ def _of_movenet(name: str, size: int, width: float) -> Definition:
 DEFINITIONS = [
     *[_of_posenet(*size) for size in ((324, 324), (353, 481), (481, 641), (720, 1280), (721, 1281))],
     *[_of_bodypix(*size) for size in ((324, 324), (352, 480), (512, 512), (576, 768), (768, 1024), (1280, 720))],
+    *[_of_posenet_resnet(*size) for size in ((480, 640, 16), (624, 864, 32), (736, 960, 32))],
     _of_movenet("lightning", 192, 1.0),
     _of_movenet("thunder", 256, 1.75),
 ]

@@ -22,10 +22,13 @@ MODULES = (
     "reparameterised",
     "small",
     "audio",
+    "face",
+    "sequences",
     "detection",
     "segmentation",
     "pose",
     "superresolution",
+    "board_zoo",
 )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from traces.generate.blocks import (
+    IMAGENET,
     SLIM,
     batch_norm,
     classifier,
@@ -16,7 +17,7 @@ from traces.generate.blocks import (
     squeeze_excite,
 )
 from traces.generate.definition import Definition
-from traces.generate.dense_prediction import activate, conv_bn, image, layers
+from traces.generate.dense_prediction import activate, conv_bn, image, layers, model
 
 __all__ = ["DEFINITIONS"]
 
@@ -45,13 +46,23 @@ def _joined(x: Any, y: Any, stride: int) -> Any:
 
 
 def _imagenet(size: int, depth: int, block: Block) -> Any:
-    x = image(size)
+    return classifier(*_maps(size, size, depth, block))
+
+
+def _features(height: int, width: int, depth: int, block: Block) -> Any:
+    """The network without its classifier: means of the last maps."""
+    x, y = _maps(height, width, depth, block)
+    return model(x, layers.GlobalAveragePooling2D()(y))
+
+
+def _maps(height: int, width: int, depth: int, block: Block) -> tuple[Any, Any]:
+    x = image(height, width)
     y = conv_bn(x, 64, 7, 2, "relu")
     y = layers.MaxPooling2D(3, 2, padding="same")(y)
     for stage, repeats in enumerate(_DEPTHS[depth]):
         for index in range(repeats):
             y = block(y, 64 * 2**stage, 2 if stage and not index else 1)
-    return classifier(x, y)
+    return x, y
 
 
 def _cifar(depth: int) -> Any:
@@ -75,6 +86,27 @@ def _slim_v2(size: int, depth: int) -> Any:
     return slim_head(x, batch_norm(y), SLIM)
 
 
+def _slim_v1(size: int, depth: int) -> Any:
+    """TF-slim's ResNet: strides at the end of each stage, in the 3x3 convolution."""
+    x = image(size)
+    y = conv_bn(layers.ZeroPadding2D(3)(x), 64, 7, 2, "relu", padding="valid")
+    y = layers.MaxPooling2D(3, 2, padding="same")(y)
+    for stage, repeats in enumerate(_DEPTHS[depth]):
+        for index in range(repeats):
+            y = _slim_bottleneck(y, 64 * 2**stage, 2 if stage < 3 and index == repeats - 1 else 1)
+    return slim_head(x, y, IMAGENET)
+
+
+def _slim_bottleneck(x: Any, filters: int, stride: int) -> Any:
+    if x.shape[-1] != filters * 4:
+        shortcut = conv_bn(x, filters * 4, 1, stride, None)
+    else:
+        shortcut = x if stride == 1 else layers.MaxPooling2D(1, stride)(x)
+    y = conv_bn(x, filters, act="relu")
+    y = conv_bn(y, filters, 3, act="relu") if stride == 1 else _strided(y, filters)
+    return activate(layers.Add()([shortcut, conv_bn(y, filters * 4, act=None)]), "relu")
+
+
 def _preactivated(x: Any, filters: int, stride: int) -> Any:
     before = batch_norm(x)
     if x.shape[-1] != filters * 4:
@@ -95,10 +127,12 @@ _KERAS = "keras.applications."
 _V1_PAPER, _V2_PAPER = "; arXiv 1512.03385", "; arXiv 1603.05027"
 
 
-def _of(name: str, build: Callable[[], Any], source: str, architecture: str, family: str = "resnet") -> Definition:
+def _of(
+    name: str, build: Callable[[], Any], source: str, architecture: str, task: str = "classification"
+) -> Definition:
     variant = name.removeprefix(architecture).strip("_")
     heavy = any(depth in name for depth in ("101", "152", "wide"))
-    return Definition(name, build, family, architecture, variant, "classification", source, heavy=heavy)
+    return Definition(name, build, "resnet", architecture, variant, task, source, heavy=heavy)
 
 
 def _keras(depth: int, version: str, size: int) -> Definition:
@@ -133,6 +167,21 @@ DEFINITIONS = [
         "torchvision resnext50_32x4d; arXiv 1611.05431", "resnext_50_32x4d",
     ),
     _of("se_resnet_50_224", partial(_imagenet, 224, 50, _SELECTED), "arXiv 1709.01507, reduction 16", "se_resnet_50"),
+    *[
+        _of(
+            f"slim_resnet_{depth}_v1_224", partial(_slim_v1, 224, depth), "TF-slim resnet_v1.py" + _V1_PAPER,
+            f"slim_resnet_{depth}_v1",
+        )
+        for depth in (50, 101, 152)
+    ],
+    _of(
+        "resnet_50_v1.5_features_256x128", partial(_features, 256, 128, 50, _bottleneck),
+        "torchvision resnet50 without classifier, for images of persons" + _V1_PAPER, "resnet_50_v1.5", task="features",
+    ),
+    _of(
+        "resnet_18_v1_features_176x80", partial(_features, 176, 80, 18, _basic),
+        "torchvision resnet18 without classifier, for images of persons" + _V1_PAPER, "resnet_18_v1", task="features",
+    ),
     *[
         _of(
             f"cifar_resnet_{depth}_32", partial(_cifar, depth),

@@ -9,6 +9,7 @@ from typing import Any
 from traces.generate import postprocess
 from traces.generate.definition import Definition
 from traces.generate.dense_prediction import (
+    activate,
     backbone_v1,
     backbone_v2,
     conv_bn,
@@ -20,6 +21,7 @@ from traces.generate.dense_prediction import (
     separable_bn,
 )
 from traces.generate.edgetpu_backbones import mobiledet_edgetpu, mobilenet_edgetpu, mobilenet_v3_detection
+from traces.generate.inceptions import v2_maps
 from traces.generate.mobiledet import mobiledet_cpu, mobiledet_dsp
 
 __all__ = ["DEFINITIONS", "extra_maps", "ssd_head"]
@@ -81,15 +83,23 @@ def _ssd_v2(size: int, classes: int = COCO, kernel: int = 1, explicit_padding: b
     return model(x, ssd_head(_maps_v2(x, explicit_padding=explicit_padding), classes, kernel))
 
 
+def _ssd_inception_v2(size: int) -> Any:
+    """Maps at stride 16 and 32 of Inception v2, whose first convolution is separable, and four below them."""
+    x = image(size)
+    y = layers.SeparableConv2D(64, 7, 2, padding="same", depth_multiplier=8, use_bias=False)(x)
+    maps = v2_maps(activate(layers.BatchNormalization()(y), "relu"))
+    return model(x, ssd_head([*maps, *extra_maps(maps[-1])], COCO, 3))
+
+
 def _ssdlite_v2(size: int, classes: int = COCO) -> Any:
     x = image(size)
     return model(x, ssd_head(_maps_v2(x, depthwise=True), classes, depthwise=True))
 
 
-def _ssdlite(size: int, backbone: Callable[[Any], tuple[Any, Any]]) -> Any:
+def _ssdlite(size: int, backbone: Callable[[Any], tuple[Any, Any]], classes: int = COCO) -> Any:
     x = image(size)
     c4, c5 = backbone(x)
-    return model(x, ssd_head([c4, c5, *extra_maps(c5, depthwise=True)], COCO, depthwise=True))
+    return model(x, ssd_head([c4, c5, *extra_maps(c5, depthwise=True)], classes, depthwise=True))
 
 
 _NMS = postprocess.detection(classes=90)
@@ -120,13 +130,21 @@ DEFINITIONS = [
     )[:1],
     *_pair("ssd_mobilenet_v2_coco_300", partial(_ssd_v2, 300), "ssd_mobilenet_v2", "300", _V2),
     _ssd(
+        "ssd_mobilenet_v2_wide_300_no_postprocess", partial(_ssd_v2, 300, kernel=3), "ssd_mobilenet_v2",
+        "3x3 predictors, 300, without post-processing", "ssd_mobilenet_v2_coco.config, kernel_size 3",
+    ),
+    _ssd(
+        "ssd_inception_v2_coco_300_no_postprocess", partial(_ssd_inception_v2, 300), "ssd_inception_v2",
+        "300, without post-processing", "ssd_inception_v2_coco.config, kernel_size 3",
+    ),
+    _ssd(
         "ssd_mobilenet_v2_face_320", partial(_ssd_v2, 320, 2, 3, True), "ssd_mobilenet_v2",
         "1 class, 320", _FACE, postprocess=postprocess.detection(classes=1, detections=50),
     ),
     *_pair(
         "ssdlite_mobilenet_v2_300", partial(_ssdlite_v2, 300), "ssdlite_mobilenet_v2", "300",
         "ssdlite_mobilenet_v2_coco_quantize.config",
-    )[:1],
+    ),
     *_pair(
         "ssdlite_mobiledet_320", partial(_ssdlite, 320, mobiledet_edgetpu), "ssdlite_mobiledet_edgetpu", "320",
         "ssdlite_mobiledet_edgetpu_320x320_coco_sync_4x4.config; arXiv 2004.14525",

@@ -66,12 +66,12 @@ def _predicted(towers: Sequence[Any], style: _Style, values: int) -> Any:
     return layers.Concatenate(axis=1)([layers.Reshape((-1, values))(y) for y in maps])
 
 
-def _build(size: int, backbone: Callable[[Any], Sequence[Any]], style: _Style) -> Any:
+def _build(size: int, backbone: Callable[[Any], Sequence[Any]], style: _Style, classes: int = CLASSES) -> Any:
     x = image(size)
     levels = _pyramid(backbone(x), style)
     boxes = _tower(levels, style)
-    classes = boxes if style.shared else _tower(levels, style)
-    scores = activate(_predicted(classes, style, CLASSES), "sigmoid")
+    tower = boxes if style.shared else _tower(levels, style)
+    scores = activate(_predicted(tower, style, classes), "sigmoid")
     return model(x, [_predicted(boxes, style, 4), scores])
 
 
@@ -83,6 +83,13 @@ def _v1(x: Any) -> Sequence[Any]:
 def _v2(x: Any) -> Sequence[Any]:
     outputs, _ = backbone_v2(x)
     return [outputs[5], outputs[12], conv_bn(outputs[16], 1280)]
+
+
+def _resnet_50(x: Any) -> Sequence[Any]:
+    import keras
+
+    network = keras.applications.ResNet50(include_top=False, weights=None, input_tensor=x)
+    return [network.get_layer(f"conv{stage}_block{blocks}_out").output for stage, blocks in ((3, 4), (4, 6), (5, 3))]
 
 
 _FULL, _LITE = _Style(256, False, False), _Style(128, True, True)
@@ -98,6 +105,16 @@ def _of(name: str, size: int, backbone: Callable[[Any], Sequence[Any]], style: _
 
 DEFINITIONS = [
     _of("ssd_mobilenet_v1_fpn", 640, _v1, _FULL),
+    Definition(
+        "ssd_resnet_50_fpn_640_no_postprocess",
+        partial(_build, 640, _resnet_50, _FULL),
+        "ssd_fpn",
+        "ssd_resnet_50_fpn",
+        "640, without post-processing",
+        "detection",
+        "TF object detection API, ssd_resnet50_v1_fpn_640x640",
+        heavy=True,
+    ),
     _of("ssd_mobilenet_v2_fpnlite", 320, _v2, _LITE),
     _of("ssd_mobilenet_v2_fpnlite", 640, _v2, _LITE),
 ]
