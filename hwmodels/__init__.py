@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from hwmodels.api import compile_network, load_part
     from hwmodels.errors import InputError
     from hwmodels.executable import Executable
-    from hwmodels.graph import Layer, LayerGraph, Tensor
     from hwmodels.host import Host
     from hwmodels.link import Link
-    from hwmodels.zoo import load_network
+    from hwmodels.networks.graph import Layer, LayerGraph, Tensor
+    from hwmodels.networks.zoo import load_network
 
 __all__ = [
     "Accelerator", "Executable", "Host", "InputError", "Layer", "LayerGraph", "Link", "Tensor",
@@ -22,9 +22,9 @@ __all__ = [
 
 # Names are imported when they are first used: a command's help must not wait for them.
 _HOMES = {
-    "Accelerator": "accelerator", "Executable": "executable", "Host": "host", "InputError": "errors", "Layer": "graph",
-    "LayerGraph": "graph", "Link": "link", "Tensor": "graph", "compile_network": "api", "load_network": "zoo",
-    "load_part": "api",
+    "Accelerator": "accelerator", "Executable": "executable", "Host": "host", "InputError": "errors",
+    "Layer": "networks.graph", "LayerGraph": "networks.graph", "Link": "link", "Tensor": "networks.graph",
+    "compile_network": "api", "load_network": "networks.zoo", "load_part": "api",
 }  # fmt: skip
 
 
@@ -32,3 +32,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"hwmodels.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,160 +1,106 @@
-"""The accelerator: tiles, cells, clock, memories and powers; how many cycles one layer takes.
-
-Structure: libedgetpu ``beagle_chip_structures.h``; the cycle model's form: see :mod:`hwmodels.opcost`.
-
-One source of every number: the part files of ``accelerators/`` (status and uncertainty with each). ``coral`` is the
-chip that was sold ("beagle" in libedgetpu); ``small`` and ``large`` keep its cells and costs and change the grid of
-tiles and the memories, so their answers are extrapolations (:attr:`Accelerator.is_extrapolated`).
-"""
+"""What the accelerators of every family have in common: clocks, energies, and what each of their numbers acts on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from math import ceil
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal, Self
 
+from hwmodels.energy import Energies
 from hwmodels.errors import InputError
-from hwmodels.graph import Layer, Tensor
-from hwmodels.parts import Part, load
+from hwmodels.link import Link
+from hwmodels.networks.graph import LayerGraph
+from hwmodels.part_keys import number
+from hwmodels.parts import Part
 
-__all__ = ["Accelerator", "cycles_to_ns", "load_accelerator"]
+__all__ = ["Accelerator", "Effect"]
+
+#: What a number of an accelerator acts on: cycles of layers and no byte, the clock, the rate of its port to memory,
+#: powers and energies, how sure an answer is, the area it takes; or what is compiled, with everything that follows.
+Effect = Literal["cycles", "clock", "port", "energy", "spread", "area", "program"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accelerator(Part):
-    """One accelerator size: a grid of tiles, each with cells that multiply and accumulate.
+class Accelerator(Part, ABC):
+    """An accelerator of any family, as the simulator knows it; a family's own class adds its numbers.
 
-    Memories in bytes, clocks in Hz, costs in cycles, powers in W, action energies in pJ.
+    Attributes
+    ----------
+    clock_hz, clock_std_hz
+        Core clock, and the lower one of the ``std`` runtime (0: there is none).
+    latency_spread, latency_spread_dense
+        Relative standard deviation of latencies from those that were measured; of networks of dense layers alone.
     """
 
-    DIVISORS: ClassVar[frozenset[str]] = frozenset(
-        [
-            "tiles_x",
-            "tiles_y",
-            "cells_per_tile",
-            "macs_per_cell",
-            "clock_hz",
-            "narrow_bytes_per_tile",
-            "power_leakage_doubling_c",
-        ]
+    #: Numbers of the structure: a size in which one of them is assumed was never measured.
+    STRUCTURE: ClassVar[tuple[str, ...]] = ()
+
+    clock_hz: float = number("Core clock with the max runtime.", effect="clock")
+    clock_std_hz: float = number("Core clock with the std runtime; 0: there is none.", 0, effect="clock")
+    latency_spread: float = number("Relative standard deviation of a latency about the model's.", effect="spread")
+    latency_spread_dense: float = number(
+        "The same of networks of dense layers alone; 0: as of others.", 0, effect="spread"
     )
 
-    tiles_x: int
-    tiles_y: int
-    cells_per_tile: int
-    macs_per_cell: int
-    clock_hz: float
-    clock_std_hz: float = 0
-    narrow_bytes_per_tile: int
-    parameter_cache_bytes: int
-    weight_buffer_share: float
-    conv_cycles_per_step: float
-    weight_load_cycles: float
-    weight_reread_factor: float
-    drain_cycles_per_output: float
-    dense_cycles_per_step: float
-    depthwise_cycles_per_tap: float
-    pool_cycles_per_tap: float
-    elementwise_cycles_per_element: float
-    move_cycles_per_element: float
-    activation_cycles_per_element: float
-    softmax_cycles_per_class: float
-    layer_cycles: float
-    spill_factor: float
-    stream_passes: tuple[tuple[float, float], ...]
-    latency_spread: float
-    power_base_w: float
-    power_idle_w: float
-    power_active_clock_w: float
-    energy_mac_pj: float
-    energy_wide_pj_per_byte: float
-    energy_narrow_pj_per_byte: float
-    energy_stream_pj_per_byte: float = 0
-    power_leakage_w: float = 0
-    power_leakage_doubling_c: float = 25
-    power_heat_c_per_w: float = 10
-
-    @cached_property
-    def tiles(self) -> int:
-        """Number of tiles."""
-        return self.tiles_x * self.tiles_y
-
-    @cached_property
+    @property
+    @abstractmethod
     def peak_macs_per_cycle(self) -> int:
-        """Multiply-accumulates in a cycle with every cell busy."""
-        return self.tiles * self.cells_per_tile * self.macs_per_cell
+        """Multiply-accumulates in a cycle with everything busy."""
+
+    @property
+    def port_bytes_per_s(self) -> float:
+        """What its own port to a memory carries at the highest clock; 0: it has none."""
+        return 0.0
+
+    @property
+    @abstractmethod
+    def energies(self) -> Energies:
+        """Powers and energies of this part."""
+
+    @abstractmethod
+    def without_leakage(self) -> Self:
+        """Return the part as if it leaked no more when it is warm."""
+
+    def spread_of(self, graph: LayerGraph) -> float:
+        """Relative standard deviation of a network's latency about the model's."""
+        working = {layer.op for layer in graph.layers if layer.macs}
+        return (self.latency_spread_dense if working == {"FULLY_CONNECTED"} else 0.0) or self.latency_spread
+
+    @property
+    def area(self) -> dict[str, float]:
+        """What it takes of a chip, by resource; empty where that is not known."""
+        return {spec.name: float(getattr(self, spec.name)) for spec in fields(self) if self.effect(spec.name) == "area"}
 
     @property
     def is_extrapolated(self) -> bool:
         """Whether its structure is assumed: nobody measured such a chip."""
-        keys = ("tiles_x", "tiles_y", "cells_per_tile")
-        return any(self.quantities[key].status == "assumed" for key in keys if key in self.quantities)
+        return any(self.quantities[key].status == "assumed" for key in self.STRUCTURE if key in self.quantities)
 
-    def positions_per_tile(self, height: int, width: int) -> int:
-        """Output positions of a map that one tile owns: ceil(H / tiles_y) * ceil(W / tiles_x).
+    @classmethod
+    def effect(cls, key: str) -> Effect:
+        """Return what a number acts on; an unknown key is a mistake of the caller."""
+        (spec,) = (spec for spec in fields(cls) if spec.name == key)
+        found: Effect = spec.metadata.get("effect", "program")
+        return found
 
-        Maps are cut into ``tiles_y`` x ``tiles_x`` rectangles, so the first tile has the most: a map of 7 x 7 on 4 x 4
-        tiles gives it 2 x 2 positions.
-        """
-        return ceil(height / self.tiles_y) * ceil(width / self.tiles_x)
+    def moved(self, key: str, value: float) -> Self:
+        """Return the part with one number moved, and whatever goes with it."""
+        return self.with_numbers({key: value}, "a sensitivity")
 
-    def at_clock(self, state: str, link: str) -> float:
+    def at_clock(self, state: str, link: Link) -> float:
         """Return the core clock in Hz for ``max`` or ``std``.
 
-        Raises :class:`InputError` where the accelerator has no such state, or for ``std`` off USB (libedgetpu sets
-        PCIe parts to 500 MHz whatever the runtime).
+        Raises :class:`InputError` where the accelerator has no such state, or for ``std`` over a link without it
+        (libedgetpu sets PCIe parts to 500 MHz whatever the runtime).
         """
         if state == "max":
             return self.clock_hz
         if state != "std":
-            raise InputError("--clock", state, "max, std")
-        if not self.clock_std_hz or link.startswith("pcie"):
-            raise InputError("--clock", f"std on {self.name} over {link}", "max here; std for coral and small over USB")
+            raise InputError.value("--clock", state, "max or std")
+        if not self.clock_std_hz or not link.std_clock:
+            raise InputError.problem(
+                "--clock",
+                f"cannot be std on {self.name} over {link.name}",
+                "take max here, as only coral and small over USB have std",
+            )
         return self.clock_std_hz
-
-
-def load_accelerator(name_or_path: str) -> Accelerator:
-    """Load an accelerator size by name (``small``, ``coral``, ``large``) or from a part file.
-
-    Raises
-    ------
-    InputError
-        For an unknown name (with the nearest one), an unreadable file, an unknown key, or a number out of its range.
-    """
-    return load("accelerator", Accelerator, name_or_path)
-
-
-def cycles_to_ns(cycles: float, clock_hz: float) -> int:
-    """Cycles to whole nanoseconds, rounded up: the only place where cycles become time.
-
-    Parameters
-    ----------
-    cycles
-        Of the core clock; may be broken, as costs are fitted.
-    clock_hz
-        Core clock at which they run (500 MHz, or 250 MHz with the ``std`` runtime over USB).
-
-    Returns
-    -------
-    int
-        ceil(cycles / clock), less a billionth of a ns, so that a whole number of ns stays what it is.
-    """
-    return ceil(cycles * 1e9 / clock_hz - 1e-9)
-
-
-def tensor_bytes_per_tile(tensor: Tensor, accelerator: Accelerator) -> int:
-    """Narrow memory that a map takes in the fullest tile, channels padded to 4 (bytes)."""
-    height, width, channels = tensor.hwc
-    return accelerator.positions_per_tile(height, width) * ceil(channels / 4) * 4
-
-
-def activation_bytes_per_tile(layer: Layer, accelerator: Accelerator) -> int:
-    """Narrow memory that a layer's inputs and outputs take in one tile, channels padded to 4 (device-model.md).
-
-    Returns
-    -------
-    int
-        Bytes in the fullest tile, to be compared with ``narrow_bytes_per_tile`` (192 KiB on Coral).
-    """
-    return sum(tensor_bytes_per_tile(tensor, accelerator) for tensor in (*layer.inputs, *layer.outputs))

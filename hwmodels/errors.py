@@ -4,34 +4,92 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["InputError", "nearest"]
+__all__ = ["InputError", "either", "nearest", "need", "reason"]
 
 LONGEST = 400  # characters of what came, which may be a whole file
 
 
 class InputError(ValueError):
-    """Bad input, told in one line: where, what came, what is allowed, and the nearest valid name.
+    """Bad input, told in one sentence. Made by :meth:`value` or :meth:`problem`.
 
     All fields travel in ``args``: SimPy rebuilds a failed process's exception from them.
     """
 
-    def __init__(self, where: str, got: object = "", allowed: str = "", hint: str = "") -> None:
-        super().__init__(where, got, allowed, hint)
-        self.where, self.got, self.allowed, self.hint = where, got, allowed, hint
+    def __init__(self, where: str, got: object, allowed: str, hint: str, form: str) -> None:
+        super().__init__(where, got, allowed, hint, form)
+        self.where, self.got, self.allowed, self.hint, self.form = where, got, allowed, hint, form
+
+    @classmethod
+    def value(cls, where: str, got: object, allowed: str, hint: str = "") -> InputError:
+        """Return the error for a value that was given and is not allowed: "--threads must be 1 to 4096, not 0".
+
+        Parameters
+        ----------
+        where
+            The option, key or file that holds it.
+        got
+            The value; a text is shown in quotes.
+        allowed
+            What it may be, as it reads after "must be".
+        hint
+            A question such as :func:`nearest` asks.
+        """
+        return cls(where, got, allowed, hint, "value")
+
+    @classmethod
+    def problem(cls, where: str, what: str, remedy: str = "", hint: str = "") -> InputError:
+        """Return the error for anything else: what is wrong with something, and what to do about it.
+
+        Parameters
+        ----------
+        where, what
+            Subject and predicate of the sentence: "polars", "is not installed".
+        remedy
+            What to do.
+        hint
+            A question such as :func:`nearest` asks.
+        """
+        return cls(where, what, remedy, hint, "problem")
 
     def __str__(self) -> str:
-        parts = [_shown(self.where)]
-        if self.got != "":
-            parts.append(_shown(f"got {self.got!r}" if isinstance(self.got, str) else f"got {self.got}"))
-        parts += [text for text in (self.allowed, self.hint) if text]
-        return "; ".join(" ".join(part.split()) for part in parts)
+        where, hint = _shown(self.where), f"; {self.hint}" if self.hint else ""
+        if self.form == "value":
+            return _line(f"{where} must be {self.allowed}, not {_shown(_text(self.got))}{hint}")
+        remedy = f": {self.allowed}" if self.allowed else ""
+        return _line(f"{where} {_shown(str(self.got))}{remedy}{hint}")
+
+
+def _text(value: object) -> str:
+    try:
+        return repr(value) if isinstance(value, str) else str(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
+
+
+def _line(text: str) -> str:
+    """One line of a message, with nothing in it that steers a terminal: any part of it may hold a user's text."""
+    plain = (char if char.isprintable() else " " if char.isspace() else ascii(char)[1:-1] for char in text)
+    return " ".join("".join(plain).split())
 
 
 def _shown(text: str) -> str:
-    """A user's text in a message: cut where it is long, and nothing in it that steers a terminal."""
-    short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-    return "".join(char if char.isprintable() else " " if char.isspace() else ascii(char)[1:-1] for char in short)
+    """A user's text in a message: cut where it is long."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def either(names: Iterable[str]) -> str:
+    """Return the names as a sentence lists them: ``"a, b or c"``."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def reason(error: Exception) -> str:
+    """Return why something failed, for brackets in a message: the system's words in lower case, or the error's own."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
 
 
 def nearest(got: str, names: Iterable[str]) -> str:
@@ -39,3 +97,18 @@ def nearest(got: str, names: Iterable[str]) -> str:
     lowered = {name.lower(): name for name in names}
     found = difflib.get_close_matches(got.lower(), lowered, n=1, cutoff=0.5)
     return f"did you mean {lowered[found[0]]!r}?" if found else ""
+
+
+def need(module: str, extra: str) -> Any:
+    """Import an optional package, or say which extra to install.
+
+    Raises :class:`InputError` where it is missing.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise InputError.problem(
+            module.split(".")[0], "is not installed", f"run pip install 'edgetpusim[{extra}]'"
+        ) from None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import cached_property
+from itertools import groupby, pairwise
 from typing import Literal, NamedTuple
 
-from hwmodels.graph import Layer, LayerGraph
+from hwmodels.cpu import ProgramWork
+from hwmodels.networks.graph import Layer, LayerGraph
 
-__all__ = ["Executable", "LayerPlan", "Segment", "Step"]
+__all__ = ["MORE_THAN_ONE_SUBGRAPH", "Executable", "LayerPlan", "Pass", "Segment", "Step"]
+
+#: Why a layer stays on the CPU that could run on the accelerator, but follows one that cannot.
+MORE_THAN_ONE_SUBGRAPH = "More than one subgraph is not supported"
 
 MOST_STEPS = 4096  # of one pass: no real network has as many streamed layers
 
@@ -19,7 +24,8 @@ class LayerPlan:
     """One layer's place and cost: on the accelerator (``reason`` empty) or on the CPU, and why.
 
     ``blob_bytes`` as sent over the link once, ``on_chip_bytes`` in padded memory rows, ``streamed_bytes`` what crosses
-    the link in every inference (0 when cached), ``cycles`` of the accelerator's core clock.
+    the link in every inference (0 when cached), ``cycles`` of the accelerator's core clock. In ``fixed_cycles`` after
+    them nothing moves. A layer that is ``joined`` runs in one go with the layer before it.
     """
 
     layer: Layer
@@ -32,6 +38,8 @@ class LayerPlan:
     macs: int = 0
     wide_bytes: int = 0
     narrow_bytes: int = 0
+    fixed_cycles: float = 0.0
+    joined: bool = False
 
 
 class Step(NamedTuple):
@@ -61,7 +69,7 @@ class Segment:
         Of a compiled file, whose layers are not known.
     """
 
-    device: Literal["tpu", "cpu"]
+    device: Literal["accelerator", "cpu"]
     plans: tuple[LayerPlan, ...]
     instruction_bytes: int = 0
     input_bytes: int = 0
@@ -74,10 +82,15 @@ class Segment:
     prefetch_bytes: int = 0
     file_steps: tuple[Step, ...] = ()
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The program in order: cached layers in a row together but for the last, every streamed layer on its own."""
-        return self.file_steps or _joined(tuple(_merged_steps(self.plans)))
+        return self.file_steps or _joined(tuple(_merged_steps(self.passes)))
+
+    @cached_property
+    def passes(self) -> tuple[Pass, ...]:
+        """Its layers in order, those that run in one go together."""
+        return tuple(_passes(self.plans))
 
     @property
     def opening_layers(self) -> int:
@@ -91,15 +104,38 @@ class Segment:
         return sum(step.streamed_bytes for step in self.steps)
 
 
-def _merged_steps(plans: tuple[LayerPlan, ...]) -> Iterator[Step]:
+def _merged_steps(passes: Sequence[Pass]) -> Iterator[Step]:
     """Cached layers in a row are one step; the last before a streamed layer stays apart: parameters come under it."""
-    runs = [list(run) for _, run in groupby(plans, key=lambda plan: plan.streamed_bytes > 0)]
+    runs = [list(run) for _, run in groupby(passes, key=lambda one: one.streamed_bytes > 0)]
     for number, run in enumerate(runs):
         if run[0].streamed_bytes:
-            yield from (Step(plan.cycles, plan.streamed_bytes) for plan in run)
+            yield from (step for one in run for step in _streamed_steps(one))
             continue
         together, apart = (run, []) if number == len(runs) - 1 else (run[:-1], run[-1:])
-        yield from (Step(sum(plan.cycles for plan in group), 0) for group in (together, apart) if group)
+        yield from (Step(sum(one.cycles + one.fixed_cycles for one in g), 0) for g in (together, apart) if g)
+
+
+def _streamed_steps(one: Pass) -> Iterator[Step]:
+    yield Step(one.cycles, one.streamed_bytes)
+    if one.fixed_cycles:
+        yield Step(one.fixed_cycles, 0)
+
+
+class Pass(NamedTuple):
+    """Layers that run in one go, with the sums of what theirs take."""
+
+    plans: tuple[LayerPlan, ...]
+    cycles: float
+    fixed_cycles: float
+    streamed_bytes: int
+
+
+def _passes(plans: Sequence[LayerPlan]) -> Iterator[Pass]:
+    first = [number for number, plan in enumerate(plans) if number == 0 or not plan.joined]
+    for start, end in pairwise((*first, len(plans))):
+        run = tuple(plans[start:end])
+        cycles, fixed = sum(plan.cycles for plan in run), sum(plan.fixed_cycles for plan in run)
+        yield Pass(run, cycles, fixed, sum(plan.streamed_bytes for plan in run))
 
 
 def _joined(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -116,7 +152,8 @@ class Executable:
     """A network compiled for one accelerator: its segments in order and its parameter-caching token.
 
     ``source`` is ``modelled`` or ``file``; ``compute_source`` says where the cycles come from, ``spread`` the relative
-    standard deviation of the latency that goes with it.
+    standard deviation of the latency that goes with it. ``work`` is what the program around it does on the host, where
+    that is part of every inference.
     """
 
     name: str
@@ -128,11 +165,12 @@ class Executable:
     spread: float = 0.0
     on_chip_limit_bytes: int = 0
     notes: tuple[str, ...] = field(default=())
+    work: ProgramWork = field(default=ProgramWork())
 
     @property
-    def tpu_segments(self) -> tuple[Segment, ...]:
+    def accelerator_segments(self) -> tuple[Segment, ...]:
         """The segments that run on the accelerator (usually one)."""
-        return tuple(segment for segment in self.segments if segment.device == "tpu")
+        return tuple(segment for segment in self.segments if segment.device == "accelerator")
 
     @property
     def plans(self) -> tuple[LayerPlan, ...]:
@@ -142,9 +180,14 @@ class Executable:
 
     def total(self, key: str) -> int:
         """Sum of one byte count over the accelerator's segments."""
-        return sum(int(getattr(segment, key)) for segment in self.tpu_segments)
+        return sum(int(getattr(segment, key)) for segment in self.accelerator_segments)
+
+    @property
+    def cycles(self) -> float:
+        """Cycles of all layers on the accelerator; 0 where they are not known one by one."""
+        return sum(plan.cycles + plan.fixed_cycles for segment in self.accelerator_segments for plan in segment.plans)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates on the accelerator in one inference."""
-        return sum(plan.macs for segment in self.tpu_segments for plan in segment.plans)
+        return sum(plan.macs for segment in self.accelerator_segments for plan in segment.plans)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, reason
 
 __all__ = ["discard", "read_text", "unfinished", "whole_file", "write_bytes", "write_text"]
 
@@ -41,7 +41,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
+        raise InputError.problem(
+            str(path), f"cannot be written ({reason(error)})", "give a folder that can be written"
+        ) from None
     finally:
         discard(temporary)
 

@@ -1,113 +1,139 @@
 """Hosts: cores, what a CPU operator, a copy, a Python call and an inference's dispatch cost on them.
 
-Constants live in the part files of ``hosts/``; kernels, thread and word size of every figure are in its source.
+Constants live in the part files of ``hosts/``. The source of each says with which kernels, threads and word size it was
+measured.
 
-An operator's time is a fixed cost and what its kind of work costs: multiply-accumulates, taps, elements or bytes
-(:data:`CPU_OP_COSTS`). How the constants were found, and how well whole networks fit: docs/measuring.md.
+What a CPU operator, a frame or a result costs with these numbers: :mod:`hwmodels.cpu`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from math import ceil, prod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from hwmodels.errors import InputError
-from hwmodels.graph import Layer, LayerGraph
+from hwmodels.part_keys import number, rows
 from hwmodels.parts import Part, load
 
-__all__ = ["Host", "cpu_op_ns", "frame_ns", "load_host", "postprocess_ns"]
+__all__ = ["BusCosts", "Host", "load_host"]
 
-MAX_CORES = 4096
-KERNELS = ("xnnpack", "builtin")
-BUSES = ("usb3", "usb2", "pcie")
-CUSTOM_DETECTION = "TFLite_Detection_PostProcess"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusCosts:
+    """What one bus reaches with a host's controller and driver. A rate or floor of 0 means the link's own."""
+
+    out_bytes_per_s: float = number("Rate towards the accelerator.", 0)
+    in_bytes_per_s: float = number("Rate towards the host.", 0)
+    floor_ns: float = number("Fixed time of an inference: dispatch and completion.", 0)
+    instruction_ns_per_byte: float = number("Time of the driver for a byte of instructions, on top of its transfer.", 0)
+    clock_hz: float = number("Of a memory: clock of the accelerators on this board; 0: their own.", 0)
+    port_factor: float = number("Of a memory: factor on the rate of every accelerator's port.", 1)
+    slow_port: int = number("Of a memory: number of the accelerator whose port is slower, from 1; 0: none.", 0)
+    slow_port_factor: float = number("Of a memory: what that port carries, as a share of the others'.", 1)
+    dsp: int = number("Of a memory: multiplier blocks of the chip that accelerators are drawn into; 0: unknown.", 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Host(Part):
     """A host computer: times in ns (of one core), rates in bytes/s, powers in W.
 
-    A bus that the host's file does not name (0) is taken at the link's own numbers. ``pointwise_ns_per_mac`` and
-    ``pool_ns_per_tap`` at 0 are as a convolution's and a depthwise convolution's MAC, ``argmax_ns_per_element`` at 0 is
-    as another element-wise operator's. Dense weights of a layer beyond
-    ``cached_weight_bytes`` (0: no limit) come out of main memory at ``stream_ns_per_byte``. ``gil_handover_ns`` comes
-    on top of a switch interval, ``python_stage_ns`` is what a pipeline of Python threads and queues does for a segment
-    under the GIL, ``thread_wake_ns`` the time from putting into a queue to its reader running; ``jitter_cv`` the
-    coefficient of variation of an invoke. ``first_touch_ns_per_byte`` is what an interpreter's first inference pays for
-    result memory that nobody used before (:func:`hwmodels.timing.touched_bytes`).
+    What each number means stands beside it. An operator's constant holds for one thread and for the kernels that the
+    file's comment names.
     """
 
     DIVISORS: ClassVar[frozenset[str]] = frozenset(["cores"])
 
-    cores: int
-    conv_ns_per_mac: float
-    depthwise_ns_per_mac: float
-    dense_ns_per_mac: float
-    elementwise_ns_per_element: float
-    activation_ns_per_element: float
-    softmax_ns_per_element: float
-    move_ns_per_byte: float
-    resize_ns_per_element: float
-    anchor_ns: float
-    keypoint_ns: float
-    op_ns: float
-    builtin_slowdown: float
-    thread_efficiency: float
-    copy_ns_per_byte: float
-    driver_cpu_ns: float
-    python_call_ns: float
-    frame_ns_per_pixel: float
-    cast_ns_per_byte: float
-    decode_ns_per_element: float
-    gil_share: float
-    switch_ns: float
-    gil_handover_ns: float
-    python_stage_ns: float
-    thread_wake_ns: float
-    jitter_cv: float
-    pointwise_ns_per_mac: float = 0
-    conv_ns_per_element: float = 0
-    pool_ns_per_tap: float = 0
-    argmax_ns_per_element: float = 0
-    overlap_ns: float = 0
-    builtin_element_slowdown: float = 1
-    stream_ns_per_byte: float = 0
-    cached_weight_bytes: float = 0
-    first_touch_ns_per_byte: float = 0
-    usb3_out_bytes_per_s: float = 0
-    usb3_in_bytes_per_s: float = 0
-    usb3_floor_ns: float = 0
-    usb3_instruction_ns_per_byte: float = 0
-    usb2_out_bytes_per_s: float = 0
-    usb2_in_bytes_per_s: float = 0
-    usb2_floor_ns: float = 0
-    usb2_instruction_ns_per_byte: float = 0
-    pcie_out_bytes_per_s: float = 0
-    pcie_in_bytes_per_s: float = 0
-    pcie_floor_ns: float = 0
-    pcie_instruction_ns_per_byte: float = 0
-    power_board_w: float
-    power_core_busy_w: float
-    power_core_idle_w: float
-    power_awake_w: float = 0
+    cores: int = number("Cores that threads run on.", most=4096)
+    conv_ns_per_mac: float = number("A multiply-accumulate of a convolution.", effect="operator")
+    depthwise_ns_per_mac: float = number("A multiply-accumulate of a depthwise convolution.", effect="operator")
+    dense_ns_per_mac: float = number("A multiply-accumulate of a fully connected layer.", effect="operator")
+    elementwise_ns_per_element: float = number(
+        "An output element of an addition, a multiplication or an operator without a constant of its own.",
+        effect="operator",
+    )
+    activation_ns_per_element: float = number("An output element of an activation function.", effect="operator")
+    softmax_ns_per_element: float = number(
+        "An output element of a softmax, an exponential or a root.", effect="operator"
+    )
+    move_ns_per_byte: float = number(
+        "A byte that a reshape, a slice, a padding or a concatenation moves.", effect="operator"
+    )
+    resize_ns_per_element: float = number("An output element of a resize.", effect="operator")
+    anchor_ns: float = number("A score (box times class) of the detection post-processing.", effect="operator")
+    keypoint_ns: float = number("An input element of the pose decoder.", effect="operator")
+    op_ns: float = number("Fixed time of an operator.", effect="operator")
+    builtin_slowdown: float = number(
+        "Factor on arithmetic where TFLite's built-in kernels run, not XNNPACK.", effect="operator"
+    )
+    thread_efficiency: float = number(
+        "What a further interpreter thread adds to a convolution's speed, as a share of the first.", effect="operator"
+    )
+    copy_ns_per_byte: float = number("A byte of a tensor copied to or from the driver's buffers.")
+    driver_cpu_ns: float = number("CPU time of the driver for an inference.")
+    python_call_ns: float = number("A call of the interpreter from Python.")
+    frame_ns_per_pixel: float = number("A pixel of a camera frame that is scaled down.", effect="frame")
+    cast_ns_per_byte: float = number("A byte of a network's input that is converted and copied in.", effect="frame")
+    decode_ns_per_element: float = number("An output element that Python decodes.", effect="frame")
+    gil_share: float = number("Share of pre- and post-processing that holds Python's global lock (0 to 1).")
+    switch_ns: float = number("A context switch.")
+    lock_wake_ns: float = number(
+        "From letting go of a lock to the woken waiter's having it, where a core is free; 0: not known, left out.", 0
+    )
+    gil_handover_ns: float = number("Hand-over of the global lock, on top of a switch interval.")
+    python_stage_ns: float = number(
+        "What a pipeline of Python threads and queues does for a segment under the global lock."
+    )
+    thread_wake_ns: float = number("Time from putting into a queue to its reader running.")
+    jitter_cv: float = number("Coefficient of variation of an invoke.")
+    pointwise_ns_per_mac: float = number(
+        "A multiply-accumulate of a 1x1 convolution; 0: as any convolution's.", 0, effect="operator"
+    )
+    conv_ns_per_element: float = number(
+        "An element that a convolution reads or writes, on top of its arithmetic.", 0, effect="operator"
+    )
+    pool_ns_per_tap: float = number(
+        "A tap of a pooling window; 0: as a depthwise convolution's MAC.", 0, effect="operator"
+    )
+    argmax_ns_per_element: float = number(
+        "An input element of ARG_MAX; 0: as any element-wise operator's.", 0, effect="operator"
+    )
+    overlap_ns: float = number(
+        "A box compared with a detection that is kept, in the same operator.", 0, effect="operator"
+    )
+    builtin_element_slowdown: float = number("Like builtin_slowdown, for element-wise operators.", 1, effect="operator")
+    stream_ns_per_byte: float = number("A byte of dense weights that come out of main memory.", 0, effect="operator")
+    cached_weight_bytes: float = number(
+        "Dense weights of a layer that stay in the cache; 0: no limit.", 0, effect="operator"
+    )
+    first_touch_ns_per_byte: float = number(
+        "What an interpreter's first inference pays for a byte of result memory that nobody used before.", 0
+    )
+    submit_ns: float = number("Handing a pass to an accelerator of the board, by a compiled program.", 0)
+    input_ns_per_pixel: float = number("A pixel of the input that such a program scales and copies in.", 0)
+    box_ns_per_element: float = number("An output element of a YOLO network that such a program decodes.", 0)
+    parallel_cores: float = number("Cores' worth of work that all cores do together; 0: as many as there are.", 0)
+    power_board_w: float = number("The board, its cores left out.")
+    power_core_busy_w: float = number("A busy core.")
+    power_core_idle_w: float = number("An idle core.")
+    power_awake_w: float = number("What is awake with the cores while work is in flight.", 0)
+    buses: Mapping[str, BusCosts] = rows("bus", BusCosts)
 
-    def bus(self, name: str) -> tuple[float, float, float, float]:
-        """Return (out bytes/s, in bytes/s, floor ns, extra ns per instruction byte) of a bus; 0 where unknown.
+    @classmethod
+    def acts_on(cls, key: str) -> str:
+        """Return what a number acts on: an ``operator`` on the CPU, the ``frame`` of a request, or any ``program``."""
+        spec = next((spec for spec in fields(cls) if spec.name == key), None)
+        return str(spec.metadata.get("effect", "program")) if spec else "program"
+
+    def bus(self, *names: str) -> tuple[str, BusCosts]:
+        """Return the row of the first of these buses that the host knows, and its name; no name where it knows none.
 
         Parameters
         ----------
-        name
-            ``usb3``, ``usb2`` or ``pcie`` (the root of a link's part file); any other bus is unknown.
+        names
+            A link's name, then the names of the links that it is based on.
         """
-        if name not in BUSES:
-            return 0, 0, 0, 0
-        out, inward, floor, per_byte = (
-            getattr(self, f"{name}_{key}")
-            for key in ("out_bytes_per_s", "in_bytes_per_s", "floor_ns", "instruction_ns_per_byte")
-        )
-        return out, inward, floor, per_byte
+        name = next((name for name in names if name in self.buses), "")
+        return name, self.buses.get(name, BusCosts())
 
 
 def load_host(name_or_path: str) -> Host:
@@ -118,163 +144,4 @@ def load_host(name_or_path: str) -> Host:
     InputError
         For an unknown name (with the nearest one), an unreadable file, an unknown key, or a number out of its range.
     """
-    host = load("host", Host, name_or_path)
-    if host.cores > MAX_CORES:
-        raise InputError(f"{name_or_path}: cores", host.cores, f"1 to {MAX_CORES}")
-    return host
-
-
-def _conv_ns(layer: Layer, host: Host) -> float:
-    """Multiply-accumulates, and packing of every input that is read and requantising of every output value."""
-    per_mac = host.conv_ns_per_mac if prod(layer.kernel) > 1 else host.pointwise_ns_per_mac or host.conv_ns_per_mac
-    height, width, channels = layer.output.hwc
-    read = min(layer.input.n_elements, height * width * prod(layer.kernel) * layer.input.hwc[2])
-    elements = read + height * width * channels
-    return layer.macs * per_mac + elements * host.conv_ns_per_element
-
-
-def _depthwise_ns(layer: Layer, host: Host) -> float:
-    return layer.macs * host.depthwise_ns_per_mac
-
-
-def _dense_ns(layer: Layer, host: Host) -> float:
-    """Multiply-accumulates; weights that outgrow the cache come from main memory every time."""
-    far = host.cached_weight_bytes and layer.parameter_bytes > host.cached_weight_bytes
-    return layer.macs * host.dense_ns_per_mac + (layer.parameter_bytes * host.stream_ns_per_byte if far else 0)
-
-
-def _per_element(key: str) -> Callable[[Layer, Host], float]:
-    return lambda layer, host: sum(t.n_elements for t in layer.outputs) * float(getattr(host, key))
-
-
-def _pool_ns(layer: Layer, host: Host) -> float:
-    taps = layer.output.n_elements * prod(layer.kernel)
-    return taps * (host.pool_ns_per_tap or host.depthwise_ns_per_mac)
-
-
-def _reduce_ns(layer: Layer, host: Host) -> float:
-    return layer.input.n_elements * host.elementwise_ns_per_element
-
-
-def _argmax_ns(layer: Layer, host: Host) -> float:
-    """One comparison for every value read: no requantisation, which makes an addition slow where no SIMD kernel is."""
-    return layer.input.n_elements * (host.argmax_ns_per_element or host.elementwise_ns_per_element)
-
-
-def _move_ns(layer: Layer, host: Host) -> float:
-    return sum(t.n_bytes for t in layer.outputs) * host.move_ns_per_byte
-
-
-def _detection_ns(layer: Layer, host: Host) -> float:
-    """Box decoding and non-max suppression: boxes times classes, and every detection kept against every box.
-
-    The second part shows in the runs with 10 to 100 detections of N. Tsukamoto's benchmarks.
-    """
-    scores = max((t.n_elements for t in layer.inputs), default=0)
-    boxes = layer.input.n_elements // 4
-    kept = layer.output.n_elements // 4
-    return scores * host.anchor_ns + boxes * kept * host.overlap_ns
-
-
-def _pose_ns(layer: Layer, host: Host) -> float:
-    return sum(t.n_elements for t in layer.inputs) * host.keypoint_ns
-
-
-_FAMILIES: list[tuple[Callable[[Layer, Host], float], str]] = [
-    (_conv_ns, "CONV_2D TRANSPOSE_CONV BATCH_MATMUL CONV_3D"),
-    (_depthwise_ns, "DEPTHWISE_CONV_2D"),
-    (_dense_ns, "FULLY_CONNECTED UNIDIRECTIONAL_SEQUENCE_LSTM"),
-    (_pool_ns, "MAX_POOL_2D AVERAGE_POOL_2D L2_POOL_2D"),
-    (_reduce_ns, "MEAN SUM REDUCE_MAX REDUCE_MIN REDUCE_PROD"),
-    (_argmax_ns, "ARG_MAX ARG_MIN"),
-    (_per_element("softmax_ns_per_element"), "SOFTMAX LOG_SOFTMAX EXP L2_NORMALIZATION RSQRT SQRT GELU ERF POW"),
-    (
-        _per_element("activation_ns_per_element"),
-        "LOGISTIC TANH RELU RELU6 PRELU LEAKY_RELU HARD_SWISH QUANTIZE DEQUANTIZE",
-    ),
-    (_per_element("resize_ns_per_element"), "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR"),
-    (
-        _move_ns,
-        """CONCATENATION PAD PADV2 MIRROR_PAD SLICE STRIDED_SLICE SPLIT SPLIT_V PACK UNPACK TRANSPOSE SPACE_TO_DEPTH
-        DEPTH_TO_SPACE TILE GATHER CAST RESHAPE SQUEEZE EXPAND_DIMS SPACE_TO_BATCH_ND BATCH_TO_SPACE_ND""",
-    ),
-    (_detection_ns, f"{CUSTOM_DETECTION} NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5"),
-    (_pose_ns, "PosenetDecoderOp"),
-]
-
-CPU_OP_COSTS = {op: cost for cost, ops in _FAMILIES for op in ops.split()}
-MAC_FAMILIES = frozenset(op for _, ops in _FAMILIES[:3] for op in ops.split())
-#: Ops that XNNPACK leaves to the built-in kernels.
-UNDELEGATED = frozenset(
-    op for cost, ops in _FAMILIES if cost in (_argmax_ns, _detection_ns, _pose_ns) for op in ops.split()
-)
-#: Ops that the interpreter spreads over its threads; dense layers of one image gain nothing (villarrubia, 1-8 threads).
-THREADED = frozenset(op for _, ops in _FAMILIES[:2] for op in ops.split())
-
-
-def cpu_op_ns(layer: Layer, host: Host, kernels: str = "xnnpack", num_threads: int = 1) -> int:
-    """Time of one operator on the host's CPU in ns, rounded up; an unknown op costs as an element-wise one.
-
-    ``kernels`` is ``xnnpack`` or ``builtin`` (slower by the host's factors); only convolutions use more than one of
-    the interpreter's threads. Raises :class:`InputError` for another kernel set.
-
-    Parameters
-    ----------
-    layer
-        The operator with its shapes.
-    host
-        Costs of one core in ns.
-    kernels
-        Set of kernels; ``builtin`` multiplies the operator's work by ``builtin_slowdown`` (multiply-accumulates) or
-        ``builtin_element_slowdown``.
-    num_threads
-        Threads of the interpreter, at most as many as there are cores.
-
-    Returns
-    -------
-    int
-        ceil(op_ns + work / speed-up), in ns.
-    """
-    if kernels not in KERNELS:
-        raise InputError("--cpu-kernels", kernels, ", ".join(KERNELS))
-    work = CPU_OP_COSTS.get(layer.op, _per_element("elementwise_ns_per_element"))(layer, host)
-    if kernels == "builtin" and layer.op not in UNDELEGATED:
-        work *= host.builtin_slowdown if layer.op in MAC_FAMILIES else host.builtin_element_slowdown
-    if layer.op in THREADED:
-        work /= thread_speedup(host, num_threads)
-    return ceil(host.op_ns + work)
-
-
-def thread_speedup(host: Host, num_threads: int) -> float:
-    """Speed-up of an operator by interpreter threads: each further core adds the host's efficiency.
-
-    Returns
-    -------
-    float
-        1 + (n - 1) x ``thread_efficiency`` with n = min(threads, cores), and at least one thread.
-    """
-    used = max(1, min(num_threads, host.cores))
-    return 1 + (used - 1) * host.thread_efficiency
-
-
-def frame_ns(graph: LayerGraph, host: Host, width: int, height: int) -> int:
-    """Resize a WxH RGB frame in memory to the input and cast it: time goes with frame pixels and input bytes.
-
-    Parameters
-    ----------
-    graph
-        Its inputs' bytes are written.
-    host
-        ``frame_ns_per_pixel`` of the frame, ``cast_ns_per_byte`` of the inputs.
-    width, height
-        Of the camera's frame, in pixels.
-    """
-    return ceil(width * height * host.frame_ns_per_pixel + sum(t.n_bytes for t in graph.inputs) * host.cast_ns_per_byte)
-
-
-def postprocess_ns(graph: LayerGraph, host: Host) -> int:
-    """Dequantise and decode the result (top-k, boxes, argmax): time goes with output elements.
-
-    One Python call, and ``decode_ns_per_element`` for every output element.
-    """
-    return ceil(host.python_call_ns + sum(t.n_elements for t in graph.outputs) * host.decode_ns_per_element)
+    return load("host", Host, name_or_path)

@@ -4,53 +4,44 @@ The bus's own limits and protocol are in the link's part file; what a host's con
 host's part file. The slower of the two counts. Protocol facts: libedgetpu ``driver/usb`` (docs/execution.md).
 
 Two views of the same bus: :class:`Link` is what the bus could do, :class:`Channel` what one host makes of it;
-everything that times transfers takes a channel. ``sim.link`` says who waits for the bus, this module how long nobody
-waits.
+everything that times transfers takes a channel. ``sim.machine.link`` says who waits for the bus. This module says
+how long a transfer takes when nobody waits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import ClassVar, Literal
 
 from hwmodels.host import Host
-from hwmodels.parts import Part, load
+from hwmodels.part_keys import number
+from hwmodels.parts import Part, load, part_names
 
-__all__ = ["Channel", "Link", "channel", "load_link", "transfer_ns"]
+__all__ = ["Channel", "Link", "channel", "fair_rates", "load_link", "port", "rate_notes", "transfer_ns"]
 
+RATES = ("out_bytes_per_s", "in_bytes_per_s")
 Direction = Literal["out", "in"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link(Part):
-    """A bus: its rates in bytes/s (out = to the accelerator), its largest transfer, the energy of a byte in pJ.
-
-    Attributes
-    ----------
-    out_bytes_per_s, in_bytes_per_s
-        Rates towards the accelerator and towards the host.
-    floor_ns
-        Fixed time of an inference (dispatch, completion), where the host's file has none of its own.
-    chunk_bytes
-        Largest transfer at a time: the grain in which several accelerators share a USB controller.
-    header_bytes
-        Before every transfer; 0 for PCIe, whose accelerators have a lane each and share nothing.
-    energy_pj_per_byte
-        Energy of a byte, either way.
-    overlaps_input
-        Share of an input (0 to 1) that may cross while the accelerator computes its first layer.
-    """
+    """A bus: its rates in bytes/s (out = to the accelerator), its largest transfer, the energy of a byte in pJ."""
 
     DIVISORS: ClassVar[frozenset[str]] = frozenset(["out_bytes_per_s", "in_bytes_per_s", "chunk_bytes"])
 
-    out_bytes_per_s: float
-    in_bytes_per_s: float
-    floor_ns: float
-    chunk_bytes: int
-    header_bytes: int
-    energy_pj_per_byte: float
-    overlaps_input: float = 0
+    out_bytes_per_s: float = number("Rate towards the accelerator.")
+    in_bytes_per_s: float = number("Rate towards the host.")
+    floor_ns: float = number("Fixed time of an inference (dispatch, completion) where the host's file has none.")
+    chunk_bytes: int = number("Largest transfer at a time: the grain in which accelerators share the bus.")
+    shared: bool = number("1 where all accelerators of a host controller share it, 0 where each has its own lane.")
+    energy_pj_per_byte: float = number("Energy of a byte, either way.")
+    overlaps_input: float = number("Share of an input (0 to 1) that may cross while the first layer is computed.", 0)
+    throttles: bool = number("1 where the driver lowers the accelerator's clock when it is hot.", False)
+    std_clock: bool = number("1 where the std runtime runs the accelerator at its lower clock.", False)
+    fluid: bool = number("1 where transfers share its rate at every moment (a memory), 0 where they take turns.", False)
+    on_board: bool = number("1 where only hosts have it whose file says so: it is a part of the board.", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,9 @@ class Channel:
     """A link as one host drives it: rates in bytes/s, fixed time of an inference and of an instruction byte in ns.
 
     Made by :func:`channel`. ``instruction_ns_per_byte`` is extra CPU time of the driver for a byte of instructions, on
-    top of its transfer.
+    top of its transfer. ``host_row`` names the row of the host's file that counts, and is empty where none does.
+    ``link`` is the part from which the channel was made. Of a memory, the rates are those of one accelerator's own
+    port, and ``memory_bytes_per_s`` is what all ports get together (0: no memory).
     """
 
     name: str
@@ -67,9 +60,13 @@ class Channel:
     floor_ns: float
     instruction_ns_per_byte: float
     chunk_bytes: int
-    header_bytes: int
+    shared: bool
     energy_pj_per_byte: float
     overlaps_input: float = 0
+    throttles: bool = False
+    host_row: str = ""
+    memory_bytes_per_s: float = 0
+    link: Link | None = field(default=None, repr=False, compare=False)
 
 
 def load_link(name_or_path: str) -> Link:
@@ -86,20 +83,68 @@ def load_link(name_or_path: str) -> Link:
 def channel(link: Link, host: Host) -> Channel:
     """Return the link as this host drives it: the slower of bus and host, the host's own fixed costs.
 
-    A host that says nothing of a bus (0) takes the bus's own numbers.
+    The host's row with the link's own name counts, or else the row of the nearest link that it is based on. Without a
+    row, or where the row has 0, the bus's own numbers count.
     """
-    out, inward, floor, per_byte = host.bus(link.root)
+    row, costs = host.bus(link.name, *link.bases)
     return Channel(
         link.name,
-        min(link.out_bytes_per_s, out or link.out_bytes_per_s),
-        min(link.in_bytes_per_s, inward or link.in_bytes_per_s),
-        floor or link.floor_ns,
-        per_byte,
+        min(link.out_bytes_per_s, costs.out_bytes_per_s or link.out_bytes_per_s),
+        min(link.in_bytes_per_s, costs.in_bytes_per_s or link.in_bytes_per_s),
+        costs.floor_ns or link.floor_ns,
+        costs.instruction_ns_per_byte,
         link.chunk_bytes,
-        link.header_bytes,
+        link.shared,
         link.energy_pj_per_byte,
         min(1.0, link.overlaps_input),
+        link.throttles,
+        row,
+        link=link,
     )
+
+
+def port(line: Channel, port_bytes_per_s: float, number: int, host: Host) -> Channel:
+    """Return a memory as one accelerator sees it through a port of its own.
+
+    Parameters
+    ----------
+    line
+        The memory, with the rate that all ports get together.
+    port_bytes_per_s
+        What the accelerator's port carries.
+    number
+        Of the accelerator, from 0: the host's file may name one whose port is slower.
+    host
+        Whose memory it is.
+    """
+    _, costs = host.bus(line.host_row)
+    share = costs.slow_port_factor if number + 1 == costs.slow_port else 1.0
+    carried = port_bytes_per_s * costs.port_factor
+    out, inward = (share * min(rate, carried) for rate in (line.out_bytes_per_s, line.in_bytes_per_s))
+    return replace(line, out_bytes_per_s=out, in_bytes_per_s=inward, memory_bytes_per_s=line.out_bytes_per_s)
+
+
+def rate_notes(link: Link, host: Host) -> list[str]:
+    """Return a sentence where the rates are not those that a reader expects: they are another bus's, or not the host's.
+
+    Returns
+    -------
+    list of str
+        A sentence for each; none where the host has a row for the link and the link's numbers are as shipped.
+    """
+    row, costs = host.bus(link.name, *link.bases)
+    slower = {key: limit for key in RATES if 0 < (limit := getattr(costs, key)) < getattr(link, key)}
+    if not row:
+        return [f"host {host.name} has no measured rate for {link.name}: the link's own numbers are used"]
+    if row != link.name:
+        what = "is taken at {}'s rates" if slower else "takes {}'s fixed time of an inference"
+        return [f"{link.name} on {host.name} {what.format(row)}: the host's file has no [bus.{link.name}]"]
+    plain = load_link(link.name) if link.name in part_names("link") else link
+    return [
+        f"{key} of {link.name} is {getattr(link, key):g}, but {host.name} gives no more than {limit:g}"
+        for key, limit in slower.items()
+        if getattr(plain, key) != getattr(link, key)
+    ]
 
 
 def transfer_ns(n_bytes: float, channel: Channel, direction: Direction) -> int:
@@ -108,7 +153,7 @@ def transfer_ns(n_bytes: float, channel: Channel, direction: Direction) -> int:
     Parameters
     ----------
     n_bytes
-        Size of the transfer; may be broken, as repeated passes over streamed parameters are fitted.
+        Size of the transfer. It may be fractional, because the number of passes over streamed parameters is fitted.
     channel
         The link as the host drives it.
     direction
@@ -120,3 +165,25 @@ def transfer_ns(n_bytes: float, channel: Channel, direction: Direction) -> int:
     """
     rate = channel.out_bytes_per_s if direction == "out" else channel.in_bytes_per_s
     return ceil(n_bytes * 1e9 / rate)
+
+
+def fair_rates(limits: Sequence[float], total: float) -> list[float]:
+    """Share ``total`` among transfers with a limit each, equally, what one cannot use going to the others (bytes/s).
+
+    Parameters
+    ----------
+    limits
+        What each transfer's own port carries (bytes/s).
+    total
+        What the memory gives together (bytes/s).
+
+    Notes
+    -----
+    Max-min fairness by progressive filling: the smallest limit first, each gets its limit or an even share of what is
+    left.
+    """
+    rates, left = [0.0] * len(limits), total
+    for place, i in enumerate(sorted(range(len(limits)), key=limits.__getitem__)):
+        rates[i] = min(limits[i], left / (len(limits) - place))
+        left -= rates[i]
+    return rates

@@ -5,71 +5,171 @@ A part file is TOML: ``kind``, ``name``, and one inline table per number,
 The unit is part of the key, so a number in another unit is an unknown key. ``base = "other"`` takes over what a file
 does not say from another part of the same kind; a number without a value takes the base's, for instance to say how far
 it may be off here.
+
+Some keys have rows: ``[bus.usb3]`` holds the numbers of one bus. Such a number is called ``bus.usb3.floor_ns``, and a
+row takes over from the base's row of its name what it does not say.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from hwmodels.errors import InputError, nearest
+from hwmodels.errors import InputError, nearest, reason
 from hwmodels.files import read_text
+from hwmodels.part_keys import Keys, line_of, split_key, split_line
+from hwmodels.quantities import Given, Quantity, Value, quantity_of, scalar_of, value_of
 
-__all__ = ["Part", "Quantity", "load", "part_names", "perturbed"]
+__all__ = ["Part", "kind_of", "label", "load", "own_keys", "part_names", "shipped_name"]
 
-FOLDERS = {"accelerator": "accelerators", "link": "links", "host": "hosts", "board": "boards"}
-
-
-LEAST = 1e-12
-LEAST_DIVISOR = 1e-3  # smaller rates and shares of anything are slips of the pen
-STATUSES = ("measured", "datasheet", "fitted", "assumed")
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """One number of a part: value in the unit of its key, where it comes from and how sure it is.
-
-    ``std_error`` (one standard error) or ``range`` (lowest and highest plausible value) is given where it is uncertain;
-    ``status`` is measured, datasheet, fitted or assumed.
-    """
-
-    value: float | list[list[float]]
-    status: str
-    source: str
-    std_error: float | None = None
-    range: tuple[float, float] | None = None
-
-    @property
-    def spread(self) -> float:
-        """One standard error; for a range, the standard deviation of a uniform spread over it; else 0."""
-        if self.std_error is not None:
-            return self.std_error
-        return (self.range[1] - self.range[0]) / 12**0.5 if self.range else 0.0
+_KEYS: dict[type, Keys] = {}  # by class, read off once
+FOLDERS = {
+    "accelerator": "accelerators", "board": "boards", "compiler": "compilers", "host": "hosts", "link": "links",
+}  # fmt: skip
+LABELS = {"accelerator": ("family",)}  # by kind: further keys that hold a text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What all parts have: a name, the part they go back to, a hash, and the provenance of every number by key."""
+    """What all parts have: a name, the parts they are based on, a hash, and the provenance of every number by key.
+
+    Attributes
+    ----------
+    name
+        Of the file, without its ending.
+    bases
+        Names of the parts that it is based on, the nearest first; none for a part that stands by itself.
+    digest
+        Hash of the numbers.
+    quantities
+        Number by key; ``bus.usb3.floor_ns`` for a number of a row.
+    """
 
     name: str
     #: Keys whose number divides something: above 0.
     DIVISORS: ClassVar[frozenset[str]] = frozenset()
 
-    root: str = ""
+    bases: tuple[str, ...] = ()
     digest: str = ""
     quantities: dict[str, Quantity] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def keys(cls) -> Keys:
+        """Return the keys that a file of this kind may have."""
+        if cls not in _KEYS:
+            common = {f.name for f in fields(Part)}
+            own = [f for f in fields(cls) if f.name not in common]
+            plain = {f.name: f for f in own if "table" not in f.metadata}
+            tables = {f.metadata["table"]: f for f in own if "table" in f.metadata}
+            _KEYS[cls] = Keys(plain, tables, cls.DIVISORS)
+        return _KEYS[cls]
+
+    def number(self, key: str) -> Any:
+        """Return the number of a key: ``op_ns``, ``bus.usb3.floor_ns``, or ``stream_passes[2]`` for the second line.
+
+        Raises :class:`InputError` for a key that this kind of part does not have.
+        """
+        name, line = split_line(key)
+        keys = self.keys()
+        if not keys.kind(name):
+            raise keys.unknown(self.name, name, self.quantities)
+        if name in keys.plain:
+            value = getattr(self, name)
+            return line_of(f"{self.name}: {name}", value, line) if line else value
+        table, row, column = split_key(name)
+        spec = keys.tables[table]
+        return getattr(getattr(self, spec.name).get(row, spec.metadata["row"]()), column)
+
+    def with_numbers(self, numbers: Mapping[str, Given], by: str = "the caller") -> Self:
+        """Return the part with numbers replaced, checked as the loader checks a file's.
+
+        The new numbers are ``assumed``, their source says who set them, and the hash is that of the new numbers.
+
+        Parameters
+        ----------
+        numbers
+            Value by key, in the key's unit; keys as for :meth:`number`. A row that is not there yet is added.
+        by
+            Who sets them, for the source: ``set by a sweep``.
+
+        Raises
+        ------
+        InputError
+            For an unknown key, a value of the wrong kind, or a divisor that is not above 0.
+        """
+        if not numbers:
+            return self
+        keys = self.keys()
+        given = {key: Quantity(value, "assumed", f"set by {by}") for key, value in self._whole(numbers).items()}
+        keys.check(self.name, given, self.quantities)
+        values = keys.values(given)
+        digest = _digest({key: self.number(key) for key in self.quantities} | values)
+        return replace(self, digest=digest, quantities=self.quantities | given, **keys.arguments(values, self))
+
+    def _whole(self, numbers: Mapping[str, Given]) -> dict[str, float | list[list[float]]]:
+        """Every value as a file would hold it; numbers of a table's lines make a whole new table."""
+        whole: dict[str, float | list[list[float]]] = {}
+        for key, value in numbers.items():
+            name, line = split_line(key)
+            where = f"{self.name}: {key}"
+            if not line:
+                whole[key] = value_of(where, value)
+                continue
+            table: Any = whole.get(name) or self.number(name)
+            line_of(f"{self.name}: {name}", table, line)
+            whole[name] = [[low, scalar_of(where, value) if i == line else n] for i, (low, n) in enumerate(table, 1)]
+        return whole
 
 
 P = TypeVar("P", bound=Part)
 
 
+def kind_of(path: Path) -> str:
+    """Return the kind that a part file says it is of.
+
+    Raises :class:`InputError` for a file that cannot be read, or one that says no kind.
+    """
+    with _told(path, "part"):
+        return str(_read(path, path.stat().st_mtime_ns).get("kind", ""))
+
+
+def own_keys(cls: type[Part], path: Path) -> list[str]:
+    """Return the keys that a part file gives itself, not through its base."""
+    with _told(path, "part"):
+        return [key for key, _ in cls.keys().flat(str(path), _numbers(path))]
+
+
+@contextmanager
+def _told(path: Path, kind: str) -> Iterator[None]:
+    """Turn a failure to read into :class:`InputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError.problem(
+            str(path), f"cannot be read ({reason(error)})", f"give a readable {kind} file"
+        ) from None
+
+
 def part_names(kind: str) -> list[str]:
-    """Return the names of the shipped parts of a kind (accelerator, link, host, board)."""
-    return sorted(path.stem for path in (Path(__file__).parent / FOLDERS[kind]).glob("*.toml"))
+    """Return the names of the shipped parts of a kind (accelerator, board, compiler, host, link)."""
+    return list(_shipped(kind))
+
+
+@lru_cache(maxsize=16)
+def _shipped(kind: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (Path(__file__).parent / FOLDERS[kind]).glob("*.toml")))
+
+
+def shipped_name(kind: str, part: Part) -> str:
+    """Return the shipped part that a part is, or else the nearest one it is based on; empty where there is none."""
+    names = part_names(kind)
+    return next((name for name in (part.name, *part.bases) if name in names), "")
 
 
 def load(kind: str, cls: type[P], name_or_path: str) -> P:
@@ -80,7 +180,7 @@ def load(kind: str, cls: type[P], name_or_path: str) -> P:
     Parameters
     ----------
     kind
-        ``accelerator``, ``link``, ``host`` or ``board``.
+        ``accelerator``, ``board``, ``compiler``, ``host`` or ``link``.
     cls
         The dataclass whose fields are the part's keys; units are in their names.
     name_or_path
@@ -92,11 +192,20 @@ def load(kind: str, cls: type[P], name_or_path: str) -> P:
         Frozen, with the provenance of every number in ``quantities``; the same object while the file does not change.
     """
     path = _path(kind, name_or_path)
-    try:
-        part: P = _load(kind, cls, path, path.stat().st_mtime_ns)  # type: ignore[arg-type]
+    with _told(path, kind):
+        part: P = _load(kind, cls, path, path.stat().st_mtime_ns)  # type: ignore[arg-type]  # remembered by its path
         return part
-    except OSError as error:
-        raise InputError(str(path), error.strerror or type(error).__name__, f"a readable {kind} file") from None
+
+
+def label(kind: str, name_or_path: str, key: str) -> str:
+    """Return a text that a part's file gives (``family``), or the nearest part that it is based on; "" where none does.
+
+    Raises :class:`InputError` for an unknown name or an unreadable file.
+    """
+    path = _path(kind, name_or_path)
+    with _told(path, kind):
+        texts = [_read(file, file.stat().st_mtime_ns) for file in _chain(kind, path)]
+    return next((str(data[key]) for data in texts if key in data), "")
 
 
 def _path(kind: str, name_or_path: str) -> Path:
@@ -105,28 +214,30 @@ def _path(kind: str, name_or_path: str) -> Path:
         return Path(__file__).parent / FOLDERS[kind] / f"{name_or_path}.toml"
     if name_or_path.endswith(".toml") or "/" in name_or_path:
         return Path(name_or_path)
-    raise InputError(kind, name_or_path, f"{', '.join(names)} or FILE.toml", nearest(name_or_path, names))
+    raise InputError.value(kind, name_or_path, f"{', '.join(names)} or FILE.toml", nearest(name_or_path, names))
 
 
-@lru_cache(maxsize=256)  # a sweep over a part's numbers has a file for every point
+@lru_cache(maxsize=256)
 def _load(kind: str, cls: type[P], path: Path, _modified_ns: int) -> P:
-    table = _table(kind, path)
-    quantities = {key: _quantity(path, key, value) for key, value in table.items()}
-    _check_keys(path, cls, quantities)
-    values = {key: _as_value(quantity.value) for key, quantity in quantities.items()}
-    digest = hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:12]
-    return cls(name=path.stem, root=_root(kind, path), digest=digest, quantities=quantities, **values)
+    chain = _chain(kind, path)
+    keys = cls.keys()
+    quantities = {key: quantity_of(f"{path}: {key}", row) for key, row in _table(kind, keys, chain).items()}
+    keys.check(str(path), quantities, quantities)
+    keys.check_complete(str(path), quantities)
+    values = keys.values(quantities)
+    bases = tuple(below.stem for below in chain[1:])
+    return cls(name=path.stem, bases=bases, digest=_digest(values), quantities=quantities, **keys.arguments(values))
 
 
-def _root(kind: str, path: Path) -> str:
-    base = _read(path, path.stat().st_mtime_ns).get("base")
-    return _root(kind, _path(kind, str(base))) if base else path.stem
-
-
-def _as_value(value: float | list[list[float]]) -> float | int | tuple[tuple[float, ...], ...]:
-    if isinstance(value, list):
-        return tuple(tuple(row) for row in value)
-    return int(value) if float(value).is_integer() else value
+def _chain(kind: str, path: Path) -> list[Path]:
+    """The file, and those that it is based on, nearest first."""
+    chain = [path]
+    while base := _read(chain[-1], chain[-1].stat().st_mtime_ns).get("base"):
+        below = _path(kind, str(base))
+        if below in chain:
+            raise InputError.value(f"{chain[-1]}: base", str(base), "a part that is not based on this one")
+        chain.append(below)
+    return chain
 
 
 @lru_cache(maxsize=256)
@@ -134,17 +245,25 @@ def _read(path: Path, _modified_ns: int) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(str(path), str(error), "a TOML part file") from None
+        raise InputError.problem(str(path), f"is no TOML file ({error})") from None
 
 
-def _table(kind: str, path: Path) -> dict[str, Any]:
-    data = dict(_read(path, path.stat().st_mtime_ns))
-    if data.pop("kind", None) != kind:
-        raise InputError(f"{path}: kind", "another kind of part", f'kind = "{kind}"')
-    data.pop("name", None)
-    base = data.pop("base", None)
-    below = _table(kind, _path(kind, str(base))) if base else {}
-    return below | {key: _merged(below.get(key), row) for key, row in data.items()}
+def _table(kind: str, keys: Keys, chain: list[Path]) -> dict[str, Any]:
+    """Inline table by key, each file over the one that it is based on."""
+    table: dict[str, Any] = {}
+    for path in reversed(chain):
+        data = _read(path, path.stat().st_mtime_ns)
+        if data.get("kind") != kind:
+            raise InputError.value(f"{path}: kind", data.get("kind", "nothing"), f'"{kind}"')
+        table |= {key: _merged(table.get(key), row) for key, row in keys.flat(str(path), _numbers(path))}
+    return table
+
+
+def _numbers(path: Path) -> dict[str, Any]:
+    """What a file holds besides its heading."""
+    data = _read(path, path.stat().st_mtime_ns)
+    labels = ("kind", "name", "base", *LABELS.get(str(data.get("kind")), ()))
+    return {key: row for key, row in data.items() if key not in labels}
 
 
 def _merged(below: object, row: object) -> object:
@@ -154,71 +273,5 @@ def _merged(below: object, row: object) -> object:
     return row
 
 
-def _quantity(path: Path, key: str, row: object) -> Quantity:
-    """Check one inline table by hand: cheaper at start-up than a validation library."""
-    where = f"{path}: {key}"
-    if not isinstance(row, dict):
-        raise InputError(where, repr(row), "{ value = ..., status = ..., source = ... }")
-    known = [f.name for f in fields(Quantity)]
-    for name in row:
-        if name not in known:
-            raise InputError(f"{where}.{name}", "an unknown key", ", ".join(known), nearest(name, known))
-    for name in ("value", "status", "source"):
-        if name not in row:
-            raise InputError(f"{where}.{name}", "nothing", "value, status and source for every number")
-    if row["status"] not in STATUSES:
-        raise InputError(f"{where}.status", str(row["status"]), ", ".join(STATUSES))
-    return Quantity(
-        _value(f"{where}.value", row["value"]), row["status"], str(row["source"]),
-        _number(f"{where}.std_error", row["std_error"]) if "std_error" in row else None,
-        _range(f"{where}.range", row["range"]) if "range" in row else None,
-    )  # fmt: skip
-
-
-def _number(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (value == 0 or LEAST <= value < 1e18):
-        raise InputError(where, repr(value), f"0, or a number from {LEAST:g} to 1e18")
-    return value
-
-
-def _value(where: str, value: object) -> float | list[list[float]]:
-    if not isinstance(value, list):
-        return _number(where, value)
-    if not value or not all(isinstance(row, list) and len(row) == len(value[0]) for row in value):
-        raise InputError(where, repr(value), "a number, or a table of rows of numbers")
-    return [[_number(where, number) for number in row] for row in value]
-
-
-def _range(where: str, value: object) -> tuple[float, float]:
-    if not isinstance(value, list) or len(value) != 2 or not _number(where, value[0]) <= _number(where, value[1]):
-        raise InputError(where, repr(value), "[lowest, highest]")
-    return float(value[0]), float(value[1])
-
-
-def _check_keys(path: Path, cls: type[Part], quantities: dict[str, Quantity]) -> None:
-    own = {f.name: f for f in fields(cls) if f.name not in {f.name for f in fields(Part)}}
-    for key, quantity in quantities.items():
-        if key not in own:
-            raise InputError(f"{path}: {key}", "an unknown key", "the keys of a shipped part", nearest(key, own))
-        _check_kind(f"{path}: {key}", str(own[key].type), key in cls.DIVISORS, quantity.value)
-        if key in cls.DIVISORS and quantity.range and quantity.range[0] < LEAST_DIVISOR:
-            raise InputError(f"{path}: {key}.range", repr(list(quantity.range)), f"numbers from {LEAST_DIVISOR:g}")
-    for key, spec in own.items():
-        if key not in quantities and spec.default is MISSING:
-            raise InputError(f"{path}: {key}", "no number", "a value with status and source for every key")
-
-
-def _check_kind(where: str, kind: str, is_divisor: bool, value: float | list[list[float]]) -> None:
-    """Raise :class:`InputError` unless a value is what its field is: a whole number, a number, or a table of pairs."""
-    if isinstance(value, list) or kind not in ("int", "float"):
-        if kind in ("int", "float") or not isinstance(value, list) or len(value[0]) != 2:
-            raise InputError(where, repr(value), "a number" if kind in ("int", "float") else "a table of pairs")
-        return
-    if (kind == "int" and not float(value).is_integer()) or (is_divisor and value < LEAST_DIVISOR):
-        allowed = "a whole number" if kind == "int" else "a number"
-        raise InputError(where, repr(value), f"{allowed} above 0" if is_divisor else allowed)
-
-
-def perturbed(part: P, key: str, value: float) -> P:
-    """Return the part with one number replaced."""
-    return replace(part, **{key: value})  # type: ignore[arg-type]
+def _digest(values: Mapping[str, Value]) -> str:
+    return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:12]

@@ -6,7 +6,7 @@ accelerator or memory), ``time_ns`` or ``time_ms``, and ``bytes``. Times are tho
 - ``cpu``: work on a host core, outside the accelerator.
 - ``accelerator``: work of the accelerator's core; bytes moved meanwhile (if any) overlap with it.
 - ``memory``: time for which the accelerator's core waits for its memory to move ``bytes``; bytes over time is the rate
-  of the core's own port. Several cores contend for it (:mod:`sim.memory`).
+  of the core's own port. Several cores contend for it (:mod:`sim.machine.memory`).
 
 Accelerator and memory rows that follow each other are one pass through the accelerator. Other columns are ignored.
 """
@@ -21,13 +21,13 @@ from itertools import groupby
 from math import isfinite
 from pathlib import Path
 
-from hwmodels.errors import InputError, nearest
-from hwmodels.timing import CpuStage, StageTimes, StepTime, TpuStage
-from hwmodels.zoo import data_folder
+from hwmodels.errors import InputError, either, nearest, reason
+from hwmodels.networks.readers import PROFILE
+from hwmodels.networks.zoo import data_folder
+from hwmodels.stages import AcceleratorStage, CpuStage, StageTimes, StepTime
 
-__all__ = ["RESOURCES", "Profile", "ProfileStage", "is_profile", "load_profile", "profile_names", "read_profiles"]
+__all__ = ["RESOURCES", "Profile", "ProfileStage", "load_profile", "profile_names", "read_profiles"]
 
-PREFIX = "profile:"
 RESOURCES = ("cpu", "accelerator", "memory")
 TIMES = {"time_ns": 1.0, "time_ms": 1e6}
 MAX_NS = 10**15
@@ -77,16 +77,16 @@ class Profile:
         return replace(self, stages=tuple(stages))
 
     def stage_times(self) -> StageTimes:
-        """Return the profile as stage times to replay (:func:`sim.memory.layered` splits the steps into layers)."""
+        """Return the profile as stage times; :func:`sim.machine.memory.layered` splits its steps into layers."""
         runs = groupby(self.stages, key=lambda stage: stage.resource == "cpu")
-        stages: list[CpuStage | TpuStage] = []
+        stages: list[CpuStage | AcceleratorStage] = []
         for on_cpu, run in runs:
             stages += [CpuStage(stage.time_ns) for stage in run] if on_cpu else [_pass(run)]
         return StageTimes(self.name, "", tuple(stages))
 
 
-def _pass(stages: Iterable[ProfileStage]) -> TpuStage:
-    return TpuStage(
+def _pass(stages: Iterable[ProfileStage]) -> AcceleratorStage:
+    return AcceleratorStage(
         driver_ns=0, latency_ns=0, load_bytes=0, load_ns=0, instruction_bytes=0, instructions_ns=0, input_bytes=0,
         input_ns=0, steps=tuple(map(_step, stages)), output_bytes=0, output_ns=0, copy_ns=0,
     )  # fmt: skip
@@ -96,11 +96,6 @@ def _step(stage: ProfileStage) -> StepTime:
     if stage.resource == "memory":
         return StepTime(0, stage.time_ns, stage.n_bytes)
     return StepTime(stage.time_ns, 0, 0)
-
-
-def is_profile(model: str) -> bool:
-    """Tell whether a MODEL is ``profile:FILE.csv#NAME``."""
-    return model.startswith(PREFIX)
 
 
 def profile_names() -> list[str]:
@@ -124,9 +119,9 @@ def load_profile(model: str) -> Profile:
     Profile
         Stages in integer ns and bytes.
     """
-    file, _, name = model.removeprefix(PREFIX).partition("#")
+    file, _, name = model.removeprefix(PROFILE).partition("#")
     if not file:
-        raise InputError("MODEL", model, "profile:FILE.csv#NAME")
+        raise InputError.value("MODEL", model, "profile:FILE.csv#NAME")
     path = _path(file)
     profiles = read_profiles(path)
     if not name and len(profiles) == 1:
@@ -136,7 +131,7 @@ def load_profile(model: str) -> Profile:
         allowed = (
             f"one of {len(known)} profiles in {path.name}: {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}"
         )
-        raise InputError(f"MODEL {model}: #NAME", name, allowed, nearest(name, known))
+        raise InputError.value(f"#NAME in MODEL {model}", name, allowed, nearest(name, known))
     return profiles[name]
 
 
@@ -156,9 +151,13 @@ def read_profiles(path: str | Path) -> dict[str, Profile]:
     try:
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:
-        raise InputError(str(path), error.strerror or type(error).__name__, "a CSV file of profiles") from None
+        raise InputError.problem(
+            str(path), f"cannot be read ({reason(error)})", "give a CSV file of profiles"
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(str(path), f"{error}", "a CSV file of profiles in UTF-8") from None
+        raise InputError.problem(
+            str(path), f"cannot be read ({error})", "give a CSV file of profiles in UTF-8"
+        ) from None
 
 
 @lru_cache(maxsize=32)
@@ -171,37 +170,41 @@ def _read(path: Path, _modified_ns: int) -> dict[str, Profile]:
             if any(row.values()):
                 found.setdefault(_name(path, line, row), []).append(_stage(f"{path}:{line}", row))
     if not found:
-        raise InputError(str(path), "no rows", "one row for each stage of a profile")
+        raise InputError.problem(str(path), "has no rows", "give one row for each stage of a profile")
     return {name: _checked(path, Profile(name, tuple(stages), path.name)) for name, stages in found.items()}
 
 
 def _check_header(path: Path, header: Iterable[str]) -> None:
     for column in ("name", "resource"):
         if column not in header:
-            raise InputError(f"{path}:1", f"no column {column}", "name, resource, time_ns or time_ms, bytes")
+            raise InputError.problem(
+                f"{path}:1", f"has no column {column}", "a profile has name, resource, time_ns or time_ms, and bytes"
+            )
     if not any(column in header for column in TIMES):
-        raise InputError(f"{path}:1", "no column of times", "time_ns or time_ms")
+        raise InputError.problem(f"{path}:1", "has no column of times", "give time_ns or time_ms")
 
 
 def _name(path: Path, line: int, row: dict[str, str]) -> str:
     name = (row["name"] or "").strip()
     if not name or "#" in name:
-        raise InputError(f"{path}:{line}: name", name, "a name without #")
+        raise InputError.value(f"{path}:{line}: name", name, "a name without #")
     return name
 
 
 def _stage(where: str, row: dict[str, str]) -> ProfileStage:
     resource = (row["resource"] or "").strip()
     if resource not in RESOURCES:
-        raise InputError(f"{where}: resource", resource, ", ".join(RESOURCES), nearest(resource, RESOURCES))
+        raise InputError.value(f"{where}: resource", resource, either(RESOURCES), nearest(resource, RESOURCES))
     given = [(key, unit) for key, unit in TIMES.items() if (row.get(key) or "").strip()]
     if len(given) != 1:
-        raise InputError(f"{where}: time", f"{len(given)} of them", "time_ns or time_ms, exactly one of the two")
+        raise InputError.problem(where, f"has {len(given)} times", "give exactly one of time_ns and time_ms")
     (key, unit) = given[0]
     time_ns = round(_number(f"{where}: {key}", row[key], MAX_NS / unit) * unit)
     n_bytes = round(_number(f"{where}: bytes", row.get("bytes") or "0", MAX_BYTES))
     if resource == "memory" and (n_bytes == 0) != (time_ns == 0):
-        raise InputError(f"{where}: bytes", n_bytes, "bytes and time of a memory stage, both or neither above 0")
+        raise InputError.problem(
+            where, f"has {n_bytes} bytes in {time_ns} ns of memory", "give both above 0, or neither"
+        )
     return ProfileStage(resource, time_ns, n_bytes)
 
 
@@ -211,11 +214,13 @@ def _number(where: str, text: str, most: float) -> float:
     except ValueError:
         value = float("nan")
     if not isfinite(value) or not 0 <= value <= most:
-        raise InputError(where, text, f"a number from 0 to {most:g}")
+        raise InputError.value(where, text, f"a number from 0 to {most:g}")
     return value
 
 
 def _checked(path: Path, profile: Profile) -> Profile:
     if not profile.held_ns:
-        raise InputError(f"{path}#{profile.name}", "no accelerator time", "an accelerator or memory stage above 0")
+        raise InputError.problem(
+            f"{path}#{profile.name}", "has no accelerator time", "give an accelerator or memory stage above 0"
+        )
     return profile

@@ -2,173 +2,40 @@
 
 The stages are the driver's (docs/execution.md): dispatch, instructions, input, program with streamed parameters,
 output, copies, CPU operators. The simulator replays the same numbers, so one inference alone takes exactly
-:attr:`StageTimes.invoke_ns`.
+:attr:`hwmodels.stages.StageTimes.invoke_ns`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from math import ceil
 
-from hwmodels.accelerator import cycles_to_ns
+from hwmodels.cpu import cpu_op_ns, cpu_operator, program_ns
 from hwmodels.executable import Executable, Segment, Step
-from hwmodels.host import Host, cpu_op_ns
+from hwmodels.host import Host
 from hwmodels.link import Channel, transfer_ns
+from hwmodels.stages import AcceleratorStage, CpuStage, StageTimes, StepTime
 
-__all__ = ["CpuStage", "StageTimes", "StepTime", "TpuStage", "stage_times", "touched_bytes"]
+__all__ = ["cycles_to_ns", "layer_ns", "stage_times", "touched_bytes"]
 
 
-@dataclass(frozen=True, slots=True)
-class StepTime:
-    """Part of the program: time of its cycles, and time and bytes of the parameters that stream under them.
+def cycles_to_ns(cycles: float, clock_hz: float) -> int:
+    """Cycles to whole nanoseconds, rounded up: the only place where cycles become time.
 
-    Attributes
+    Parameters
     ----------
-    compute_ns
-        Its cycles at the core clock.
-    parameters_ns
-        Its streamed bytes with the link to itself.
-    streamed_bytes
-        0 where everything that it needs is on the chip.
+    cycles
+        Of the core clock; may be fractional, as costs are fitted.
+    clock_hz
+        Core clock at which they run (500 MHz, or 250 MHz with the ``std`` runtime over USB).
+
+    Returns
+    -------
+    int
+        ceil(cycles / clock), less a billionth of a ns, so that a whole number of ns stays what it is.
     """
-
-    compute_ns: int
-    parameters_ns: int
-    streamed_bytes: int
-
-    @property
-    def ns(self) -> int:
-        """The longer of the two: parameters stream while their consumer computes."""
-        return max(self.compute_ns, self.parameters_ns)
-
-
-@dataclass(frozen=True)
-class TpuStage:
-    """One pass through the accelerator: integer ns and bytes of each stage.
-
-    Attributes
-    ----------
-    driver_ns, latency_ns
-        CPU time of dispatch and completion, and what is left of the link's fixed time.
-    load_bytes, load_ns
-        Cached parameters with their program: sent only after another network's token.
-    instruction_bytes, instructions_ns, input_bytes, input_ns
-        Sent before the program starts; spilled activations come back with the input.
-    steps
-        The program in order.
-    output_bytes, output_ns
-        Sent back after the program.
-    copy_ns
-        Result buffer to the caller's tensors, on a core and outside the lock.
-    macs, wide_bytes, narrow_bytes
-        Actions that cost energy.
-    """
-
-    driver_ns: int
-    latency_ns: int
-    load_bytes: int
-    load_ns: int
-    instruction_bytes: int
-    instructions_ns: int
-    input_bytes: int
-    input_ns: int
-    steps: tuple[StepTime, ...]
-    output_bytes: int
-    output_ns: int
-    copy_ns: int
-    macs: int = 0
-    wide_bytes: int = 0
-    narrow_bytes: int = 0
-
-    @cached_property
-    def send_ns(self) -> int:
-        """Instructions and input, one after the other."""
-        return self.instructions_ns + self.input_ns
-
-    @cached_property
-    def program_ns(self) -> int:
-        """The program with its streamed parameters."""
-        return sum(step.ns for step in self.steps)
-
-    @cached_property
-    def compute_ns(self) -> int:
-        """The program's cycles alone."""
-        return sum(step.compute_ns for step in self.steps)
-
-    @cached_property
-    def held_ns(self) -> int:
-        """Time for which the accelerator is held, parameters being cached."""
-        return self.driver_ns + self.latency_ns + self.send_ns + self.program_ns + self.output_ns
-
-    @cached_property
-    def invoke_ns(self) -> int:
-        """Held time and the copy into the caller's tensors."""
-        return self.held_ns + self.copy_ns
-
-
-@dataclass(frozen=True, slots=True)
-class CpuStage:
-    """Operators that the interpreter runs on the CPU, inside the same invoke and outside the accelerator's lock."""
-
-    ops_ns: int
-
-    @property
-    def invoke_ns(self) -> int:
-        """Their time on a free core."""
-        return self.ops_ns
-
-
-@dataclass(frozen=True, slots=True)
-class StageTimes:
-    """A network's stages in order, its caching token, and its host work around invoke (ns).
-
-    Attributes
-    ----------
-    token
-        Networks with the same token keep their parameters on the chip together.
-    python_ns
-        Python's own part of the call, under the GIL.
-    preprocess_ns, postprocess_ns
-        Host work around ``invoke()``; 0 unless a scenario asks for it.
-    first_touch_ns
-        What an interpreter's first inference pays for result memory that nobody used before.
-    """
-
-    name: str
-    token: str
-    stages: tuple[TpuStage | CpuStage, ...]
-    python_ns: int = 0
-    preprocess_ns: int = 0
-    postprocess_ns: int = 0
-    first_touch_ns: int = 0
-
-    @property
-    def invoke_ns(self) -> int:
-        """One inference alone, parameters cached: what benchmark scripts time."""
-        return self.python_ns + sum(stage.invoke_ns for stage in self.stages)
-
-    @property
-    def load_ns(self) -> int:
-        """Sending all cached parameters."""
-        return sum(stage.load_ns for stage in self.stages if isinstance(stage, TpuStage))
-
-    @property
-    def first_invoke_ns(self) -> int:
-        """One inference alone that finds the accelerator's parameter memory empty or foreign."""
-        return self.load_ns + self.invoke_ns
-
-    @property
-    def cold_invoke_ns(self) -> int:
-        """The first inference of a new interpreter: parameters are sent, and result memory is touched first."""
-        return self.first_invoke_ns + self.first_touch_ns
-
-    @property
-    def latency_ns(self) -> int:
-        """One request alone, pre- and postprocessing included."""
-        return self.preprocess_ns + self.invoke_ns + self.postprocess_ns
+    return ceil(cycles * 1e9 / clock_hz - 1e-9)
 
 
 def stage_times(
@@ -192,21 +59,22 @@ def stage_times(
     clock_hz
         Core clock of the accelerator.
     kernels, num_threads
-        Of the interpreter, for CPU segments.
+        The interpreter's, for CPU segments.
 
     Returns
     -------
     StageTimes
-        Whole ns and bytes, nobody else using anything.
+        Whole ns and bytes, as if nobody else used the host, link or accelerator.
     """
     stages = tuple(
-        tpu_stage(segment, channel, host, clock_hz)
-        if segment.device == "tpu"
+        accelerator_stage(segment, channel, host, clock_hz)
+        if segment.device == "accelerator"
         else cpu_stage(segment, host, kernels, num_threads)
         for segment in executable.segments
     )
+    before, after = (((CpuStage(ns),) if ns else ()) for ns in program_ns(executable.work, host))
     return StageTimes(
-        executable.name, executable.token, stages, python_ns=ceil(host.python_call_ns),
+        executable.name, executable.token, (*before, *stages, *after), python_ns=ceil(host.python_call_ns),
         first_touch_ns=ceil(touched_bytes(executable) * host.first_touch_ns_per_byte),
     )  # fmt: skip
 
@@ -214,30 +82,33 @@ def stage_times(
 def touched_bytes(executable: Executable) -> int:
     """Bytes of results that an interpreter's first inference touches for the first time.
 
-    Output tensors of the accelerator, and what the largest CPU operator reads and writes: TFLite lays the tensors of
-    operators that do not run at once over each other.
+    Output tensors of the accelerator, and what the largest CPU operator reads and writes. TFLite lets tensors share
+    memory if their operators do not run at the same time.
     """
     on_cpu = [plan.layer for segment in executable.segments if segment.device == "cpu" for plan in segment.plans]
     largest = max((sum(t.n_bytes for t in (*layer.inputs, *layer.outputs)) for layer in on_cpu), default=0)
-    return sum(segment.tensor_output_bytes for segment in executable.tpu_segments) + largest
+    return sum(segment.tensor_output_bytes for segment in executable.accelerator_segments) + largest
 
 
 def cpu_stage(segment: Segment, host: Host, kernels: str, num_threads: int) -> CpuStage:
-    """Time of a CPU segment."""
-    return CpuStage(sum(cpu_op_ns(plan.layer, host, kernels, num_threads) for plan in segment.plans))
+    """Return the times of a CPU segment. Operators without a threaded kernel run on one core, whatever the threads."""
+    width = max(1, min(num_threads, host.cores))
+    times = [(plan.layer, cpu_op_ns(plan.layer, host, kernels, num_threads)) for plan in segment.plans]
+    wide_ns = sum(ns for layer, ns in times if cpu_operator(layer.op).threaded) if width > 1 else 0
+    return CpuStage(sum(ns for _, ns in times), wide_ns, width)
 
 
-def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -> TpuStage:
-    """Time of an accelerator segment: the driver's CPU time is part of the link's fixed time of an inference.
+def accelerator_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -> AcceleratorStage:
+    """Return the times of an accelerator segment.
 
-    held = floor + (instructions + input) / out rate + sum over steps of max(compute, streamed) + output / in rate; see
-    docs/execution.md.
+    The driver's CPU time is part of the link's fixed time. held = floor + (instructions + input) / out rate + sum over
+    steps of max(compute, streamed) + output / in rate; see docs/execution.md.
     """
     driver_ns = ceil(min(host.driver_cpu_ns, channel.floor_ns))
     loaded = segment.cached_bytes + segment.caching_instruction_bytes if segment.cached_bytes else 0
     extra = ceil(segment.instruction_bytes * channel.instruction_ns_per_byte)
     steps = tuple(_steps(segment, channel, clock_hz))
-    return TpuStage(
+    return AcceleratorStage(
         driver_ns=driver_ns,
         latency_ns=ceil(channel.floor_ns) - driver_ns,
         load_bytes=loaded,
@@ -257,7 +128,10 @@ def tpu_stage(segment: Segment, channel: Channel, host: Host, clock_hz: float) -
 
 
 def _input_ns(segment: Segment, channel: Channel, clock_hz: float) -> int:
-    """Time of the input before the program begins: a chip that pulls part of it computes its first layer meanwhile."""
+    """Return how long the input takes before the program begins.
+
+    A chip that pulls part of it computes its first layer meanwhile.
+    """
     input_ns = transfer_ns(segment.input_bytes + segment.scratch_in_bytes, channel, "out")
     opening = segment.plans[: segment.opening_layers]
     streamed_ns = transfer_ns(sum(plan.streamed_bytes for plan in opening), channel, "out")
@@ -284,6 +158,6 @@ def layer_ns(executable: Executable, channel: Channel, clock_hz: float) -> Seque
     """Return (layer index, ns) of every layer on the accelerator, for timelines and profiled segmentation."""
     return [
         (plan.layer.index, max(cycles_to_ns(plan.cycles, clock_hz), transfer_ns(plan.streamed_bytes, channel, "out")))
-        for segment in executable.tpu_segments
+        for segment in executable.accelerator_segments
         for plan in segment.plans
     ]

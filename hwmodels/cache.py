@@ -1,0 +1,70 @@
+"""One way to remember results: by the identity of large frozen values, which would take long to hash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["ByIdentity", "for_each", "remembered"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+PLAIN = (str, int, float, bool, tuple, type(None))
+
+
+class ByIdentity:
+    """A key that stands for an object itself and keeps it alive, so that no other object takes its place."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByIdentity) and other.value is self.value
+
+
+def for_each(function: Callable[[T], R], items: Iterable[T]) -> tuple[R, ...]:
+    """Return a pure function's result for each item; items that are one object share one result.
+
+    Many accelerators alike then cost as much as one.
+    """
+    found: dict[ByIdentity, R] = {}
+    results = []
+    for item in items:
+        key = ByIdentity(item)
+        if key not in found:
+            found[key] = function(item)
+        results.append(found[key])
+    return tuple(results)
+
+
+def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Remember the last ``maxsize`` results of a pure function; texts, numbers and tuples count by their value.
+
+    Every other argument counts by its identity: two equal networks are two networks. The oldest result is forgotten
+    first, and with it the last hold on its arguments.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        """Return the function with a memory."""
+
+        @lru_cache(maxsize=maxsize)
+        def cached(*keys: Hashable) -> R:
+            """Call with what the keys stand for."""
+            return function(*(key.value if isinstance(key, ByIdentity) else key for key in keys))  # type: ignore[arg-type, call-arg]  # unwrapped
+
+        @wraps(function)
+        def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
+            """Look up, and call where nothing is remembered."""
+            given: tuple[Any, ...] = (*arguments, *named.values())
+            return cached(*(one if isinstance(one, PLAIN) else ByIdentity(one) for one in given))
+
+        return wrapper
+
+    return decorate

@@ -1,0 +1,1 @@
+"""AMD's DPU family: boards of cores that share one memory."""

@@ -1,0 +1,1 @@
+"""The Edge TPU family: its array, its operators, its compiler and its compiled files."""

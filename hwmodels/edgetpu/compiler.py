@@ -1,0 +1,74 @@
+"""Compile for the Edge TPU: plain networks by the compiler model, files that are compiled already by their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwmodels.edgetpu.accelerator import EdgeTpu
+from hwmodels.edgetpu.coefficients import NEWEST, Compiler, load_compiler
+from hwmodels.edgetpu.cost import cycles
+from hwmodels.edgetpu.outlook import Outlook, outlook
+from hwmodels.edgetpu.planning import Target, compile_layers, compile_set, network_token
+from hwmodels.executable import Executable
+from hwmodels.networks.graph import LayerGraph
+
+__all__ = ["cocompile", "compile_graph", "compile_into_many", "layer_cycles", "memory_outlook", "on_chip_bytes"]
+
+
+def compile_graph(graph: LayerGraph, accelerator: EdgeTpu, compiler: Compiler | str = NEWEST) -> Executable:
+    """Compile a network for an accelerator.
+
+    Raises :class:`InputError` for an unknown version of the compiler.
+
+    Parameters
+    ----------
+    graph
+        A plain network, or a compiled file's: then its own bytes count, whatever compiler is named.
+    accelerator
+        Its memory decides what is cached, its array how long layers take.
+    compiler
+        A version, or its name or part file.
+    """
+    version = _version(compiler)
+    if graph.is_compiled:
+        from hwmodels.edgetpu.compiled import executable_from_file  # only compiled files need the readers
+
+        return executable_from_file(graph, Target(accelerator, load_compiler(NEWEST)))
+    return compile_layers(graph, Target(accelerator, version))
+
+
+def compile_into_many(graph: LayerGraph, accelerator: EdgeTpu, compiler: Compiler | str = NEWEST) -> Executable:
+    """Compile a plain network into as many subgraphs as its unsupported operators make (``-m`` of the compiler)."""
+    return compile_layers(graph, Target(accelerator, _version(compiler), many_subgraphs=True))
+
+
+def _version(compiler: Compiler | str) -> Compiler:
+    return compiler if isinstance(compiler, Compiler) else load_compiler(compiler)
+
+
+def cocompile(
+    graphs: Sequence[LayerGraph], accelerator: EdgeTpu, compiler: Compiler | str = NEWEST
+) -> list[Executable]:
+    """Compile plain networks together: one token, and one parameter memory (:func:`allocate_set`).
+
+    Compiled files keep what is theirs.
+    """
+    if any(graph.is_compiled for graph in graphs):
+        return [compile_graph(graph, accelerator, compiler) for graph in graphs]
+    return compile_set(graphs, Target(accelerator, _version(compiler)), "+".join(map(network_token, graphs)))
+
+
+def memory_outlook(executable: Executable, accelerator: EdgeTpu, compiler: Compiler | str = NEWEST) -> Outlook:
+    """Return how sure the memory and the streamed bytes of a network compiled by itself are."""
+    layers = [plan.layer for plan in executable.plans if not plan.reason]
+    return outlook(layers, accelerator, _version(compiler))
+
+
+def on_chip_bytes(executable: Executable) -> int:
+    """Parameter memory that the cached layers take, in padded rows."""
+    return sum(plan.on_chip_bytes for plan in executable.plans if plan.cached)
+
+
+def layer_cycles(graph: LayerGraph, accelerator: EdgeTpu) -> list[float]:
+    """Cycles of every layer by itself, whether or not it maps where it stands."""
+    return [cycles(layer, accelerator) for layer in graph.layers]

@@ -1,0 +1,1 @@
+"""What a network is: its layer graph, and where graphs come from (files, the zoo, generators)."""

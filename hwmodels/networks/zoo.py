@@ -1,0 +1,274 @@
+"""Networks by name: shipped traces, the user's own, generated families, and .tflite files by path."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from contextlib import suppress
+from functools import cache, lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import cast
+
+from hwmodels.errors import InputError, either, nearest, reason
+from hwmodels.files import read_text, write_text
+from hwmodels.networks.graph import LayerGraph, from_json, to_json
+from hwmodels.networks.naming import Alias, Vocabulary, plain, spellings
+from hwmodels.networks.readers import is_network_file, read_network
+
+__all__ = [
+    "add_network",
+    "aliases",
+    "canonical_name",
+    "data_folder",
+    "load_network",
+    "names",
+    "names_with_input",
+    "remove_network",
+    "user_folder",
+]
+
+#: A detector's name with what another training gave its head.
+_HEAD = re.compile(r"(.+?)(?=_classes|_boxes)((?:_classes(?P<classes>\d{1,6}))?(?:_boxes(?P<boxes>\d{1,6}))?)")
+LONGEST_NAME = 200  # bytes: file systems take 255, and temporary names are longer
+
+
+def data_folder(kind: str) -> Path:
+    """Return the folder of shipped ``zoo`` traces or ``profiles``: inside the wheel, else in the checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "_traces" / kind
+    return inside if inside.is_dir() else package.parent / "traces" / kind
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's own traces (``EDGETPUSIM_DATA``, else the platform's data folder)."""
+    given = os.environ.get("EDGETPUSIM_DATA")
+    if given:
+        return Path(given) / "zoo"
+    from platformdirs import user_data_path
+
+    return user_data_path("edgetpusim", appauthor=False) / "zoo"
+
+
+def _trace_path(name: str) -> Path | None:
+    for folder in (data_folder("zoo"), user_folder()):
+        path = folder / f"{name}.json"
+        if path.is_file():
+            return path
+    return None
+
+
+def names() -> list[str]:
+    """Return the names of all networks with a trace, shipped and the user's own, sorted."""
+    return sorted({path.stem for folder in (data_folder("zoo"), user_folder()) for path in folder.glob("*.json")})
+
+
+def names_with_input(extents: tuple[int, int, int], parameter_bytes: int, tolerance: float = 0.2) -> list[str]:
+    """Return the shipped networks that read a map of such extents and have about so many bytes of parameters."""
+    with (data_folder("zoo") / "index.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if _input_of(row) == extents]
+    near = tolerance * parameter_bytes
+    return [row["name"] for row in rows if abs(int(row["parameter_bytes"]) - parameter_bytes) <= near]
+
+
+def _input_of(row: dict[str, str]) -> tuple[int, ...]:
+    return tuple(int(row[key]) for key in ("input_h", "input_w", "input_c"))
+
+
+@cache
+def aliases() -> tuple[Alias, ...]:
+    """Return the names that files and publications use and that no rule leads to a network."""
+    path = data_folder("zoo") / "aliases.csv"
+    if not path.is_file():
+        return ()
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(Alias(row["alias"], row["name"], row["note"]) for row in csv.DictReader(file))
+
+
+@cache
+def _vocabulary() -> Vocabulary:
+    return Vocabulary(path.stem for path in data_folder("zoo").glob("*.json"))
+
+
+@lru_cache(maxsize=4096)
+def canonical_name(name: str) -> str:
+    """Return the zoo's or the generated name of what ``name`` means, and a name that means none of them as it is."""
+    head = _HEAD.fullmatch(plain(name))
+    if head:
+        return f"{canonical_name(head[1])}{head[2]}"
+    exact = ((way, text) for text in (name, plain(name)) for way in (_by_name, _by_alias, _by_same_size))
+    words = (_by_name, _by_alias, _vocabulary().resolve, _by_size, _by_alias_and_size)
+    ways = chain(exact, ((way, text) for text in spellings(name) for way in words))
+    return next(filter(None, (way(text) for way, text in ways)), name)
+
+
+def _by_name(text: str) -> str:
+    return text if _is_known(text) else ""
+
+
+def _by_alias(text: str) -> str:
+    targets = (alias.target(text) for alias in aliases())
+    return next((target for target in targets if target and _is_known(target)), "")
+
+
+def _by_size(text: str) -> str:
+    found = _at_another_size(text)
+    return found.name if found else ""
+
+
+def _by_same_size(text: str) -> str:
+    return text if _by_size(text) == text else ""
+
+
+def _by_alias_and_size(text: str) -> str:
+    targets = (alias.target(text) for alias in aliases())
+    return next((target for target in targets if target and _by_same_size(target)), "")
+
+
+@lru_cache(maxsize=256)
+def _at_another_size(text: str) -> LayerGraph | None:
+    """Return a network of the zoo at the resolution that a spelling has, or None where it cannot have it."""
+    from hwmodels.networks.variants import resized
+
+    for template, size, name in _vocabulary().other_sizes(text):
+        height, _, width = size.partition("x")
+        with suppress(InputError):
+            return resized(cast("LayerGraph", _from_trace(template)), name, (int(height), int(width or height)))
+    return None
+
+
+def _with_another_head(name: str) -> LayerGraph | None:
+    """Return a detector whose name ends in ``_classes<N>``, ``_boxes<N>`` or both, None for any other name."""
+    head = _HEAD.fullmatch(name)
+    if not head:
+        return None
+    from hwmodels.networks.variants import retrained
+
+    return retrained(load_network(head[1]), name, int(head["classes"] or 0), int(head["boxes"] or 0))
+
+
+def _is_known(name: str) -> bool:
+    return _is_plain(name) and (_trace_path(name) is not None or _is_generated(name))
+
+
+def _is_generated(name: str) -> bool:
+    from hwmodels.networks.generated import is_generated  # a network of the zoo needs none of it
+
+    return is_generated(name)
+
+
+def _generated(name: str) -> LayerGraph | None:
+    from hwmodels.networks.generated import generate
+
+    return generate(name)
+
+
+def _reason(name: str) -> str:
+    """Why a name that people use has no network here, where that is known."""
+    texts = [plain(name), *spellings(name)]
+    return next((alias.note for alias in aliases() for text in texts if alias.target(text) == ""), "")
+
+
+def load_network(name_or_path: str) -> LayerGraph:
+    """Load a network: a path to a plain or compiled .tflite, a zoo name, or a generated network's name.
+
+    Names are understood as people write them. Raises :class:`InputError` with the nearest valid name for anything else.
+
+    Looked up in this order: a path (it has a slash or ends in ``.tflite``), a trace of that name (shipped, then the
+    user's own), a generated family, an alias, the words of the zoo's names, those words at another resolution. A
+    detector's name may end in ``_classes<N>`` and ``_boxes<N>``.
+    """
+    if is_network_file(name_or_path):
+        return _from_file(Path(name_or_path))
+    name = canonical_name(name_or_path)
+    found = _from_trace(name) if _is_plain(name) else None
+    found = (
+        found
+        or _generated(name)
+        or _with_another_head(name)
+        or (_at_another_size(name) if _by_same_size(name) else None)
+    )
+    if found is None:
+        raise InputError.value("MODEL", name_or_path, _allowed(name_or_path), nearest(plain(name_or_path), names()))
+    return found
+
+
+def _allowed(name: str) -> str:
+    from hwmodels.networks.generated import FAMILIES
+    from hwmodels.networks.variants import STEP
+
+    sizes = {old for text in spellings(name) for old, _, _ in _vocabulary().other_sizes(text)}
+    if sizes:
+        return f"a resolution a multiple of {STEP} away from that of {', '.join(sorted(sizes))}"
+    families = ", ".join(FAMILIES)
+    return _reason(name) or f"a zoo name (edgetpusim zoo list), a generated one ({families}), or a .tflite file"
+
+
+def _is_plain(name: str) -> bool:
+    is_file_name = len(name.encode("utf-8", "replace")) <= LONGEST_NAME and name.isprintable()
+    return is_file_name and not set(name) & set("/\\") and not name.startswith(".")
+
+
+@lru_cache(maxsize=256)
+def _from_trace(name: str) -> LayerGraph | None:
+    path = _trace_path(name)
+    try:
+        return from_json(read_text(path), str(path)) if path else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError.problem(
+            str(path), f"cannot be read ({reason(error)})", "add the network anew with zoo add --replace"
+        ) from None
+
+
+def _from_file(path: Path) -> LayerGraph:
+    meant = canonical_name(path.name)
+    if not path.exists() and meant != path.name:
+        raise InputError.problem(
+            str(path),
+            "cannot be read (No such file or directory)",
+            "give a .tflite file",
+            f"did you mean the network {meant!r}?",
+        )
+    return read_network(path)
+
+
+def remove_network(name: str) -> Path:
+    """Delete the trace of a network of the user's own, and return where it was.
+
+    Raises :class:`InputError` for a network that is shipped, or that nobody added.
+    """
+    own = [path.stem for path in user_folder().glob("*.json")]
+    if name not in own:
+        shipped = "a network of the user's own, not a shipped one" if _is_plain(name) and _trace_path(name) else ""
+        raise InputError.value(
+            "NAME of zoo remove", name, shipped or either(own or ["none was added"]), nearest(name, own)
+        )
+    target = user_folder() / f"{name}.json"
+    target.unlink()
+    _from_trace.cache_clear()
+    return target
+
+
+def add_network(path: Path, name: str = "", replace: bool = False) -> tuple[LayerGraph, Path]:
+    """Read a plain .tflite file and keep its trace in the user's folder.
+
+    Raises :class:`InputError` for a file that cannot be read, a compiled file (it has no layer graph), a name with a
+    path in it, or one that exists and is not to be replaced. The trace is written to a temporary name and renamed.
+    """
+    graph = _from_file(path)
+    name = name or graph.name
+    if not _is_plain(name) or not name:
+        raise InputError.value("the name of zoo add", name, "up to 200 bytes without slashes and not start with a dot")
+    if graph.is_compiled:
+        raise InputError.problem(
+            str(path), "is compiled for the Edge TPU and has no layer graph", "give the plain .tflite file"
+        )
+    if not replace and _trace_path(name):
+        raise InputError.problem(f"the name {name!r} of zoo add", "is taken", "give a new name, or --replace")
+    target = user_folder() / f"{name}.json"
+    with suppress(OSError):  # writing says what is wrong with the folder
+        target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, to_json(LayerGraph(name, graph.layers, graph.inputs, graph.outputs, {"source": path.name})))
+    _from_trace.cache_clear()
+    return graph, target
