@@ -9,20 +9,28 @@ if TYPE_CHECKING:
     from sim.advice import advise
     from sim.engine import simulate
     from sim.estimator import estimate
-    from sim.results import Results
     from sim.scenario import Scenario
     from sim.study.sweeps import sweep
+    from sim.summary import Results
 
 __all__ = ["Results", "Scenario", "advise", "estimate", "simulate", "sweep"]
 
 # Names are imported when they are first used: a command's help must not wait for them.
 _HOMES = {
-    "Results": "results", "Scenario": "scenario", "advise": "advice", "estimate": "estimator", "simulate": "engine",
+    "Results": "summary", "Scenario": "scenario", "advise": "advice", "estimate": "estimator", "simulate": "engine",
     "sweep": "study.sweeps",
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from hwmodels.version import program_version
+
+        return program_version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"sim.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,93 +1,154 @@
-"""Name what limits a set-up, in one sentence that a person can act on."""
+"""Name what limits a set-up, in words that a person can act on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-from sim.records import State
+from sim.closed_form.remedies import Remedy
+from sim.machine.states import TRAITS, Group, State, states_of
+from sim.setup import Setup
+from sim.window import Window
 
-if TYPE_CHECKING:
-    from sim.results import Window
-    from sim.setup import Setup
-
-__all__ = ["bottleneck"]
+__all__ = ["bottleneck", "spoken"]
 
 SATURATED = 0.93
-ON_LINK = (State.LOAD_PARAMETERS, State.INSTRUCTIONS, State.INPUT, State.PARAMETERS, State.OUTPUT)
-ON_CPU = (State.PREPROCESS, State.HOST_COPY, State.CPU_OPS, State.POSTPROCESS)
-WORDS = {
-    State.LOAD_PARAMETERS: "sending parameters again after each change of model",
-    State.INSTRUCTIONS: "dispatch and instructions",
-    State.INPUT: "input",
-    State.PARAMETERS: "streamed parameters",
-    State.OUTPUT: "output",
-}
+LATE = 0.02  # of a run, after its last request: what could end sooner
+MOST_NAMED = 2
+ANOTHER_THREAD = "one more thread"  # what people ask first
+ON_LINK = states_of(group="link")
+DOING: dict[Group, str] = {
+    "accelerator": "computing", "link": "transfers", "cpu": "host work", "gil": "waiting for Python's lock",
+    "app": "the program's own waits",
+}  # fmt: skip
 
 
-def bottleneck(setup: Setup, window: Window, used: dict[str, float], is_overloaded: bool = False) -> tuple[str, str]:
+def bottleneck(
+    setup: Setup, window: Window, used: Mapping[str, float], is_overloaded: bool = False
+) -> tuple[str, str]:  # fmt: skip
     """Return the limiting resource (accelerator, link, cpu, gil, arrivals) and a sentence about it.
 
     Parameters
     ----------
     used
-        Shares of time by resource (:func:`sim.results.utilisation`); one counts as full from :data:`SATURATED` on.
+        Shares of time by resource (:func:`sim.summary.utilisation`); one counts as full from :data:`SATURATED` on.
     is_overloaded
-        Requests come faster than they are served: then they are not what limits, however idle every resource is.
+        Requests come faster than they are served, or frames are dropped: then they are not what limits, however idle
+        every resource is.
 
     Notes
     -----
     Order: requests that do not come faster; full cores, as whoever waits for one may hold the accelerator or the GIL;
-    the fuller of accelerator and GIL; else the longest part of an inference.
+    a full bus, as accelerators wait for it; the fuller of accelerator and GIL; a pipeline's slowest segment; else the
+    longest part of an inference.
     """
-    if setup.scenario.arrivals != "closed" and not is_overloaded and max(used.values()) < SATURATED:
+    keeps_up = not is_overloaded and not _runs_on(setup, window)
+    if setup.scenario.arrival_process.process.is_open and keeps_up:
         return "arrivals", f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
-    full = {name: used[name] for name in ("accelerator", "cpu", "gil") if used[name] >= SATURATED}
-    if not full:
-        return _unsaturated(window, used)
-    # Whoever waits for a core may hold the accelerator or the GIL meanwhile, never the other way round.
-    name = "cpu" if "cpu" in full else max(full, key=lambda key: full[key])
-    if name == "cpu":
-        return (
-            "cpu",
-            f"All {setup.cores} cores are busy ({used['cpu']:.0%}): more cores or less host work per inference.",
-        )
-    if name == "gil":
-        return "gil", f"Python's global lock is held {used['gil']:.0%} of the time: use processes instead of threads."
-    return _accelerator(setup, window, used)
+    if used["cpu"] >= SATURATED:
+        return "cpu", _cores(setup, used)
+    bus = _full_bus(setup, window)
+    if bus:
+        return "link", bus
+    if max(used["accelerator"], used["gil"]) >= SATURATED:
+        if used["gil"] > used["accelerator"]:
+            return "gil", f"{_lock(used)}."
+        return _accelerator(setup, window, used)
+    return _slowest_segment(setup) if setup.pipelines else _unsaturated(setup, window, used)
 
 
-def _accelerator(setup: Setup, window: Window, used: dict[str, float]) -> tuple[str, str]:
+def _runs_on(setup: Setup, window: Window) -> bool:
+    """Whether a run whose requests have ended took notably longer than they and one inference do: they waited."""
+    if window.last_arrival_ns is None:
+        return False
+    members = setup.pipelines[0] if setup.pipelines else range(1)
+    alone_ns = sum(setup.stage_times[setup.thread_models[i]][i].latency_ns for i in members)
+    return window.end_ns - window.last_arrival_ns - alone_ns > LATE * window.elapsed_ns
+
+
+def _cores(setup: Setup, used: Mapping[str, float]) -> str:
+    """A sentence about full cores; each thread may fill one of its own, and then more of them do nothing.
+
+    Nor do they where the accelerators are full as well, or Python's lock: all are named.
+    """
+    share = used["cpu"]
+    width = max(times.width for row in setup.stage_times for times in row)
+    if len(setup.thread_models) * width + setup.scenario.busy_python_threads <= setup.cores and setup.cores > 1:
+        return f"The threads compute on the CPU all the time ({share:.0%} of {setup.cores} cores)."
+    words = "The one core is" if setup.cores == 1 else f"All {setup.cores} cores are"
+    also = {"accelerator": _held(setup, used), "gil": _lock(used)}
+    full = [f"{words} busy ({share:.0%})", *(said for name, said in also.items() if used[name] >= SATURATED)]
+    return f"{', and '.join(full)}."
+
+
+def _lock(used: Mapping[str, float]) -> str:
+    return f"Python's global lock is held {used['gil']:.0%} of the time"
+
+
+def _held(setup: Setup, used: Mapping[str, float]) -> str:
+    who = "accelerator is" if len(setup.accelerators) == 1 else "accelerators are"
+    return f"the {who} held {used['accelerator']:.0%} of the time"
+
+
+def _full_bus(setup: Setup, window: Window) -> str:
+    """A sentence about a bus that several accelerators share and fill, if there is one."""
+    for bus in setup.buses:
+        for state, way in ((State.TRANSFER_OUT, "to"), (State.TRANSFER_IN, "from")):
+            share = setup.bus_ns(bus, [part.time_ns[state] for part in window.links]) / window.elapsed_ns
+            if bus.is_shared and share >= SATURATED:
+                return (
+                    f"The {bus.channel.name} bus {way} its {len(bus.accelerators)} accelerators is full ({share:.0%})."
+                )
+    return ""
+
+
+def _accelerator(setup: Setup, window: Window, used: Mapping[str, float]) -> tuple[str, str]:
     """The accelerator is held all the time: by transfers, or by computing?"""
     link_ns = {state: window.state_ns(state) for state in ON_LINK}
     total = sum(link_ns.values()) + window.state_ns(State.COMPUTE)
     share = sum(link_ns.values()) / max(1, total)
-    held = f"The accelerator is held {used['accelerator']:.0%} of the time"
+    held = _held(setup, used).capitalize()
     if share > 0.5:
         worst = max(link_ns, key=lambda state: link_ns[state])
-        return "link", (
-            f"{held}, {share:.0%} of it by transfers over {setup.channels[0].name}, most for {WORDS[worst]}: "
-            "a faster link, or another accelerator on a link of its own, helps; more threads do not."
-        )
-    return "accelerator", (
-        f"{held}, {1 - share:.0%} of it computing: another or a larger accelerator helps; more threads do not."
+        names = " and ".join(dict.fromkeys(line.name for line in setup.channels))
+        return "link", f"{held}, {share:.0%} of it by transfers over {names}, most for {TRAITS[worst].words}."
+    return "accelerator", f"{held}, {1 - share:.0%} of it computing."
+
+
+def _slowest_segment(setup: Setup) -> tuple[str, str]:
+    """A pipeline is as fast as its slowest segment."""
+    times = [(setup.stage_times[setup.thread_models[i]][i], i) for i in setup.pipelines[0]]
+    slowest, i = max(times, key=lambda pair: (pair[0].latency_ns, -pair[1]))
+    parts = {g: sum(slowest.alone_ns.get(s.name.lower(), 0) for s in states_of(group=g)) for g in DOING}
+    kind = max(parts, key=lambda group: parts[group])
+    place = setup.pipelines[0].index(i) + 1
+    whole = sum(one.latency_ns for one, _ in times)
+    return "cpu" if kind == "app" else kind, (
+        f"Segment {place} of {len(times)} is the slowest: {slowest.latency_ns / 1e6:.2f} ms, "
+        f"{slowest.latency_ns / whole:.0%} of the time of all, most of it {DOING[kind]}."
     )
 
 
-def _unsaturated(window: Window, used: dict[str, float]) -> tuple[str, str]:
-    """Nothing is full: too few threads to keep anything busy. Name the longest part of an inference."""
-    parts = {
-        "accelerator": window.state_ns(State.COMPUTE),
-        "link": sum(window.state_ns(state) for state in ON_LINK),
-        "cpu": sum(window.state_ns(state) for state in ON_CPU),
-        "gil": window.state_ns(State.GIL_WAIT),
-    }
+def _unsaturated(setup: Setup, window: Window, used: Mapping[str, float]) -> tuple[str, str]:
+    """Nothing is full: name the longest part of an inference."""
+    if setup.is_on_cpu:
+        return "cpu", f"Every operator runs on the CPU: {used['cpu']:.0%} of its {setup.cores} cores are used."
+    parts = {group: sum(window.state_ns(state) for state in states_of(group=group)) for group in DOING}
     name = max(parts, key=lambda key: parts[key])
     share = parts[name] / max(1, sum(parts.values()))
     idle = 1 - used["accelerator"]
-    words = {"accelerator": "computing", "link": "transfers", "cpu": "host work", "gil": "waiting for Python's lock"}
-    ahead = "another thread can use" if idle > 0.15 else "leaves"
-    return (
-        name,
-        f"{share:.0%} of an inference is {words[name]}; the accelerator idles {idle:.0%} of the time, which {ahead}"
-        + ("." if idle > 0.15 else " little for another thread."),
-    )
+    kind = "cpu" if name == "app" else name  # the program around the network is the host's
+    return kind, f"{share:.0%} of an inference is {DOING[name]}; the accelerator idles {idle:.0%} of the time."
+
+
+def _times(gain: float) -> str:
+    """A gain in words: two decimals where it is small, two digits else."""
+    return f"{gain:.2f}" if gain < 2 else f"{gain:.2g}"
+
+
+def spoken(found: Sequence[Remedy]) -> str:
+    """Return sentences about what helps and what does not, of changes whose gain the closed form knows."""
+    helps = [f"{remedy.change} ({_times(remedy.gain)} x)" for remedy in found if remedy.helps][:MOST_NAMED]
+    useless = [remedy.change for remedy in found if remedy.helps is False]
+    useless = sorted(useless, key=lambda change: change != ANOTHER_THREAD)[:MOST_NAMED]
+    words = [f"What helps: {', '.join(helps)}."] if helps else []
+    return " ".join(words + ([f"What does not: {', '.join(useless)}."] if useless else []))

@@ -8,37 +8,42 @@ first part left out; its interval comes from batch means.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import simpy
 
-from sim.accelerator import Lock, SimAccelerator
-from sim.effort import SLICE_NS, check_effort, most_inferences
-from sim.host import Cores, Gil
-from sim.link import SharedLink
-from sim.pipeline import pipeline
-from sim.policies import DISCIPLINES, DISPATCHES, policy
-from sim.records import Recorder, SpanSink
-from sim.request import Machine, Thread
-from sim.results import Results, Window, power_of, summarise
+from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
+from sim.budget import check_effort, events, most_inferences
+from sim.machine.accelerator import Lock, SimAccelerator
+from sim.machine.clock import Clock
+from sim.machine.host import SLICE_NS, Cores, Gil
+from sim.machine.link import SharedLink
+from sim.machine.machine import FrameLog, Machine, Thread
+from sim.machine.pipeline import PipelinePool, pipeline
+from sim.machine.policies import DISCIPLINES, DISPATCHES, Discipline, DispatchPolicy, own_discipline, policy
+from sim.machine.records import Components, Recorder, SpanSink
+from sim.machine.scheduler import Mutex
+from sim.machine.workloads import ThreadPool, jitter, mixed_loop
 from sim.scenario import Scenario
-from sim.setup import Setup, at_divisor, build
+from sim.setup import Bus, Setup, at_divisor, build, with_best_cut
 from sim.steady import LatencyCounts, batch_means_interval, period
-from sim.thermal import ambient_c, steady_clock
-from sim.workloads import WORKLOADS, deviations, mixed_loop, parse_arrivals
+from sim.summary import Results, latencies, power_of, summarise
+from sim.window import Window
 
-__all__ = ["Run", "one_thread", "run", "simulate", "wire"]
+__all__ = ["Run", "components", "run", "settled", "simulate", "wire"]
 
-REPEATING = ("closed", "singlestream", "multistream")
 MAX_OPEN = 20_000
 FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
+LEAST_FLUID = 512  # completions after which a run over a shared memory may count as settled
 MAX_RANDOM = 200_000
 MAX_ENDS = 4096
 ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
+MOST_TWICE = 500_000  # events of a run that is repeated for the other end of a lock's fairness
+WORTH_TELLING = 0.02  # how far both ends of a lock's fairness lie apart
 SETTLED = 0.005  # relative width of the interval at which a run without a period stops
 
 
@@ -53,9 +58,9 @@ def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = T
     scenario
         Every option in the words of the command line.
     sink
-        Called with each :class:`sim.records.Span` when it ends; recording never changes behaviour.
+        Called with each :class:`sim.machine.records.Span` when it ends; recording never changes behaviour.
     compare
-        Also run the same networks with one thread on one accelerator, for the gains.
+        Also say what one thread on one accelerator would do, for the gains.
 
     Returns
     -------
@@ -68,49 +73,63 @@ def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = T
         For a network, part or policy that cannot be loaded, and for options that do not fit together.
     """
     started = time.perf_counter()
-    setup = cooled(build(scenario))
-    window = run(setup, sink)
-    alone = run(one_thread(setup)) if compare and not _is_one_thread(setup) else window
-    results = summarise(setup, window, alone, one_thread(setup))
+    setup = settled(scenario)
+    results = summarise(setup, run(setup, sink), compare)
+    is_short = results.window.completions * events(setup) <= MOST_TWICE
+    if compare and is_short and setup.hand_over is not None and setup.share_a_lock:
+        _add_lock_ends(results)
     results.summary["wall_s"] = time.perf_counter() - started
     return results
 
 
-def one_thread(setup: Setup) -> Setup:
-    """Return the set-up with one thread and its first accelerator; a mix of models runs in turn on it.
+def _add_lock_ends(results: Results) -> None:
+    """Add what the other kind of lock gives: who wins a race of microseconds is not known of a host.
 
-    What the gains of an answer are measured against: the same parts and options, nobody else in the way.
+    ``lock_ends`` holds throughput and percentiles of ``--lock mutex`` and ``fair``, the lower one first.
     """
-    models = tuple(range(len(setup.models)))
-    return replace(
-        setup,
-        accelerators=setup.accelerators[:1], channels=setup.channels[:1], clocks_hz=setup.clocks_hz[:1],
-        networks=tuple(row[:1] for row in setup.networks), executables=tuple(row[:1] for row in setup.executables),
-        thread_models=models[:1], turns=models,
-    )  # fmt: skip
+    setup, found = results.setup, results.summary
+    other = {"mutex": "fair", "fair": "mutex"}[setup.scenario.lock]
+    window = run(replace(setup, scenario=replace(setup.scenario, lock=other)))
+    latency_ms, ips = latencies(window).summary_ms(), found["throughput_ips"]
+    pairs = {"throughput_ips": (ips, window.throughput_ips)}
+    pairs |= {f"latency_{key}_ms": (found["latency_ms"][key], latency_ms[key]) for key in ("p50", "p99")}
+    found["lock_ends"] = {key: sorted(pair) for key, pair in pairs.items()}
+    if abs(window.throughput_ips / ips - 1) > WORTH_TELLING:
+        words = f"--lock {other} gives {window.throughput_ips:.1f}/s in place of {ips:.1f}/s"
+        found["warnings"].append(f"microseconds decide who takes the accelerator's lock: {words}")
 
 
-def cooled(setup: Setup) -> Setup:
-    """Return the set-up at the clock that its steady temperature allows (``--thermal``; only PCIe throttles).
+def settled(scenario: Scenario) -> Setup:
+    """Return the set-up that a scenario runs: its pipeline cut where that is fastest, its clock as the heat allows.
+
+    Raises :class:`InputError` for a scenario that cannot be built.
+    """
+    return _cooled(with_best_cut(build(scenario), lambda setup: run(setup).throughput_ips))
+
+
+def _cooled(setup: Setup) -> Setup:
+    """Return the set-up at the clock that its steady temperature allows (``--thermal``; where the driver throttles).
 
     The steady temperature depends on the power, the power on the clock: the machine runs at each step of the clock, and
     the fastest one that stays below its trip point is taken.
     """
     ambient = ambient_c(setup.scenario.thermal)
-    if ambient is None or any(bus.header_bytes for bus in setup.channels):
+    if ambient is None or not any(line.throttles for line in setup.channels):
         return setup
+    if not all(line.throttles for line in setup.channels):
+        note = "the PCIe driver lowers the clock of some accelerators only: heat is left out (--thermal)"
+        return replace(setup, warnings=(*setup.warnings, note))
     rows = {divisor: at_divisor(setup, divisor) for divisor in (1, 2, 4, 8)}
-    powers = {d: power_of(row, run(row)).accelerators_w / len(row.accelerators) for d, row in rows.items()}
-    divisor, temperature = steady_clock(ambient, powers)
-    note = f"steady at {temperature:.0f} C: clock divided by {divisor}"
-    return replace(rows[divisor], warnings=(*setup.warnings, note))
+    powers = {d: power_of(row, run(row)).power.accelerators_w / len(row.accelerators) for d, row in rows.items()}
+    c_per_w = max(part.energies.heat_c_per_w for part in setup.accelerators)
+    divisor, temperature = steady_clock(ambient, c_per_w, powers)
+    notes = [f"steady at {temperature:.0f} C: clock divided by {divisor}"]
+    if temperature >= SHUTDOWN_C:
+        notes.append(f"too hot: at {SHUTDOWN_C:.0f} C the accelerator shuts down, whatever its clock")
+    return replace(rows[divisor], warnings=(*setup.warnings, *notes))
 
 
-def _is_one_thread(setup: Setup) -> bool:
-    return len(setup.thread_models) == len(setup.accelerators) == len(setup.models) == 1
-
-
-def run(setup: Setup, sink: SpanSink | None = None) -> Window:
+def run(setup: Setup, sink: SpanSink | None = None, most: int = 0) -> Window:
     """Run a set-up's machine and return what was measured in its steady window.
 
     Parameters
@@ -119,13 +138,15 @@ def run(setup: Setup, sink: SpanSink | None = None) -> Window:
         A scenario resolved (:func:`sim.setup.build`).
     sink
         Called with each span when it ends.
+    most
+        Completions after which it ends, steady or not; 0 leaves that to the kind of workload.
 
     Returns
     -------
     Window
         Totals of time (ns), bytes and actions between the opening and the closing of the measured window.
     """
-    run = Run(setup, sink)
+    run = Run(setup, sink, most)
     return run.until_steady()
 
 
@@ -135,58 +156,70 @@ def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
     Returns
     -------
     tuple of Machine and list of Thread
-        Components are numbered threads first, then accelerators, then links, as the recorder's names are.
+        Components have the recorder's numbers.
     """
-    env, scenario = simpy.Environment(), setup.scenario
-    count, threads = len(setup.accelerators), len(setup.thread_models)
-    crowded = threads > setup.cores
-    cores = Cores(setup.cores, SLICE_NS if crowded else 1 << 62, round(setup.host.switch_ns))
-    buses = _links(setup)
-    discipline = policy("--discipline", scenario.discipline, DISCIPLINES)
-    accelerators = [
+    env, scenario = Clock(), setup.scenario
+    quantum_ns = SLICE_NS if setup.is_crowded else 1 << 62
+    host = setup.host
+    cores = Cores(setup.free_cores, quantum_ns, round(host.switch_ns), setup.native_slowdown, host.parallel_cores)
+    dispatch = policy("--dispatch", scenario.dispatch, DISPATCHES, DispatchPolicy)
+    machine = Machine(
+        env, recorder, cores, _accelerators(setup, env, recorder, cores), dispatch.choose,
+        gil_share=host.gil_share, jitter=_jitter(setup),
+        gil=Gil(env, setup.gil.interval_ns, setup.gil.turn_ns) if setup.gil else None,
+        wake_ns=round(host.thread_wake_ns if scenario.runner == "python" else host.switch_ns),
+    )  # fmt: skip
+    return machine, [_thread(setup, machine, i, model) for i, model in enumerate(setup.thread_models)]
+
+
+def _accelerators(setup: Setup, env: Clock, recorder: Recorder, cores: Cores) -> list[SimAccelerator]:
+    """The accelerators with their locks, each on its bus."""
+    discipline = policy("--discipline", setup.scenario.discipline, DISCIPLINES, own_discipline)
+    links = {id(bus): _link(bus, env) for bus in setup.buses}
+    place, most = recorder.components, setup.scenario.affinity_batch
+    return [
         SimAccelerator(
-            i, threads + i, Lock(env, None if scenario.discipline == "fifo" else discipline), bus, threads + count + i
+            i, place.accelerator(i), _lock(setup, env, cores, discipline.order(most)), links[id(bus)], place.link(i)
         )
-        for i, bus in enumerate(buses)
+        for i, bus in enumerate(setup.bus_of)
     ]
-    dispatch = policy("--dispatch", scenario.dispatch, DISPATCHES)
-    machine = Machine(env, recorder, cores, accelerators, dispatch, min(scenario.num_threads, setup.cores))
-    gil = _gil(env, setup)
-    machine.gil, machine.gil_share, machine.jitter = gil, setup.host.gil_share, _jitter(setup)
-    machine.wake_ns = round(setup.host.thread_wake_ns) if scenario.runner == "python" else 0
-    return machine, [_thread(setup, i, model, gil) for i, model in enumerate(setup.thread_models)]
 
 
-def _thread(setup: Setup, number: int, model: int, gil: Gil | None) -> Thread:
-    return Thread(number, model, list(setup.networks[model]), gil, number, (number, model), priority=model)
+def _lock(setup: Setup, env: Clock, cores: Cores, discipline: Discipline | None) -> Lock:
+    """An accelerator's lock: a mutex with the host's hand-over, one without cost where nobody measured that."""
+    costs = setup.hand_over
+    return Mutex(env, cores, costs, discipline) if costs else Lock(env, discipline)
 
 
-def _gil(env: simpy.Environment, setup: Setup) -> Gil | None:
-    """Threads of one Python process share its lock; processes and pycoral's own pipeline threads have no use for it."""
-    scenario, busy = setup.scenario, setup.scenario.busy_python_threads
-    compiled = scenario.mode == "pipeline" and scenario.runner == "pipelined"
-    if scenario.mode == "processes" or compiled or (len(setup.thread_models) == 1 and not busy):
-        return None
-    return Gil(env, max(1, round(scenario.switch_interval_ms * 1e6)), busy, round(setup.host.gil_handover_ns))
+def _link(bus: Bus, env: Clock) -> SharedLink:
+    """The way to accelerators: a memory that they contend for, or a bus on which transfers take turns."""
+    line = bus.channel
+    if bus.is_memory:
+        from sim.machine.memory import MemoryLink, SharedMemory  # only boards need it
+
+        return MemoryLink(SharedMemory(env, line.memory_bytes_per_s))
+    return SharedLink(bus.is_shared, line.chunk_bytes)
+
+
+def _thread(setup: Setup, machine: Machine, number: int, model: int) -> Thread:
+    times = list(setup.stage_times[model])
+    return Thread(number, model, times, machine.gil, number, (number, model), priority=model)
 
 
 def _jitter(setup: Setup) -> Iterator[float] | None:
-    """Relative deviations of an accelerator pass (mean 0, lognormal) with the host's published spread."""
+    """Factors of an accelerator pass (mean 1, lognormal) with the host's published spread."""
     if setup.scenario.jitter == "none":
         return None
-    return deviations(setup.host.jitter_cv, setup.scenario.seed)
+    return jitter(setup.host.jitter_cv, setup.scenario.seed)
 
 
-def _links(setup: Setup) -> list[SharedLink]:
-    """USB accelerators of one speed share the host's controller; PCIe ones have a lane each."""
-    names = [bus.name for bus in setup.channels]
-    shared: dict[str, SharedLink] = {}
-    links = []
-    for bus in setup.channels:
-        own = names.count(bus.name) == 1 or bus.header_bytes == 0
-        link = SharedLink(not own, bus.chunk_bytes)
-        links.append(link if own else shared.setdefault(bus.name, link))
-    return links
+def components(setup: Setup) -> Components:
+    """Return the names of a set-up's components."""
+    return Components(
+        [f"thread {i}" for i in range(len(setup.thread_models))],
+        [f"{part.name} {i}" for i, part in enumerate(setup.accelerators)],
+        [f"{line.name} {i}" for i, line in enumerate(setup.channels)],
+    )
 
 
 @dataclass
@@ -195,27 +228,28 @@ class Run:
 
     setup: Setup
     sink: SpanSink | None = None
+    most: int = 0
     history: list[tuple[int, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Wire the machine and start its workload."""
         setup = self.setup
-        count = len(setup.accelerators)
-        names = [f"thread {i}" for i in range(len(setup.thread_models))]
-        names += [f"{a.name} {i}" for i, a in enumerate(setup.accelerators)]
-        names += [f"{c.name} {i}" for i, c in enumerate(setup.channels[:count])]
-        self.recorder = Recorder(names, list(setup.models), self.sink)
+        self.arrivals = setup.scenario.arrival_process
+        self.recorder = Recorder(components(setup), setup.models, self.sink)
         self.machine, self.threads = wire(setup, self.recorder)
         self.env = self.machine.env
+        self.machine.answered = self._answered
         self.last_ns = 0
         self.completions = 0
+        self.duration_ns = round(setup.scenario.duration_s * 1e9)
+        # The end of a duration stops a run, unless that takes too many completions.
+        self.wanted = setup.scenario.inferences or (MAX_RANDOM if self.duration_ns else 0)
         first = max(FIRST_CHECK, 4 * len(self.threads))
-        self.limit = setup.scenario.inferences or self._most(first)
+        self.limit = setup.scenario.inferences or self.most or self._most(first)
         self.check_at = min(first, self.limit)
-        check_effort(setup, self.check_at)
+        check_effort(setup, self.check_at, setup.scenario.inferences)
         self.stop: simpy.Event = self.env.event()
         self.opened = _Mark(0, self.recorder, self.machine, len(setup.models))
-        self.is_warm = setup.scenario.arrivals.startswith("offline")  # all of a finite workload counts
         self.is_periodic = False
         self.closed: Window | None = None
         self._start()
@@ -225,90 +259,129 @@ class Run:
             self.env.process(process)
 
     def _processes(self) -> list[Generator[Any, Any, None]]:
-        setup, machine, threads = self.setup, self.machine, self.threads
+        setup, machine, threads, seed = self.setup, self.machine, self.threads, self.setup.scenario.seed
         if setup.turns:
-            turns = [_thread(setup, 0, model, threads[0].gil) for model in setup.turns]
-            return [mixed_loop(machine, 0, turns, self.completed)]
+            each = [[_thread(setup, machine, i, model) for model in setup.turns] for i in range(len(threads))]
+            return [mixed_loop(machine, i, turns, self.completed) for i, turns in enumerate(each)]
         if setup.pipelines:
-            batch = setup.scenario.batch
-            rows = [[threads[i] for i in row] for row in setup.pipelines]
-            return [p for i, row in enumerate(rows) for p in pipeline(machine, row, i, batch, self.completed)]
-        kind, argument = parse_arrivals(setup.scenario.arrivals)
-        return WORKLOADS[kind](machine, threads, argument, setup.scenario.seed, self.completed)
+            return self._pipelines([[threads[i] for i in row] for row in setup.pipelines])
+        pool = ThreadPool(machine, threads, self.completed, self._servers() if setup.is_server else None, setup.follows)
+        return self.arrivals.process.start(pool, self.arrivals, seed)
+
+    def _servers(self) -> list[list[Thread]]:
+        """The threads of a server: each can run every network, on one interpreter for each network."""
+        rows = [[_thread(self.setup, self.machine, i, m) for m in range(len(self.setup.models))]
+                for i in range(len(self.threads))]  # fmt: skip
+        for row in rows:
+            for thread in row:
+                thread.reference = thread.model
+        return rows
+
+    def _pipelines(self, rows: list[list[Thread]]) -> list[Generator[Any, Any, None]]:
+        """Pipelines that keep themselves filled, or that serve what arrives."""
+        scenario, machine = self.setup.scenario, self.machine
+        if self.arrivals.kind == "closed":
+            return [p for i, row in enumerate(rows) for p in pipeline(machine, row, i, scenario.batch, self.completed)]
+        pool = PipelinePool(machine, rows, self.completed)
+        return [*pool.processes, *self.arrivals.process.start(pool, self.arrivals, scenario.seed)]
 
     def until_steady(self) -> Window:
-        """Run to the end of the measured window."""
-        duration_ns = round(self.setup.scenario.duration_s * 1e9)
-        ends = [self.stop, self.env.timeout(duration_ns)] if duration_ns else [self.stop]
+        """Run to the end of the measured window, and at least as long as was asked for."""
+        ends = [self.stop, self.env.timeout(self.duration_ns)] if self.duration_ns else [self.stop]
         try:
             self.env.run(until=self.env.any_of(ends))
         except RuntimeError:  # SimPy's word for: a finite workload has run out of events
             if self.completions == 0:
                 raise
-        return self.closed or self._close()
+        window = self.closed or self._close()
+        window.completions, window.ran_ns = self.completions, self.env.now
+        return window
 
     def completed(self, number: int, model: int, start_ns: int, invoked_ns: int) -> None:
-        """Note one finished inference; open, close or go on measuring."""
-        if self.closed is not None:
-            return
-        now = int(self.env.now)
+        """Note one finished inference; open, close or go on measuring; stop when enough was seen."""
         self.completions += 1
-        self.opened.add(now, model, now - start_ns, invoked_ns)
+        if self.closed is not None:
+            self._stop_if_enough()
+            return
+        now = self.env.now
+        rows = self.opened.rows
+        rows.append((now, model, now - start_ns, invoked_ns, number))
+        if len(rows) >= ROWS:
+            self.opened.flush()
         if len(self.history) < MAX_PERIODIC and not self.is_periodic:
-            # Time since anybody's last completion tells the phases of threads that do not meet.
-            self.history.append((number, model, now - start_ns, now - self.last_ns))
+            # Time since anybody's last completion tells the phases of threads that do not meet; who served it, whose
+            # turn it is under a dispatch that takes turns.
+            served = 0 if self.setup.pipelines or self.setup.turns else self.threads[number].served_by
+            self.history.append((number, model, now - start_ns, now - self.last_ns, served))
             self.last_ns = now
         if self.completions >= self.check_at:
             self._check(now)
+
+    def _stop_if_enough(self) -> None:
+        if self.completions >= self.wanted and not self.stop.triggered:
+            self.stop.succeed()
+
+    def _answered(self, start_ns: int) -> None:
+        """Note the end of a query's last sample."""
+        if self.closed is None:
+            self.opened.queries.add(self.env.now - start_ns)
 
     def _check(self, now: int) -> None:
         if self.is_periodic or self.completions >= self.limit or self._is_settled():
             # Close the window now: others may complete at this same instant, before the stop takes effect.
             self.closed = self._close()
-            self.stop.succeed()
+            self._stop_if_enough()
             return
-        length = period(self.history, len(self.threads)) if self._may_repeat() else 0
+        whole = len(self.threads) * max(1, len(self.setup.turns))  # every thread runs all that it runs in turn
+        length = period(self.history, whole) if self._may_repeat() else 0
         if length and self._has_everyone(length):
             self.is_periodic = True
             self._open(now)
-        elif not self.is_warm and self.completions <= WARM_UP * self.limit:
+        elif self.completions <= WARM_UP * self.limit and not self.arrivals.process.is_finite:
             self._open(now)
         again = self.completions + length if self.is_periodic else 2 * self.completions
         self.check_at = again if self.is_periodic else min(again, self.limit)
 
     def _has_everyone(self, length: int) -> bool:
         """Whether every thread is in the period: one that still loads its parameters is missing from it."""
-        members = 1 if self.setup.turns else len(self.setup.pipelines) or len(self.threads)
-        return len({row[0] for row in self.history[-length:]}) == members
+        return len({row[0] for row in self.history[-length:]}) == self.setup.members
 
     def _may_repeat(self) -> bool:
-        return self._is_closed() and self.machine.jitter is None and self.completions <= MAX_PERIODIC
+        waits = self.arrivals.process.has_queries and not self.opened.queries.n  # for the end of a query
+        return self._is_closed() and self.machine.jitter is None and self.completions <= MAX_PERIODIC and not waits
 
     def _most(self, first: int) -> int:
         """Completions after which a run ends that nobody limited."""
-        kind, argument = parse_arrivals(self.setup.scenario.arrivals)
-        if kind == "offline":
-            return int(argument)
-        return most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else MAX_OPEN)
+        if self.arrivals.process.is_finite and self.arrivals.count:
+            return self.arrivals.count
+        most = most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else MAX_OPEN)
+        return max(most, self.arrivals.count + 1)  # a query of many samples has to end
 
     def _is_closed(self) -> bool:
         """Whether requests wait for others to end, so that a deterministic run must repeat itself in the end."""
-        return bool(self.setup.turns) or self.setup.scenario.arrivals.split(":")[0] in REPEATING
+        return self.arrivals.process.repeats
 
     def _is_settled(self) -> bool:
-        """Whether a closed loop without a short period has been measured well enough."""
-        if not self._is_closed() or self.completions < MAX_PERIODIC:
+        """Whether a closed loop without a short period has been measured well enough.
+
+        Transfers that share a memory at every moment hardly ever repeat themselves to the nanosecond.
+        """
+        least = LEAST_FLUID if self._is_fluid() else MAX_PERIODIC
+        least = max(least, self.arrivals.count + 1)
+        if not self._is_closed() or self.completions < least:
             return False
         self.opened.flush()
         low, high = batch_means_interval(self.opened.ends_ns)
         return bool(high - low <= SETTLED * low) and not self.setup.scenario.inferences
 
+    def _is_fluid(self) -> bool:
+        return any(bus.is_memory for bus in self.setup.buses)
+
     def _open(self, now: int) -> None:
-        self.is_warm = True
         self.opened = _Mark(now, self.recorder, self.machine, len(self.setup.models))
 
     def _close(self) -> Window:
-        return self.opened.window(int(self.env.now), self.recorder, self.machine, self)
+        return self.opened.window(self.env.now, self.recorder, self.machine, self)
 
 
 class _Mark:
@@ -316,29 +389,26 @@ class _Mark:
 
     def __init__(self, now: int, recorder: Recorder, machine: Machine, models: int) -> None:
         self.start_ns = now
-        self.time_ns, self.n_bytes = recorder.totals()
-        self.actions = recorder.actions()
+        self.totals = recorder.totals()
         self.core_ns, self.gil_ns = machine.cores.busy_ns, _gil_busy(machine)
         self.latency = [LatencyCounts() for _ in range(models)]
-        self.invoke = LatencyCounts()
-        self.rows: list[tuple[int, int, int, int]] = []
+        self.invokes = [LatencyCounts() for _ in range(models)]
+        self.queries, self.served = LatencyCounts(), set[int]()
+        self.frames = machine.frames = FrameLog()
+        #: (end ns, model, latency ns, ns inside invoke(), thread) of completions that are not counted yet.
+        self.rows: list[tuple[int, int, int, int, int]] = []
         self.ends_ns, self.every, self.count = [now], 1, 0
 
-    def add(self, now: int, model: int, latency_ns: int, invoked_ns: int) -> None:
-        """Note a completion; rows are counted a thousand at a time."""
-        self.rows.append((now, model, latency_ns, invoked_ns))
-        if len(self.rows) >= ROWS:
-            self.flush()
-
     def flush(self) -> None:
-        """Count the rows; times of completion are kept thinned out, so that memory stays flat."""
-        for model, counts in enumerate(self.latency):
-            counts.extend([row[2] for row in self.rows if row[1] == model])
-        self.invoke.extend([row[3] for row in self.rows])
-        for now, *_ in self.rows:
-            self.count += 1
-            if self.count % self.every == 0:
-                self.ends_ns.append(now)
+        """Count the rows, a thousand at a time; times of completion are kept thinned out, so that memory stays flat."""
+        for model, (latency, invokes) in enumerate(zip(self.latency, self.invokes, strict=True)):
+            mine = [row for row in self.rows if row[1] == model]
+            latency.extend([row[2] for row in mine])
+            invokes.extend([row[3] for row in mine])
+        self.served.update({row[4] for row in self.rows})
+        ends_ns = [row[0] for row in self.rows]
+        self.ends_ns += ends_ns[self.every - 1 - self.count % self.every :: self.every]
+        self.count += len(ends_ns)
         self.rows.clear()
         while len(self.ends_ns) > MAX_ENDS:
             self.ends_ns, self.every = self.ends_ns[::2], 2 * self.every
@@ -346,28 +416,35 @@ class _Mark:
     def window(self, now: int, recorder: Recorder, machine: Machine, run: Run) -> Window:
         """Close the window."""
         self.flush()
+        machine.frames = FrameLog()
         low, high = batch_means_interval(self.ends_ns)
-        time_ns, n_bytes = recorder.totals()
+        elapsed_ns = max(1, now - self.start_ns)
+        last_arrival_ns, waiting = machine.arrivals_end or (None, len(machine.queue))
+        threads, accelerators, links = (
+            [after - before for after, before in zip(now_done, then_done, strict=True)]
+            for now_done, then_done in zip(recorder.totals(), self.totals, strict=True)
+        )
         return Window(
+            elapsed_ns=elapsed_ns,
+            threads=threads,
+            accelerators=accelerators,
+            links=links,
+            core_ns=run.setup.core_ns(elapsed_ns, machine.cores.busy_ns - self.core_ns),
             start_ns=self.start_ns,
             end_ns=now,
-            time_ns=_difference(time_ns, self.time_ns),
-            n_bytes=_difference(n_bytes, self.n_bytes),
-            actions=_difference(recorder.actions(), self.actions),
-            core_ns=machine.cores.busy_ns - self.core_ns,
-            gil_ns=_gil_busy(machine) - self.gil_ns,
+            gil_ns=elapsed_ns if machine.gil and machine.gil.has_core else _gil_busy(machine) - self.gil_ns,
             latency=self.latency,
-            invoke=self.invoke,
+            invokes=self.invokes,
+            served=self.served,
+            queries=self.queries,
             interval_ips=(low * self.every, high * self.every),
-            queue_length=len(machine.queue),
+            queue_length=waiting,
+            last_arrival_ns=last_arrival_ns,
             periodic=run.is_periodic,
             completions=run.completions,
+            frames=self.frames,
         )
 
 
 def _gil_busy(machine: Machine) -> int:
     return machine.gil.busy_ns if machine.gil else 0
-
-
-def _difference(after: Sequence[Sequence[int]], before: Sequence[Sequence[int]]) -> list[list[int]]:
-    return [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(after, before, strict=True)]

@@ -1,47 +1,55 @@
 """The closed-form estimate of a scenario: the same answer as a run, as far as a closed form has it.
 
-Throughput by :mod:`sim.bounds` (``method="bounds"``) or mean value analysis (``mva``, ``mix``; :mod:`sim.vectorised`),
-latency by Little's law, utilisation and energy by their linear laws. Percentiles are left out: a closed form does not
-know them.
+Throughput by :mod:`sim.closed_form.bounds` (``method="bounds"``) or mean value analysis (``mva``, ``mix``;
+:mod:`sim.closed_form.mva`), latency by Little's law, utilisation and energy by their linear laws. Percentiles are left
+out: a closed form does not know them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sim.bounds import limits, lines, one_thread_ips, throughput_bound
-from sim.calibrated import outside
-from sim.extrapolation import notes, reaches
-from sim.interval import intervals
-from sim.results import made_by, overload_note
+from sim.closed_form.bounds import throughput_bound
+from sim.closed_form.columns import stage_columns
+from sim.closed_form.demands import demand_of
+from sim.closed_form.flows import Flow, flows, power_at
+from sim.closed_form.lines import expected_ips, keeps_home, limits, lines, turn_loads
+from sim.closed_form.mva import LIMITS, METHODS, estimate_many, throughput
+from sim.closed_form.waits import wait_ms
+from sim.machine.states import BREAKDOWN, Group, states_of
+from sim.power import Performance
 from sim.scenario import Scenario
-from sim.setup import Setup, build
-from sim.stages import Flow, flows, power_at, stage_columns, visits
-from sim.vectorised import LIMITS, METHODS, estimate_many, throughput
+from sim.setup import Setup, build, with_best_cut
+from sim.summary import Figures, answer, trusted
 
 __all__ = ["LIMITS", "METHODS", "estimate", "estimate_many", "estimate_setup"]
 
-#: Name of a bound -> (bottleneck of the JSON contract, what to do about it).
-ADVICE = {
-    "threads": ("cpu", "every accelerator waits for work at times: another thread helps"),
-    "accelerator": ("accelerator", "the accelerators are busy all the time: another or a larger one helps"),
-    "cpu": ("cpu", "all cores are busy: more cores or less host work helps"),
-    "gil": ("gil", "Python's global lock is held all the time: processes instead of threads help"),
-    "out": ("link", "the shared link to the accelerators is full: a faster link, or one for each, helps"),
-    "in": ("link", "the shared link from the accelerators is full: a faster link, or one for each, helps"),
-    "arrivals": ("arrivals", "requests do not come faster"),
+#: Name of a bound -> (bottleneck of the JSON contract, what is the matter).
+LIMITING = {
+    "threads": ("cpu", "Nothing is full: every accelerator waits for work at times."),
+    "operators": ("cpu", "Every operator runs on the CPU, and cores are left over."),
+    "accelerator": ("accelerator", "The accelerators are busy all the time."),
+    "cpu": ("cpu", "All cores are busy."),
+    "gil": ("gil", "Python's global lock is held all the time."),
+    "out": ("link", "The shared bus to the accelerators is full."),
+    "in": ("link", "The shared bus from the accelerators is full."),
+    "arrivals": ("arrivals", "Requests do not come faster."),
+    "segment": ("accelerator", "The slowest segment is busy all the time."),
 }
-RATES = ("poisson", "server")
-WAITING = ("multistream", "offline", "trace")
+
+AROUND = ("preprocess", "postprocess", "app", "app_wait")  # of a request, outside invoke()
+NO_BOUND = 0.999  # of what no run exceeds: an estimate below may be exceeded
+FULL = 0.999  # use at which a resource is what limits a pipeline
 
 
 def estimate(scenario: Scenario, method: str = "bounds", correction: Any = None) -> dict[str, Any]:
     """Estimate a scenario in closed form; the keys are those of ``run --json`` as far as they apply.
 
     ``method`` is ``bounds`` (for constant service times, the simulator's default), ``mva`` or ``mix`` (for random
-    ones); a fitted :class:`sim.correction.Correction` corrects the throughput and adds ``throughput_std_ips``. Raises
-    :class:`InputError` for a scenario that cannot be built or an unknown method.
+    ones); a fitted :class:`sim.closed_form.correction.Correction` corrects the throughput and adds
+    ``throughput_std_ips``. Raises :class:`InputError` for a scenario that cannot be built or an unknown method.
 
     Parameters
     ----------
@@ -50,64 +58,94 @@ def estimate(scenario: Scenario, method: str = "bounds", correction: Any = None)
     correction
         Fitted on simulated points; it knows neither pipelines nor mixes in turn, which keep the closed form's rate.
     """
-    return estimate_setup(build(scenario), method, correction)
+    return estimate_setup(with_best_cut(build(scenario), expected_ips), method, correction)
 
 
 def estimate_setup(setup: Setup, method: str = "bounds", correction: Any = None) -> dict[str, Any]:
     """Estimate a set-up; see :func:`estimate`."""
     ips, std = _throughput(setup, method, correction)
-    limit = _limit(setup)
-    offered = _offered(setup)
+    limit, offered = _limit(setup), setup.scenario.arrival_process.offered_ips(setup.scenario.inferences)
+    skipped = {"skipped_share": max(0.0, 1 - ips / offered)} if setup.scenario.cameras else {}
     if offered and offered < ips:
         ips, limit = offered, "arrivals"
-    one = _one_thread(setup)
-    alone_ips = min(one_thread_ips(one), offered or float("inf"))
-    rows, alone_rows = flows(setup, ips), flows(one, alone_ips)
-    power, alone_power = power_at(setup, rows), power_at(one, alone_rows)
-    energy, accelerator = power.total_w / ips * 1e3, power.accelerators_w / ips * 1e3
+    more = {"method": method, **skipped} | ({} if std is None else {"throughput_std_ips": std})
+    found = _figures(setup, ips, limit, more)
+    return trusted(setup, answer(setup, found), _left_out(setup))
+
+
+def _figures(setup: Setup, ips: float, limit: str, more: Mapping[str, Any]) -> Figures:
+    """The figures that follow from a rate and what limits it."""
+    rows = flows(setup, ips)
     parts = _breakdown_ms(setup, rows, ips, limit)
-    kind, text = ADVICE[limit]
-    summary = {
-        "scenario": setup.scenario.options() | {"cores": setup.cores, "threads": len(setup.thread_models)},
-        "method": method,
-        "throughput_ips": ips,
-        "latency_ms": {"mean": sum(parts.values())},
-        "invoke_ms": {"mean": sum(parts.values()) - parts["preprocess"] - parts["postprocess"]},
-        "energy_mj_per_inference": energy,
-        "energy_accelerator_mj_per_inference": accelerator,
-        "power_w": {
-            "total": power.total_w, "accelerators": power.accelerators_w, "links": power.links_w, "host": power.host_w,
-        },
-        "utilisation": _utilisation(setup, rows),
-        "time_breakdown_ms": parts,
-        "speedup_vs_one_thread": ips / alone_ips,
-        "energy_gain_vs_one_thread": alone_power.total_w / alone_ips * 1e3 / energy,
-        "energy_accelerator_gain_vs_one_thread": alone_power.accelerators_w / alone_ips * 1e3 / accelerator,
-        "bottleneck": kind if limit != "threads" else _longest(parts),
-        "bottleneck_text": f"Bound by the {kind}: {text}." if limit != "threads" else f"Not bound by anything: {text}.",
-        "steady": True,
-        "overloaded": limit != "arrivals" and bool(offered),
-        "warnings": [],
-        "made_by": made_by(setup),
-        "models": {name: {"throughput_ips": rate} for name, rate in _by_model(setup, rows).items()},
-    }  # fmt: skip
-    if std is not None:
-        summary["throughput_std_ips"] = std
-    found = reaches(setup)
-    over = overload_note(bool(summary["overloaded"]), ips)
-    summary["warnings"] = [*over, *setup.warnings, *outside(setup), *_left_out(setup.scenario), *notes(setup, found)]
-    summary["interval90"] = intervals(setup, summary, found)
-    return summary
+    mean_ms = sum(parts.values())
+    kind, text = LIMITING[limit]
+    return Figures(
+        performance=Performance(ips, power_at(setup, rows)),
+        latency_ms={"mean": mean_ms},
+        invoke_ms={"mean": mean_ms - sum(parts[key] for key in AROUND)},
+        utilisation=_utilisation(setup, rows),
+        breakdown_ms=parts,
+        limit=(kind if limit != "threads" else _longest(parts), text),
+        models=_by_model(setup, rows, parts["wait"] + parts["gil_wait"]),
+        is_overloaded=_is_overloaded(setup, limit),
+        more=more,
+    )
 
 
-def _left_out(scenario: Scenario) -> list[str]:
-    """What the closed form does not know of a scenario."""
-    notes = []
+def _is_overloaded(setup: Setup, limit: str) -> bool:
+    """Whether requests come faster than they are served, and wait in a line that grows."""
+    arrivals = setup.scenario.arrival_process
+    return limit != "arrivals" and bool(arrivals.rate_ips) and not arrivals.process.sheds
+
+
+def _left_out(setup: Setup) -> list[str]:
+    """What the closed form does not know of a set-up."""
+    scenario, notes = setup.scenario, []
+    if len(setup.models) > 1 and not setup.pipelines:
+        notes += _about_mixes(setup)
+    elif setup.unlike_on_a_bus and expected_ips(setup) < NO_BOUND * throughput_bound(setup):
+        notes.append(
+            "the closed form does not know how unlike accelerators share a full bus: only a run tells their rates"
+        )
+    unknown = _above_the_run(setup)
+    if unknown:
+        notes.append(f"the closed form does not know {' and '.join(unknown)}: its rate is an upper bound")
     if scenario.thermal != "off":
         notes.append("the closed form does not know of heat: the clock is not lowered")
-    if scenario.arrivals.split(":")[0] in WAITING:
-        notes.append("the closed form's latency leaves out how requests of this arrival process wait for each other")
+    if setup.hand_over is not None and setup.share_a_lock and setup.is_crowded:
+        notes.append("the closed form leaves out that a woken waiter of the accelerator's lock needs a core")
+    arrivals = scenario.arrival_process
+    if arrivals.cameras and not arrivals.is_even:
+        notes.append(
+            "how the regions of frames wait for each other, only a run tells: latency and skipped_share are rough"
+        )
+    if arrivals.kind != "closed" and not arrivals.rate_ips and arrivals.count != 1:
+        found = "its latency has none" if arrivals.path else "its rate is an upper bound, its latency a closed loop's"
+        notes.append(f"the closed form knows no waits of requests of this arrival process for each other: {found}")
     return notes
+
+
+def _above_the_run(setup: Setup) -> list[str]:
+    """What holds a run up that the closed form does not know."""
+    waits = ["a core"] if setup.is_crowded else []
+    waits += ["a bus that others use"] if any(bus.takes_turns for bus in setup.buses) else []
+    waits += ["Python's lock"] if setup.pipelines and setup.gil else []
+    found = [f"how long one that others wait for waits for {' and '.join(waits)}"] if waits else []
+    chooses = setup.are_unlike and not keeps_home(setup)
+    return found + ([f"which of unlike accelerators --dispatch {setup.scenario.dispatch} takes"] if chooses else [])
+
+
+def _about_mixes(setup: Setup) -> list[str]:
+    """Where unlike networks get in each other's way as only a run tells: on a bus, and by the policies."""
+    ways = ["a shared bus"] if any(bus.takes_turns for bus in setup.buses) else []
+    ways += [f"--discipline {setup.scenario.discipline}"] if setup.scenario.discipline != "fifo" else []
+    ways += ["a cascade"] if setup.follows else []
+    costs = setup.hand_over
+    may_win_again = setup.turns and setup.share_a_lock and costs is not None and not costs.is_fair
+    ways += ["a lock that a thread may win again"] if may_win_again else []
+    ways += [f"--dispatch {setup.scenario.dispatch}"] if not keeps_home(setup) else []
+    text = "the closed form does not know how unlike networks get in each other's way with"
+    return [f"{text} {' and '.join(ways)}: only a run tells their rates"] if ways else []
 
 
 def _throughput(setup: Setup, method: str, correction: Any) -> tuple[float, float | None]:
@@ -116,12 +154,12 @@ def _throughput(setup: Setup, method: str, correction: Any) -> tuple[float, floa
     Bounds know mixes, pipelines and several sizes exactly; mean value analysis and the correction are ratios to the
     bounds of the mean network, which is the network itself unless they are mixed.
     """
-    bound = throughput_bound(setup)
+    bound = expected_ips(setup)
     columns: dict[str, Any] = {**stage_columns(setup), **_counts(setup)}
     base, _ = throughput(columns, "bounds")
     found, _ = throughput(columns, method)
-    if correction is None or setup.pipelines or setup.turns:
-        return (bound if setup.pipelines or setup.turns else bound * float(found[0] / base[0])), None
+    if correction is None or setup.pipelines:
+        return (bound if setup.pipelines else bound * float(found[0] / base[0])), None
     ips, std = correction.predict({key: [value] for key, value in columns.items()}, return_std=True)
     return bound * float(ips[0] / base[0]), bound * float(std[0] / base[0])
 
@@ -130,129 +168,110 @@ def _counts(setup: Setup) -> dict[str, float]:
     return {"threads": len(setup.thread_models), "accelerators": len(setup.accelerators), "cores": setup.cores}
 
 
-def _one_thread(setup: Setup) -> Setup:
-    """The set-up that gains are compared with, as in a run (which see)."""
-    from sim.engine import one_thread
-
-    return one_thread(setup)
-
-
 def _limit(setup: Setup) -> str:
     """The bound that holds; ``accelerator`` where the lines' own bound is their accelerators'."""
-    if setup.turns or setup.pipelines:
-        return "accelerator" if setup.pipelines else "threads"
+    if setup.pipelines:
+        return _limit_of_pipelines(setup)
     rows = lines(setup)
     every = limits(setup, rows)
     name = min(every, key=lambda key: every[key])
     if name != "threads":
         return name
+    if setup.is_on_cpu:
+        return "operators"
     full = sum(row.ips * row.need.held_ns / 1e9 for row in rows)
     return "accelerator" if full >= 0.999 * min(len(setup.accelerators), len(setup.thread_models)) else "threads"
 
 
-def _offered(setup: Setup) -> float:
-    """Requests per second that arrive, 0 in a closed loop."""
-    kind, _, rate = setup.scenario.arrivals.partition(":")
-    return float(rate) if kind in RATES else 0.0
+def _limit_of_pipelines(setup: Setup) -> str:
+    """The resource that is full where the slowest segment is not; else that segment's accelerator."""
+    used = _utilisation(setup, flows(setup))
+    names = {"link_out": "out", "link_in": "in", "cpu": "cpu", "gil": "gil"}
+    full = max(names, key=lambda name: used[name])
+    return names[full] if used[full] >= FULL else "segment"
 
 
 def _utilisation(setup: Setup, rows: Sequence[Flow]) -> dict[str, float]:
-    """Shares of time, as a run has them; a link's is that of one bus."""
-    from sim.bounds import shared_links
+    """Shares of time by the utilisation law, as a run has them: means over accelerators, buses and cores."""
+    count, buses, second = len(setup.accelerators), len(setup.buses), 1e9
 
-    buses = 1 if shared_links(setup) else len(setup.accelerators)
-    many = {"held": len(setup.accelerators), "in": buses, "out": buses, "cpu": setup.cores, "gil": 1}
-    names = {"held": "accelerator", "in": "link_in", "out": "link_out", "cpu": "cpu", "gil": "gil"}
-    return {
-        names[key]: min(1.0, sum(row.ips * getattr(row.need, f"{key}_ns") for row in rows) / 1e9 / count)
-        for key, count in many.items()
-    }
+    def used(key: str) -> float:
+        """Time that the inferences of a second ask of a resource (ns)."""
+        return float(sum(row.ips * getattr(row.need, key) for row in rows))
+
+    def on_buses(key: str, load_ns: str = "") -> float:
+        """Time for which buses are taken (ns), were each accelerator alone on its own."""
+        each = [0.0] * count
+        for row in rows:
+            networks = [setup.stage_times[model][row.accelerator] for model in row.models]
+            spent = [times.total(key) + row.reload * (times.total(load_ns) if load_ns else 0) for times in networks]
+            each[row.accelerator] += row.ips * sum(spent) / len(spent)
+        return sum(setup.bus_ns(bus, each) for bus in setup.buses) / buses
+
+    shares = {
+        "accelerator": used("held_ns") / count, "link_out": on_buses("sent_ns", "load_ns"),
+        "link_in": on_buses("output_ns"),
+        "cpu": setup.core_ns(second, used("cpu_ns")) / setup.cores,
+        "gil": second if setup.gil and setup.has_python_core else used("gil_ns"),
+    }  # fmt: skip
+    return {name: min(1.0, ns / second) for name, ns in shares.items()}
 
 
 def _breakdown_ms(setup: Setup, rows: Sequence[Flow], ips: float, limit: str) -> dict[str, float]:
     """Mean time of a request in each state; what Little's law leaves over is waiting."""
-    parts = dict.fromkeys(
-        ("preprocess", "wait", "load_parameters", "instructions", "input", "parameters", "compute", "output",
-         "host_copy", "cpu_ops", "postprocess", "gil_wait"), 0.0,
-    )  # fmt: skip
+    parts = {state.name.lower(): 0.0 for state in BREAKDOWN}
     stages = len(setup.pipelines[0]) if setup.pipelines else 1
     whole = sum(row.ips for row in rows)
     for row in rows:
         for model in row.models:
-            for name, ns in _alone_ns(setup, row, model).items():
+            times = setup.stage_times[model][row.accelerator]
+            for name, ns in (times.alone_ns | {"load_parameters": row.reload * times.load_ns}).items():
                 parts[name] += ns * row.ips / whole / len(row.models) * stages / 1e6
-    waited = _wait_ms(setup, rows, ips, sum(parts.values()))
+    waited = wait_ms(setup, rows, ips, sum(parts.values()))
     parts["gil_wait" if limit == "gil" else "wait"] += max(0.0, waited)
     return parts
 
 
-def _wait_ms(setup: Setup, rows: Sequence[Flow], ips: float, alone_ms: float) -> float:
-    """Mean time a request waits: Little's law in a closed loop, full queues in a pipeline, M/D/c in an open loop."""
-    if setup.turns:
-        return 0.0
-    if setup.pipelines:
-        return _pipeline_wait_ms(setup, rows, ips)
-    if not 0 < _offered(setup) <= ips:
-        return len(setup.thread_models) / ips * 1e3 - alone_ms
-    held_ms = sum(row.ips * row.need.held_ns for row in rows) / ips / 1e6
-    many = min(len(setup.accelerators), len(setup.thread_models))
-    return max(_md_wait_ms(ips, alone_ms, len(setup.thread_models)), _md_wait_ms(ips, held_ms, many))
-
-
-def _pipeline_wait_ms(setup: Setup, rows: Sequence[Flow], ips: float) -> float:
-    """Queues up to the slowest segment are full (a place each, one request waits to go in); batches go in at once."""
-    each_ms = len(setup.pipelines) / ips * 1e3
-    slow = [row.need.alone_ns for row in rows[: len(setup.pipelines[0])]]
-    if setup.scenario.batch:
-        return max(slow) / 1e6 * (setup.scenario.batch - 1) / 2
-    last = slow.index(max(slow))
-    return 2 * each_ms * (1 + last) - sum(slow[:last]) / 1e6
-
-
-def _md_wait_ms(ips: float, service_ms: float, servers: int) -> float:
-    """Mean wait of M/D/c: half of M/M/c's (Erlang C; exact for one server, within some per cent for more)."""
-    load = ips * service_ms / 1e3
-    if load <= 0 or load >= servers:
-        return 0.0
-    blocking = 1.0
-    for n in range(1, servers + 1):
-        blocking = load * blocking / (n + load * blocking)
-    queued = blocking / (1 - load / servers * (1 - blocking))
-    return 0.5 * queued * service_ms / (servers - load)
-
-
-def _alone_ns(setup: Setup, row: Flow, model: int) -> dict[str, float]:
-    """A network's time alone by state."""
-    from hwmodels.timing import TpuStage
-
-    times = setup.networks[model][row.accelerator]
-    tpu = [stage for stage in times.stages if isinstance(stage, TpuStage)]
-    kinds = visits(times)
-    return {
-        "preprocess": times.preprocess_ns, "postprocess": times.postprocess_ns,
-        "load_parameters": row.reload * times.load_ns,
-        "instructions": sum(s.driver_ns + s.latency_ns + s.instructions_ns for s in tpu),
-        "input": sum(s.input_ns for s in tpu),
-        "compute": kinds["stage_compute_ns"], "parameters": kinds["stage_program_ns"] - kinds["stage_compute_ns"],
-        "output": sum(s.output_ns for s in tpu),
-        "host_copy": kinds["stage_copy_ns"] + times.python_ns, "cpu_ops": kinds["stage_ops_ns"],
-    }  # fmt: skip
-
-
-def _longest(parts: dict[str, float]) -> str:
+def _longest(parts: Mapping[str, float]) -> str:
     """The bottleneck where nothing is full: the longest kind of work."""
-    kinds = {
-        "accelerator": parts["compute"],
-        "link": sum(parts[k] for k in ("load_parameters", "instructions", "input", "parameters", "output")),
-        "cpu": sum(parts[k] for k in ("preprocess", "host_copy", "cpu_ops", "postprocess")),
-    }
-    return max(kinds, key=lambda kind: kinds[kind])
+    groups: tuple[Group, ...] = ("accelerator", "link", "cpu", "app")
+    kinds = {group: sum(parts[state.name.lower()] for state in states_of(group=group)) for group in groups}
+    kind = max(kinds, key=lambda kind: kinds[kind])
+    return "cpu" if kind == "app" else kind  # the program around the network is the host's
 
 
-def _by_model(setup: Setup, rows: Sequence[Flow]) -> dict[str, float]:
-    """Inferences per second of each model."""
-    found = dict.fromkeys(setup.models, 0.0)
+def _in_turn(setup: Setup, ips: float, waited_ms: float) -> dict[str, dict[str, float]]:
+    """Rate and mean latency of each network of a turn: its own time, what it has to send, and the wait of all."""
+    found: dict[str, dict[str, float]] = {}
+    loads = turn_loads(setup, 0)
+    for m, name in enumerate(setup.models):
+        times = setup.stage_times[m][0]
+        own = [load for load, model in zip(loads, setup.turns, strict=True) if model == m]
+        alone_ns = demand_of(times, setup).alone_ns + times.load_ns * sum(own) / len(own)
+        found[name] = {
+            "throughput_ips": ips * len(own) / len(loads), "latency_mean_ms": alone_ns / 1e6 + waited_ms
+        }  # fmt: skip
+    return found
+
+
+def _by_model(setup: Setup, rows: Sequence[Flow], waited_ms: float) -> dict[str, dict[str, float]]:
+    """Rate and mean latency of each network: by Little's law in a closed loop, else its own time and the wait."""
+    if setup.pipelines:
+        return {setup.scenario.models: {"throughput_ips": sum(row.ips for row in rows) / len(setup.pipelines[0])}}
+    if setup.turns:
+        return _in_turn(setup, sum(row.ips for row in rows), waited_ms)
+    ips, alone_ns = [0.0] * len(setup.models), [0.0] * len(setup.models)
     for row in rows:
         for model in row.models:
-            found[setup.models[model]] += row.ips / len(row.models)
-    return found
+            rate, load_ns = row.ips / len(row.models), row.reload * row.need.load_ns
+            ips[model] += rate
+            alone_ns[model] += rate * (demand_of(setup.stage_times[model][row.accelerator], setup).alone_ns + load_ns)
+    is_open = setup.scenario.arrival_process.process.is_open
+    threads = Counter(setup.thread_models)
+    return {
+        name: {
+            "throughput_ips": rate,
+            "latency_mean_ms": ns / rate / 1e6 + waited_ms if is_open else threads[m] / rate * 1e3,
+        }
+        for m, (name, rate, ns) in enumerate(zip(setup.models, ips, alone_ns, strict=True))
+    }

@@ -1,35 +1,58 @@
-"""A scenario: every option of one simulated set-up, in the words of the command line."""
+"""A scenario: every option of one simulated set-up, in the words of the command line.
+
+An option is a field of :class:`Scenario`: its default, its help and what it may be stand there, and the command line,
+sweep specs and the JSON answer follow from it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, replace
+from fractions import Fraction
+from functools import cache, cached_property
 from typing import Any
 
+from hwmodels.cpu import KERNELS
 from hwmodels.errors import InputError, nearest
-from hwmodels.host import KERNELS
-from sim.defaults import SCENARIO_DEFAULTS
-from sim.thermal import ambient_c
-from sim.workloads import parse_arrivals
+from hwmodels.families import NEWEST, family_named
+from hwmodels.networks.readers import is_network_file, is_profile
+from hwmodels.parts import part_names
+from hwmodels.thermal import ambient_c
+from sim.machine.cameras import parse_cameras
+from sim.machine.workloads import Arrivals, parse_arrivals, positive
 
-__all__ = ["DEFAULT_FRAME", "Scenario", "frame_size", "mixed_accelerators", "name_and_count", "parse_models"]
+__all__ = [
+    "DEFAULT_FRAME", "Scenario", "app_ms_and_kind", "frame_size", "in_turn", "mixed_accelerators", "name_and_count",
+    "option_defaults", "option_fields", "parse_cascade", "parse_models", "parse_rates", "place",
+]  # fmt: skip
 
 DEFAULT_FRAME = (1280, 720)
+PARTS = ("size", "link", "host")  # the options that name parts
 MAX_COUNT = 4096
 MAX_SEGMENTS = 16
 LEAST_INTERVAL_MS = 0.01  # a hand-over takes longer than that
 MAX_BACKGROUND = 0.95
-MODES = ("threads", "processes", "pipeline", "coexec")
-RUNNERS = ("pipelined", "python")
+LEAST_MOTION = 1e-4
+MAX_APP_MS = 1e6
+APP_KINDS = ("locked", "wait")
+
+
+def _option(default: Any, text: str, **checks: Any) -> Any:
+    """Declare an option: ``range`` is its least and most value, ``choices`` are its words, ``flag`` another name."""
+    return field(default=default, metadata={"help": text, **checks})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One set-up, in the words of the command line (docs: ``edgetpusim run --help``); units are in the names.
+    """One set-up, in the words of the command line (``edgetpusim run --help``); units are in the names.
 
     ``models`` is a network, or several with threads (``a:2,b:1``); ``size`` and ``link`` may name one for each
     accelerator. Zero stands for "not limited" (``inferences``, ``duration_s``) or "as the part says" (``cores``).
+    ``link`` and ``host`` are those that the size's family goes with where they are not given.
+    ``numbers`` replaces numbers of the parts: ``{"host.gil_share": 0.5}``, likewise ``size.KEY`` and ``link.KEY``.
+    Where an option names several parts, the number of each is replaced. They are kept as sorted pairs.
 
     Raises
     ------
@@ -38,86 +61,293 @@ class Scenario:
     """
 
     models: str
-    size: str = "coral"
-    link: str = "usb3"
-    clock: str = "max"
-    host: str = "x86-xeon"
-    cores: int = 0
-    threads: int = 1
-    accelerators: int = 1
-    mode: str = "threads"
-    num_segments: int = 0
-    segmentation: str = "compiler"
-    batch: int = 0
-    runner: str = "pipelined"
-    dispatch: str = "bind"
-    discipline: str = "fifo"
-    compiler: str = "2021"
-    cocompile: bool = False
-    preprocess: str = "none"
-    cpu_kernels: str = "xnnpack"
-    num_threads: int = 1
-    switch_interval_ms: float = 5.0
-    busy_python_threads: int = 0
-    background_load: float = 0.0
-    arrivals: str = "closed"
-    jitter: str = "none"
-    thermal: str = "off"
-    inferences: int = 0
-    duration_s: float = 0.0
-    seed: int = 0
+    size: str = _option("coral", "coral, small, large, dpu-b512 to dpu-b4096 or FILE.toml; several: coral:2,large:1.")
+    link: str = _option(
+        "",
+        "usb3, usb2, pcie, memory or FILE.toml; a comma list gives each accelerator its own. "
+        "None: usb3, and memory for a DPU.",
+    )
+    clock: str = _option("max", "max or std (250 MHz, only coral and small over USB).")
+    host: str = _option("", "A host's name or FILE.toml. None: x86-xeon, and kv260 for a DPU.")
+    cores: int = _option(0, "Cores of the host (0: as its part file says).", range=(0, MAX_COUNT))
+    threads: int = _option(1, "Application threads.", range=(1, MAX_COUNT))
+    accelerators: int = _option(
+        1, "How many (0: everything on the CPU); or sizes with counts: coral:2,large:1.", range=(0, MAX_COUNT)
+    )
+    mode: str = _option(
+        "threads", "threads, processes, pipeline, or coexec (threads beyond one an accelerator run on the CPU).",
+        choices=("threads", "processes", "pipeline", "coexec"),
+    )  # fmt: skip
+    num_segments: int = _option(0, "Segments of a pipeline (0: one for each accelerator).", range=(0, MAX_SEGMENTS))
+    segmentation: str = _option(
+        "compiler",
+        "compiler (equal parameters), profiled (equal time), best (as simulated) or numbers such as 12,30.",
+    )
+    batch: int = _option(0, "Inputs that enter a pipeline at once (0: it is kept filled).", range=(0, 10**6))
+    runner: str = _option(
+        "pipelined", "pipelined (pycoral's) or python (threads and queues).", choices=("pipelined", "python")
+    )
+    dispatch: str = _option("bind", "bind, round_robin, least_loaded, affinity or package.module:function.")
+    discipline: str = _option("fifo", "fifo, priority, shortest, affinity or package.module:function.")
+    lock: str = _option(
+        "mutex", "mutex (a thread that comes back at once may go on before the one it woke) or fair.",
+        choices=("mutex", "fair"),
+    )  # fmt: skip
+    affinity_batch: int = _option(
+        8, "Requests of one network that --discipline affinity serves in a row at most.", range=(1, MAX_COUNT)
+    )
+    compiler: str = _option(NEWEST, f"{', '.join(part_names('compiler'))} or FILE.toml: which version of the compiler.")
+    cocompile: bool = _option(False, "Compile the models together: one token.")
+    preprocess: str = _option(
+        "none", "none, or resize[:WxH]: resize a frame (1280x720), cast, decode the result on the host."
+    )
+    app_ms: str = _option(
+        "0",
+        "Your program's own work on each result, ms: 12 (on a core), 12:locked (under the GIL) or 12:wait (no core).",
+    )
+    cpu_kernels: str = _option("xnnpack", "xnnpack or builtin.", choices=KERNELS)
+    num_threads: int = _option(1, "The interpreter's threads for CPU operators.", range=(1, MAX_COUNT))
+    switch_interval_ms: float = _option(5.0, "Python's switch interval.", range=(LEAST_INTERVAL_MS, 1e6))
+    busy_python_threads: int = _option(
+        0, "Other Python threads of the process that compute all the time.", range=(0, 64)
+    )
+    background_load: float = _option(
+        0.0, "Share of the cores' time that other programs take (0 to 0.95).", range=(0, MAX_BACKGROUND)
+    )
+    arrivals: str = _option(
+        "closed",
+        "closed, poisson:RATE, periodic:RATE, trace:FILE, singlestream, multistream:N, server:RATE or offline:N.",
+    )
+    cameras: str = _option("", "NxFPS: N cameras of FPS frames a second, which keep two frames and drop late ones.")
+    motion: float = _option(1.0, "Share of the cameras' frames that need inference.", range=(LEAST_MOTION, 1))
+    regions: float = _option(1.0, "Inferences of such a frame on average, one after the other.", range=(1, 1000))
+    deadline_ms: float = _option(
+        0.0, "Also say which share of requests, or of frames, takes longer (0: none).", range=(0, 1e9)
+    )
+    jitter: str = _option("none", "none, or measured: the published spread of latencies.", choices=("none", "measured"))
+    thermal: str = _option(
+        "off", "off, or the ambient temperature in C: the PCIe driver lowers the clock at 85, 90 and 95 C."
+    )
+    inferences: int = _option(0, "Stop after K inferences (0: until steady).", range=(0, 10**9))
+    duration_s: float = _option(
+        0.0, "Stop after so many simulated seconds (0: until steady).", range=(0, 1e6), flag="--duration"
+    )
+    seed: int = _option(0, "Seed of every random stream.", range=(0, 2**63))
+    numbers: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Check every plain value; parts and networks are checked when they are loaded."""
-        for name in ("threads", "accelerators", "num_threads"):
-            _check(name, getattr(self, name), 1, MAX_COUNT)
-        for name, most in (("cores", MAX_COUNT), ("busy_python_threads", 64), ("inferences", 10**9), ("seed", 2**63)):
-            _check(name, getattr(self, name), 0, most)
-        _check("switch_interval_ms", self.switch_interval_ms, LEAST_INTERVAL_MS, 1e6)
-        _check("background_load", self.background_load, 0, MAX_BACKGROUND)
-        _check("duration_s", self.duration_s, 0, 1e6)
-        _check_choice("--mode", self.mode, MODES)
-        _check_choice("--runner", self.runner, RUNNERS)
-        _check_choice("--jitter", self.jitter, ("none", "measured"))
-        _check("batch", self.batch, 0, 10**6)
-        _check("num_segments", self.num_segments, 0, MAX_SEGMENTS)
+        if not self.link or not self.host:
+            family = family_named(self.size)
+            object.__setattr__(self, "link", self.link or family.link)
+            object.__setattr__(self, "host", self.host or family.host)
+        for name, spec in option_fields().items():
+            _check(spec, getattr(self, name))
         parse_arrivals(self.arrivals)
+        parse_cameras(self.cameras)
         ambient_c(self.thermal)
-        _check_choice("--cpu-kernels", self.cpu_kernels, KERNELS)
         frame_size(self.preprocess)
+        app_ms_and_kind(self.app_ms)
         parse_models(self.models)
+        object.__setattr__(self, "numbers", _pairs(dict(self.numbers)))  # frozen, and hashable in any case
+
+    @cached_property
+    def arrival_process(self) -> Arrivals:
+        """When requests come, with the traits of that process; rates of networks are Poisson's."""
+        seen = parse_cameras(self.cameras, self.motion, self.regions)
+        rates = parse_rates(self.models)
+        if seen:
+            found = Arrivals("cameras", seen.inferences_per_s, cameras=seen)
+        else:
+            found = Arrivals("poisson", sum(rates), rates=rates) if rates else parse_arrivals(self.arrivals)
+        cascade = parse_cascade(self.models)
+        return found.followed(float(cascade.share)) if cascade else found
+
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether there is no accelerator: every operator runs on the CPU."""
+        return self.accelerators == 0
 
     def options(self) -> dict[str, Any]:
-        """Every option by name, for the JSON answer."""
-        return asdict(self)
+        """Every option by name, for the JSON answer; ``numbers`` only where there are any."""
+        named = {spec.name: getattr(self, spec.name) for spec in fields(self)}
+        numbers = dict(named.pop("numbers"))
+        return named | ({"numbers": numbers} if numbers else {})
+
+    def numbers_of(self, option: str) -> dict[str, float]:
+        """Return the numbers that are replaced in the parts of an option (``size``, ``link`` or ``host``), by key."""
+        front = f"{option}."
+        return {key.removeprefix(front): n for key, n in dict(self.numbers).items() if key.startswith(front)}
+
+    def with_options(self, **options: Any) -> Scenario:
+        """Return the scenario with other options; numbers that were replaced in a part go with that part.
+
+        With a size of another family, link and host are that family's where they were those of the old one.
+        """
+        family = family_named(self.size)
+        if "size" in options and family_named(options["size"]) is not family:
+            usual = {key: "" for key in ("link", "host") if getattr(self, key) == getattr(family, key)}
+            options = usual | options
+        gone = {name for name, value in options.items() if value != getattr(self, name)}
+        kept = {key: value for key, value in dict(self.numbers).items() if key.partition(".")[0] not in gone}
+        return replace(self, **{"numbers": kept, **options})
 
 
-def _check(name: str, value: float, least: float, most: float) -> None:
+def place(options: Mapping[str, Any]) -> str:
+    """Return where the networks of a scenario run, in words, from its options by name."""
+    if options["accelerators"] == 0:
+        return f"the CPU of {options['host']}"
+    return f"{options['size']} over {options['link']}, host {options['host']}"
+
+
+def option_fields() -> dict[str, Field[Any]]:
+    """Return the fields that are options of the command line, in the documentation's order."""
+    return {spec.name: spec for spec in fields(Scenario) if "help" in spec.metadata}
+
+
+def option_defaults() -> dict[str, Any]:
+    """Return the default of every option; link and host are those of the default size's family."""
+    plain: dict[str, Any] = {name: spec.default for name, spec in option_fields().items()}
+    family = family_named(plain["size"])
+    return plain | {"link": family.link, "host": family.host}
+
+
+def flag(spec: Field[Any]) -> str:
+    """Return an option's name on the command line."""
+    return str(spec.metadata.get("flag", f"--{spec.name.replace('_', '-')}"))
+
+
+def _check(spec: Field[Any], value: Any) -> None:
+    """Raise :class:`InputError` unless an option's value is in its range or one of its words."""
+    if "range" in spec.metadata:
+        _check_range(flag(spec), value, *spec.metadata["range"])
+    choices: Sequence[str] = spec.metadata.get("choices", ())
+    if choices and value not in choices:
+        raise InputError.value(flag(spec), value, " or ".join(choices), nearest(str(value), choices))
+
+
+def _check_range(where: str, value: Any, least: float, most: float) -> None:
     if not isinstance(value, int | float) or not least <= value <= most:
-        raise InputError(f"--{name.replace('_', '-')}", value, f"{least} to {most:g}")
+        raise InputError.value(where, value, f"{least} to {most:g}")
 
 
-def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise InputError(option, value, ", ".join(choices), nearest(value, choices))
+def _pairs(numbers: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """Numbers of parts in the order of their keys; raises :class:`InputError` for one that no part can have."""
+    for key, value in numbers.items():
+        option, _, name = key.partition(".")
+        if option not in PARTS or not name:
+            raise InputError.value("a key of numbers", key, " or ".join(f"{part}.KEY" for part in PARTS))
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError.value(key, value, "a number")
+    return tuple(sorted(numbers.items()))
 
 
 def parse_models(text: str) -> list[tuple[str, int]]:
-    """Parse ``a:2,b:1`` into names and thread counts (0 where none is given).
+    """Parse ``a:2,b:1`` into names and thread counts; ``@RATE`` is left out.
 
-    Raises :class:`InputError` for an empty name or a count that is no whole number of at least 1.
+    A cascade (``a:2>b:0.3``) is one name with its count.
+    Where no network gives a count, all are 0. Where one does, another without has one thread. A network that is named
+    twice has the threads of both; with rates it has both rates. Raises :class:`InputError` for an empty name or a count
+    that is no whole number of at least 1.
     """
-    return [name_and_count("MODEL", part) for part in text.split(",")]
+    cascade = parse_cascade(text)
+    if cascade:
+        return [(cascade.name, cascade.threads)]
+    pairs = [name_and_count("MODEL", _split_rate(part)[0]) for part in text.split(",")]
+    is_repeated = len({name for name, _ in pairs}) < len(pairs) and not any(parse_rates(text))
+    counted = any(count for _, count in pairs) or is_repeated
+    counts = Counter[str]()
+    for name, count in pairs:
+        counts[name] += (max(1, count) if counted else 0) if len(pairs) > 1 else count
+    return list(counts.items())
+
+
+def parse_rates(text: str) -> tuple[float, ...]:
+    """Parse the requests a second of ``a:1@10,b:2@30``; empty where no network has a rate.
+
+    Raises :class:`InputError` for a rate out of its range, or where only some networks have one.
+    """
+    rates = [_split_rate(part)[1] for part in text.split(",")]
+    if not any(rates):
+        return ()
+    if not all(rates):
+        raise InputError.problem("MODEL", f"{text} gives a rate to some networks only", "give each one, such as a@10")
+    whole: dict[str, float] = {}
+    for part, rate in zip(text.split(","), rates, strict=True):
+        name, _ = name_and_count("MODEL", _split_rate(part)[0])
+        whole[name] = whole.get(name, 0.0) + positive("the rate in MODEL", rate)
+    return tuple(whole.values())
+
+
+def _split_rate(part: str) -> tuple[str, str]:
+    """A network with its threads, and what stands behind the last ``@`` if that is a number."""
+    name, at, rate = part.rpartition("@")
+    return (name, rate.strip()) if at and re.fullmatch(r"\s*-?[0-9.]+(e-?[0-9]+)?\s*", rate) else (part, "")
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Two networks: the second one runs on a share of the first one's results, in the same thread."""
+
+    first: str
+    second: str
+    share: Fraction
+    threads: int = 0
+
+    @property
+    def name(self) -> str:
+        """The cascade as it is written, without its count of threads."""
+        return f"{self.first}>{self.second}:{float(self.share):g}"
+
+    @property
+    def follows(self) -> tuple[bool, ...]:
+        """Whether the second network runs after each of some requests, spread evenly: their share is exact."""
+        part, whole = self.share.numerator, self.share.denominator
+        return tuple((n + 1) * part // whole > n * part // whole for n in range(whole))
+
+    @property
+    def turn(self) -> tuple[str, ...]:
+        """The networks in the order in which a thread runs them."""
+        return tuple(name for both in self.follows for name in (self.first, *[self.second] * both))
+
+
+@cache
+def parse_cascade(text: str) -> Cascade | None:
+    """Parse ``detector:2>classifier:0.3``; None for a text without ``>``.
+
+    Raises :class:`InputError` for a share that is none, and for a cascade beside other networks.
+    """
+    if ">" not in text or is_network_file(text) or is_profile(text):
+        return None
+    first, _, rest = text.partition(">")
+    second, _, number = rest.rpartition(":")
+    name, threads = name_and_count("MODEL", first)
+    if not re.fullmatch(r"0?\.[0-9]{1,3}|1", number) or not float(number) or any(c in name + second for c in ",+>@"):
+        allowed = "two networks and a share of at most three digits, such as detector>classifier:0.3"
+        raise InputError.value("MODEL", text, allowed)
+    return Cascade(name, second.strip(), Fraction(number), threads)
+
+
+def in_turn(name: str) -> tuple[str, ...]:
+    """Return the networks of ``a+b``, which a thread runs in turn; a path with a plus sign is one network.
+
+    Those of a cascade are in the order of the shortest run of requests that keeps its share.
+    """
+    cascade = parse_cascade(name)
+    if cascade:
+        return cascade.turn
+    is_one = is_network_file(name) or is_profile(name)
+    return (name,) if is_one else tuple(part.strip() for part in name.split("+"))
 
 
 def name_and_count(where: str, part: str) -> tuple[str, int]:
     """Parse ``name:count``; the count is 0 where none is given."""
     name, colon, count = part.strip().rpartition(":")
     if colon and re.fullmatch(r"-?[0-9]{1,9}", count):
-        _check(f"{where} {part}: count", int(count), 1, MAX_COUNT)
+        _check_range(f"the count in {where} {part}", int(count), 1, MAX_COUNT)
         return name, int(count)
     if not part.strip():
-        raise InputError(where, part, "NAME[:COUNT][,NAME[:COUNT]...]")
+        raise InputError.value(where, part, "NAME[:COUNT][,NAME[:COUNT]...]")
     return part.strip(), 0
 
 
@@ -130,10 +360,24 @@ def mixed_accelerators(text: str, size: str) -> dict[str, Any]:
         return {"accelerators": int(text)}
     counts = [name_and_count("--accelerators", part)[1] for part in text.split(",")]
     if not all(counts):
-        raise InputError("--accelerators", text, "a number, or sizes with counts such as coral:2,large:1")
-    if size not in (SCENARIO_DEFAULTS["size"], text):
-        raise InputError("--size", size, f"nothing beside --accelerators {text}, which names the sizes")
+        raise InputError.value("--accelerators", text, "a number, or sizes with counts such as coral:2,large:1")
+    if size not in (option_defaults()["size"], text):
+        what = f"names the size {size}, but --accelerators {text} names the sizes already"
+        raise InputError.problem("--size", what, "leave one of the two out")
     return {"size": text, "accelerators": sum(counts)}
+
+
+def app_ms_and_kind(text: str) -> tuple[float, str]:
+    """Return the time of ``--app-ms`` and where it is spent: ``core``, ``locked`` (under the GIL) or ``wait``."""
+    number, colon, kind = text.partition(":")
+    try:
+        ms = float(number)
+    except ValueError:
+        ms = -1.0
+    if not 0 <= ms <= MAX_APP_MS or (colon and kind not in APP_KINDS):
+        allowed = f"ms from 0 to {MAX_APP_MS:g}, such as 12, 12:locked or 12:wait"
+        raise InputError.value("--app-ms", text, allowed, nearest(kind, APP_KINDS) if colon else "")
+    return ms, kind or "core"
 
 
 def frame_size(text: str) -> tuple[int, int] | None:
@@ -146,5 +390,5 @@ def frame_size(text: str) -> tuple[int, int] | None:
     except ValueError:
         width, height = 0, 0
     if kind != "resize" or not (0 < width <= 16384 and 0 < height <= 16384):
-        raise InputError("--preprocess", text, "none, resize, resize:WxH (up to 16384 each)")
+        raise InputError.value("--preprocess", text, "none, resize or resize:WxH (up to 16384 each)")
     return width, height

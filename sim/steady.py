@@ -63,6 +63,11 @@ class LatencyCounts:
             for value, count in exact.items():
                 self.counts[_four_digits(value)] += count
 
+    def share_above(self, limit_ns: int) -> float:
+        """Share of the latencies that are longer than a limit; 0 where there are none."""
+        limit = _four_digits(limit_ns) if self.rounded else limit_ns
+        return sum(count for value, count in self.counts.items() if value > limit) / max(1, self.n)
+
     def summary_ms(self) -> dict[str, float]:
         """Mean, 50th, 90th, 95th and 99th percentile (nearest rank) and maximum, in ms."""
         if not self.n:

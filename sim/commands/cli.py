@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from hwmodels.errors import InputError
-from sim.commands import design_space, lab
+from hwmodels.errors import InputError, reason
+from hwmodels.families import NEWEST
+from sim.commands import capacity, compare, design_space, lab, parts, virtual
 from sim.commands.options import scenario_command
+from sim.scenario import option_fields
 
 __all__ = ["app", "main", "run_app"]
 
@@ -20,6 +23,7 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 app = typer.Typer(
     help="Will a second thread, a second accelerator or a bigger one help? A calibrated Edge TPU simulator answers.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 zoo_app = typer.Typer(help="The shipped and the user's own networks.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
@@ -27,6 +31,8 @@ app.add_typer(zoo_app, name="zoo")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Zoo name, generated name or .tflite path.")]
 Size = Annotated[str, typer.Option(help="coral, small, large or FILE.toml.")]
+
+Compiler = Annotated[str, typer.Option(help=option_fields()["compiler"].metadata["help"])]
 
 
 def _version(asked: bool) -> None:
@@ -76,7 +82,7 @@ def run(
     if json:
         print(results.to_json())
         return
-    from sim.commands.tables import print_run
+    from sim.commands.run_output import print_run
 
     print_run(results)
 
@@ -116,26 +122,46 @@ def timeline(
 def compile_command(
     model: Model,
     size: Size = "coral",
-    compiler: Annotated[str, typer.Option(help="2021 or 2020: whose instruction stream.")] = "2021",
+    compiler: Compiler = NEWEST,
     num_segments: Annotated[int, typer.Option(help="Also cut into N segments for a pipeline.")] = 1,
     segmentation: Annotated[
         str, typer.Option(help="compiler (equal parameters), profiled (equal time) or CUTS 3,9.")
     ] = "compiler",
+    cocompile: Annotated[bool, typer.Option(help="Several networks share the parameter memory, as one set.")] = False,
+    enable_multiple_subgraphs: Annotated[
+        bool, typer.Option(help="Map what follows an operator that stays on the CPU, in a subgraph of its own.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """What the compiler model does with a network on a size: placement, parameters on and off chip, bytes, cycles.
 
     Example: edgetpusim compile resnet_50_v1_224 --size coral
-    """
-    from sim.commands.compile_report import compile_report
 
-    report = compile_report(model, size, compiler, num_segments, segmentation)
+    Example: edgetpusim compile densenet_121_224,inception_v3_299 --cocompile
+    """
+    from sim.commands.compile_report import compile_report, many_report, set_report
+
+    models = [name.strip() for name in model.split(",")]
+    several = len(models) > 1
+    if cocompile and not several:
+        raise InputError.problem("--cocompile", "needs several networks", "separate their names by commas")
+    if several and (num_segments != 1 or enable_multiple_subgraphs):
+        option = "--num-segments" if num_segments != 1 else "--enable-multiple-subgraphs"
+        raise InputError.problem(option, "is for one network", "compile the networks one by one")
+    if enable_multiple_subgraphs and num_segments != 1:
+        raise InputError.problem("--enable-multiple-subgraphs", "cuts no pipeline", "leave --num-segments away")
+    if several:
+        report = set_report(models, size, compiler, cocompile)
+    elif enable_multiple_subgraphs:
+        report = many_report(model, size, compiler)
+    else:
+        report = compile_report(model, size, compiler, num_segments, segmentation)
     if json:
         _print_json(report)
         return
-    from sim.commands.tables import print_compile
+    from sim.commands.compile_output import print_compile, print_set
 
-    print_compile(report)
+    (print_set if several else print_compile)(report)
 
 
 @zoo_app.command("list")
@@ -156,7 +182,7 @@ def zoo_list(
     if json:
         _print_json({"models": rows})
         return
-    from sim.commands.tables import print_zoo
+    from sim.commands.run_output import print_zoo
 
     print_zoo(rows)
 
@@ -173,7 +199,7 @@ def zoo_show(model: Model, json: Json = False) -> None:
     if json:
         _print_json(details)
         return
-    from sim.commands.tables import print_network
+    from sim.commands.run_output import print_network
 
     print_network(details)
 
@@ -189,7 +215,7 @@ def zoo_add(
 
     Example: edgetpusim zoo add detector.tflite --name detector
     """
-    from hwmodels.zoo import add_network
+    from hwmodels.networks.zoo import add_network
 
     graph, target = add_network(file, name, replace)
     if json:
@@ -197,8 +223,28 @@ def zoo_add(
     print(f"{target.stem}: {len(graph.layers)} operators, {graph.macs / 1e6:.1f} M MACs -> {target}", file=sys.stderr)
 
 
+@zoo_app.command("remove")
+def zoo_remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A network that zoo add kept.")], json: Json = False
+) -> None:
+    """Forget a network of your own.
+
+    Example: edgetpusim zoo remove detector
+    """
+    from hwmodels.networks.zoo import remove_network
+
+    target = remove_network(name)
+    if json:
+        _print_json({"name": name, "removed": str(target)})
+    print(f"{name}: removed {target}", file=sys.stderr)
+
+
 design_space.register(app)
+compare.register(app)
+capacity.register(app)
 lab.register(app)
+virtual.register(app)
+parts.register(app)
 
 
 def _print_json(value: object) -> None:
@@ -214,6 +260,7 @@ def main() -> None:
 
 def run_app(typer_app: typer.Typer) -> None:
     """Run a typer app so that every kind of bad input is one line, never a traceback."""
+    _replace_unprintable()
     try:
         code = typer_app(standalone_mode=False)
     except InputError as error:
@@ -234,14 +281,21 @@ def run_app(typer_app: typer.Typer) -> None:
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _replace_unprintable() -> None:
+    """A name with characters that the terminal's encoding does not have ends no answer: they become question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def _what_failed(error: OSError | MemoryError | RuntimeError) -> str:
     """What this machine could not do, in a line; any other error is raised again."""
     if isinstance(error, OSError):  # a full disk, for one
-        return f"{error.filename or 'system'}; {error.strerror or type(error).__name__}"
+        return str(InputError.problem(error.filename or "the system", f"cannot go on ({reason(error)})"))
     if isinstance(error, MemoryError):
-        return "out of memory; a smaller scenario, or fewer points at once"
+        return "the memory does not suffice: take a smaller scenario, or fewer points at once"
     if type(error).__name__ == "BrokenProcessPool":
-        return "a worker was killed (out of memory?); finished points are kept: the same command goes on"
+        return "a worker was killed (out of memory?): run the same command again, as finished points are kept"
     if type(error).__name__ == "ClusterLostError":
         return str(error)
     raise error
@@ -252,8 +306,35 @@ def _usage(error: Any) -> str:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.format_message(), file=sys.stderr)
         sys.exit(2)
+    given = next((_after(option) for option in _options(error) if _after(option) is not None), None)
+    if given is not None:
+        return str(InputError.value(_options(error)[-1], given, _kind(str(error))))
     command = f"{error.ctx.command_path}: " if error.ctx else ""
     return " ".join((command + str(error.format_message())).split())
+
+
+def _options(error: Any) -> list[str]:
+    """Return the option whose value the parser refuses, by all its names; none for another error."""
+    param = getattr(error, "param", None)
+    return list(param.opts) if param is not None and type(error).__name__ == "BadParameter" else []
+
+
+def _after(option: str) -> str | None:
+    """Return the last value of an option on the command line, which the parser's error does not tell."""
+    words = sys.argv[1:]
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    found = [
+        value if word == option else word.partition("=")[2]
+        for word, value in pairs
+        if word == option or word.startswith(f"{option}=")
+    ]
+    return found[-1] if found else None
+
+
+def _kind(message: str) -> str:
+    """Say what the parser wanted: "Input should be a valid integer, unable to parse ..." is a whole number."""
+    words = message.partition("Input should be ")[2].partition(",")[0]
+    return {"a valid integer": "a whole number", "a valid number": "a number"}.get(words, words or "of another kind")
 
 
 def _fail(line: str, code: int) -> NoReturn:

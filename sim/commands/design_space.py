@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,16 +65,16 @@ def estimate(
     if json:
         _print_json(summary)
         return
-    from sim.commands.command_tables import print_estimate
+    from sim.commands.study_output import print_estimate
 
     print_estimate(summary)
 
 
 def _fitted(path: Path) -> Any:
     """A correction fitted on the simulated points of a results file."""
-    from sim.correction import Correction
+    from sim.closed_form.correction import Correction
     from sim.study.errors_by_region import columns_of
-    from sim.tabular import read_results
+    from sim.study.results_file import read_results
 
     frame = read_results(path / "results.parquet" if path.is_dir() else path)
     good = frame.filter(frame["error"] == "")
@@ -82,23 +82,46 @@ def _fitted(path: Path) -> Any:
 
 
 def advise(
-    scenario: Any, min_ips: MinIps = None, max_p95_ms: MaxP95 = None, max_w: MaxW = None, json: Json = False
+    scenario: Any,
+    min_ips: MinIps = None,
+    max_p95_ms: MaxP95 = None,
+    max_w: MaxW = None,
+    what_if: Annotated[bool, typer.Option(help="Also what cannot be bought or plugged in.")] = False,
+    prices: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your prices (TOML, as docs/prices.toml): cheapest by them.")
+    ] = None,
+    json: Json = False,
 ) -> None:
-    """Which next step gains how much: a thread, an accelerator, a size, a link, a host; and the cheapest under limits.
+    """Which next step gains how much: a thread, an accelerator, a link, a host, the CPU; and the cheapest under limits.
 
     Example: edgetpusim advise mobilenet_v2_1.0_224 --preprocess resize --host raspberry-pi-4 --min-ips 150
     """
-    from sim.advice import Limits
+    from sim.advice import Limits, Shop
     from sim.advice import advise as ranked
+    from sim.choices.market import read_prices
 
     limits = Limits(min_ips=min_ips, max_p95_ms=max_p95_ms, max_w=max_w)
-    found = ranked(scenario, limits)
+    table = read_prices(prices) if prices else None
+    with _sign_of_life() as progress:
+        found = ranked(scenario, limits, Shop(what_if, table, progress))
     if json:
         _print_json(found)
         return
-    from sim.commands.command_tables import print_advice
+    from sim.commands.study_output import print_advice
 
-    print_advice(found, limits.given)
+    print_advice(found, limits.given, table.currency if table else "")
+
+
+@contextmanager
+def _sign_of_life() -> Iterator[Callable[[str], None]]:
+    """A line on a terminal's stderr that says what is going on, and is gone in the end; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("trying ...") as status:
+        yield status.update
 
 
 def sweep(
@@ -128,6 +151,7 @@ def study(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write.")],
     models: Annotated[str, typer.Option(help="Only these networks: names or patterns, comma separated.")] = "",
     sizes: Annotated[str, typer.Option(help="Only these sizes.")] = "",
+    family: Annotated[str, typer.Option(help="edgetpu, dpu or all; the sizes' own if empty.")] = "",
     estimator: Annotated[str, typer.Option(help="package.module:function to hold against the simulator as well.")] = "",
     workers: Annotated[int, typer.Option(min=0, help="Processes on this machine (0: one for each CPU).")] = 0,
     json: Json = False,
@@ -136,15 +160,15 @@ def study(
 
     Example: edgetpusim study -o study/
     """
-    from sim.study.characterisation import grid_of
+    from sim.study.characterisation import grids_of
     from sim.study.characterisation import study as run_study
 
     with _keeping():
-        found = run_study(output, grid_of(models, sizes), workers, estimator)
+        found = run_study(output, grids_of(models, sizes, family), workers, estimator)
     if json:
         _print_json(found)
         return
-    from sim.commands.command_tables import print_study
+    from sim.commands.study_output import print_study
 
     print_study(found, output)
 
@@ -180,7 +204,7 @@ def query(
     if json:
         _print_json({"points": points})
         return
-    from sim.commands.command_tables import print_points
+    from sim.commands.study_output import print_points
 
     print_points(points)
 
@@ -190,7 +214,7 @@ def _pair(text: str) -> tuple[str, str]:
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError("--where", text, "COLUMN=VALUE")
+        raise InputError.value("--where", text, "COLUMN=VALUE")
     return key.strip(), value.strip()
 
 

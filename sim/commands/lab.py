@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def lab(
-    lesson: Annotated[str, typer.Argument(metavar="LESSON", help="1 to 8; none opens the list.")] = "",
+    lesson: Annotated[str, typer.Argument(metavar="LESSON", help="1 to 9; none opens the list.")] = "",
     port: Annotated[int, typer.Option(help="Port (0: a free one).")] = 0,
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     remote: Annotated[bool, typer.Option("--remote", help="Allow an address that other machines reach.")] = False,

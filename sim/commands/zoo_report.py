@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwmodels.errors import InputError
-from hwmodels.placement import place
-from hwmodels.zoo import load_network, names
+from hwmodels.errors import InputError, either
+from hwmodels.families import compile_graph, load_accelerator
+from hwmodels.networks.zoo import load_network, names
 from sim.commands.compile_report import compile_report
 
 __all__ = ["zoo_details", "zoo_rows"]
@@ -21,12 +21,12 @@ def zoo_rows(family: str = "", task: str = "", max_parameters: float = 0, sort: 
     Raises :class:`InputError` for an unknown sort key, or a family or task that no network has.
     """
     if sort not in SORTS:
-        raise InputError("--sort", sort, ", ".join(SORTS))
+        raise InputError.value("--sort", sort, either(SORTS))
     rows = [_row(name) for name in names()]
     for option, key, value in (("--family", "family", family), ("--task", "task", task)):
         known = sorted({str(row[key]) for row in rows})
         if value and value not in known:
-            raise InputError(option, value, ", ".join(known))
+            raise InputError.value(option, value, either(known))
         rows = [row for row in rows if not value or row[key] == value]
     rows = [row for row in rows if not max_parameters or row["parameters"] <= max_parameters * 1e6]
     return sorted(rows, key=lambda row: (row[sort], row["name"]))
@@ -43,21 +43,19 @@ def _row(name: str) -> dict[str, Any]:
         "macs": graph.macs,
         "parameters": sum(weight.n_elements for layer in graph.layers for weight in layer.weights),
         "ops": len(graph.layers),
-        "cpu_ops_on_coral": sum(map(bool, place(graph))),
+        "cpu_ops_on_coral": sum(bool(plan.reason) for plan in compile_graph(graph, load_accelerator("coral")).plans),
     }
 
 
 def zoo_details(name: str) -> dict[str, Any]:
     """Return a network's origin, totals, layer table and placement on each size."""
     graph = load_network(name)
-    reports = {
-        size: compile_report(name, size) for size in SIZES if size == "coral" or "compiled_ops" not in graph.meta
-    }
+    reports = {size: compile_report(name, size) for size in SIZES if size == "coral" or not graph.is_compiled}
     coral = reports["coral"]
     keys = ("ops_tpu", "ops_cpu", "on_chip_bytes", "off_chip_bytes", "instruction_bytes", "input_bytes", "output_bytes")
     return {
         "name": graph.name,
-        **{key: str(value) for key, value in graph.meta.items() if key not in ("compiled_ops", "path")},
+        **{key: str(value) for key, value in graph.meta.items() if key != "path"},
         "macs": graph.macs,
         "parameter_bytes": graph.parameter_bytes,
         "ops": len(graph.layers),

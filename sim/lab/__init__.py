@@ -34,6 +34,7 @@ LESSONS = tuple(
             ("Energy", "Why is faster often cheaper?"),
             ("Estimate first, simulate after", "How far do bounds and mean value analysis carry?"),
             ("Your own question", "What do you want to know?"),
+            ("One large accelerator or three small ones", "What is the same area worth as one core, or as several?"),
         ),
         start=1,
     )

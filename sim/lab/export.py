@@ -6,7 +6,7 @@ import importlib
 from html import escape
 from pathlib import Path
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, reason
 from hwmodels.files import write_text
 from sim.lab import LESSONS, Lesson
 from sim.lab.server import STYLE, require_marimo
@@ -28,7 +28,9 @@ def export_lessons(folder: Path) -> list[Path]:
         for path, page in pages.items():
             write_text(path, page)
     except OSError as error:
-        raise InputError(f"--export {folder}", error.strerror or "", "a folder that can be written") from None
+        raise InputError.problem(
+            f"--export {folder}", f"cannot be written ({reason(error)})", "give a folder that can be written"
+        ) from None
     return list(pages)
 
 

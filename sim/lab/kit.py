@@ -71,7 +71,7 @@ def value(summary: Mapping[str, Any], key: str) -> float:
     found: Any = summary
     for part in key.split("."):
         found = found[part]
-    return float(found)
+    return float(found) if found is not None else float("nan")
 
 
 def share(summary: Mapping[str, Any], *states: str) -> float:

@@ -74,7 +74,9 @@ def _() -> None:
     mo.md(
         """
         **Read the picture.** Hatched time is waiting for the lock. With two threads the accelerator's row has
-        no gaps any more; a third thread only waits longer: throughput stays, latency grows.
+        hardly a gap: only the time in which a woken thread comes to run. A third thread only waits longer:
+        throughput stays, latency grows. The lock is a **mutex**, not a queue: a thread that comes back at once
+        may go on before the one that it woke.
 
         ### Throughput and latency over threads
         """
@@ -114,6 +116,10 @@ def _() -> None:
     one = kit.answer(Scenario(models=kit.NETWORKS[0], threads=1, **PI))
     many = kit.answer(Scenario(models=kit.NETWORKS[0], threads=8, **PI))
     pure = kit.answer(Scenario(models=kit.NETWORKS[0], threads=2))
+    mutex, fair = (
+        kit.answer(Scenario(models="mobilenet_v1_1.0_224,mobilenet_v2_1.0_224", lock=lock))
+        for lock in ("mutex", "fair")
+    )
     mo.vstack(
         [
             mo.md("### Exercises"),
@@ -127,6 +133,11 @@ def _() -> None:
                     "And without preprocessing, on a fast PC: what is left for a second thread?",
                     f"{pure['speedup_vs_one_thread']:.2f} x: only the copy into the tensors and Python's own time "
                     "overlap with the accelerator.",
+                )
+                + kit.exercise(
+                    "Two networks share the accelerator, a thread each. What would a fair lock cost them?",
+                    f"{fair['throughput_ips']:.0f} instead of {mutex['throughput_ips']:.0f} inferences a second: in "
+                    "turn, each sends its parameters for every inference. With a mutex each runs twice in a row.",
                 )
             ),
         ]

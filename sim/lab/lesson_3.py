@@ -69,10 +69,10 @@ def _() -> Any:
 
 @app.cell
 def _(busy: Any, cores: Any, host: Any, interval: Any, mode: Any, threads: Any) -> Any:
+    gil = {"busy_python_threads": busy.value, "switch_interval_ms": interval.value} if mode.value == "threads" else {}
     scenario = Scenario(
-        models=SMALL, threads=threads.value, cores=cores.value, host=host.value, mode=mode.value,
-        busy_python_threads=busy.value if mode.value == "threads" else 0, preprocess="resize",
-        switch_interval_ms=interval.value,
+        models=SMALL, threads=threads.value, cores=cores.value, host=host.value, mode=mode.value, preprocess="resize",
+        **gil,
     )  # fmt: skip
     keys = ("throughput_ips", "latency_ms.mean", "time_breakdown_ms.gil_wait", "utilisation.gil", "utilisation.cpu",
             "utilisation.accelerator")  # fmt: skip
@@ -101,7 +101,8 @@ def _(scenario: Any) -> None:
 
     counts = list(range(1, 9))
     threaded = [kit.point(replace(scenario, threads=n, mode="threads")) for n in counts]
-    apart = [kit.point(replace(scenario, threads=n, mode="processes", busy_python_threads=0)) for n in counts]
+    alone = replace(scenario, mode="processes", busy_python_threads=0, switch_interval_ms=Scenario.switch_interval_ms)
+    apart = [kit.point(replace(alone, threads=n)) for n in counts]
     rates = {
         "threads": [row["throughput_ips"] for row in threaded],
         "processes": [row["throughput_ips"] for row in apart],
@@ -143,6 +144,9 @@ def _() -> None:
             switch_interval_ms=0.1,
         )
     )
+    short: dict[str, Any] = {"models": "mobilenet_v1_0.5_160", "host": "x86-epyc-litert", "preprocess": "resize"}
+    two, eight = (kit.answer(Scenario(threads=threads, **short)) for threads in (2, 8))
+    ideal = kit.answer(Scenario(threads=8, numbers={"host.lock_wake_ns": 0}, **short))
     mo.vstack(
         [
             mo.md("### Exercises"),
@@ -154,6 +158,11 @@ def _() -> None:
                 + kit.exercise(
                     "What does <code>sys.setswitchinterval(0.0001)</code> make of that?",
                     f"{quick['throughput_ips']:.0f} inferences a second.",
+                )
+                + kit.exercise(
+                    "A server with two cores, MobileNet v1 0.5: what do eight threads bring over two?",
+                    f"{eight['throughput_ips']:.0f} instead of {two['throughput_ips']:.0f} inferences a second. If a "
+                    f"woken thread needed no core, it would be {ideal['throughput_ips']:.0f}.",
                 )
             ),
         ]

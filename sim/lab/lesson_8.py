@@ -10,10 +10,11 @@ with app.setup:
 
     import marimo as mo
 
-    from hwmodels.zoo import names
+    from hwmodels.networks.zoo import names
     from sim import Scenario
     from sim.lab import kit
 
+    DISPATCHES = ["bind", "round_robin", "least_loaded", "affinity"]
     ARRIVALS = {"as fast as it goes": "closed", "at random (Poisson)": "poisson", "one after the other": "singlestream"}
 
 
@@ -46,23 +47,21 @@ def _() -> Any:
     host = mo.ui.dropdown(kit.HOSTS, value="raspberry-pi-4", label="host")
     threads = mo.ui.slider(1, 8, value=2, label="threads", show_value=True)
     accelerators = mo.ui.slider(1, 4, value=1, label="accelerators", show_value=True)
-    dispatch = mo.ui.dropdown(["bind", "round_robin", "least_loaded", "affinity"], value="bind", label="dispatch")
-    discipline = mo.ui.dropdown(["fifo", "priority", "shortest", "affinity"], value="fifo", label="waiting line")
+    dispatch = mo.ui.dropdown(DISPATCHES, value="bind", label="dispatch (if several accelerators)")
     frame = mo.ui.switch(value=True, label="resize a frame")
     arrivals = mo.ui.dropdown(ARRIVALS, value="as fast as it goes", label="requests come")
     rate = mo.ui.slider(5, 500, value=50, step=5, label="requests/s (if random)", show_value=True)
     mo.hstack(
-        [network, size, link, host, threads, accelerators, dispatch, discipline, frame, arrivals, rate],
+        [network, size, link, host, threads, accelerators, dispatch, frame, arrivals, rate],
         justify="start", wrap=True,
     )  # fmt: skip
-    return (accelerators, arrivals, discipline, dispatch, frame, host, link, network, rate, size, threads)
+    return (accelerators, arrivals, dispatch, frame, host, link, network, rate, size, threads)
 
 
 @app.cell
 def _(
     accelerators: Any,
     arrivals: Any,
-    discipline: Any,
     dispatch: Any,
     frame: Any,
     host: Any,
@@ -75,7 +74,7 @@ def _(
 ) -> Any:
     scenario = Scenario(
         models=network.value, size=size.value, link=link.value, host=host.value, threads=threads.value,
-        accelerators=accelerators.value, dispatch=dispatch.value, discipline=discipline.value,
+        accelerators=accelerators.value, dispatch=dispatch.value if accelerators.value > 1 else "bind",
         preprocess="resize" if frame.value else "none",
         arrivals=f"poisson:{rate.value}" if arrivals.value == "poisson" else arrivals.value,
     )  # fmt: skip

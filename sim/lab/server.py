@@ -22,7 +22,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, quote
 
-from hwmodels.errors import InputError, nearest
+from hwmodels.errors import InputError, nearest, reason
 from sim.lab import LESSONS, Lesson
 
 __all__ = ["Gate", "find_lesson", "lab_app", "listen", "serve"]
@@ -48,7 +48,7 @@ def find_lesson(text: str) -> Lesson | None:
     """
     names = {name: lesson for lesson in LESSONS for name in (str(lesson.number), lesson.name)}
     if text and text not in names:
-        raise InputError("LESSON", text, f"1 to {len(LESSONS)}", nearest(text, names))
+        raise InputError.value("LESSON", text, f"1 to {len(LESSONS)}", nearest(text, names))
     return names.get(text)
 
 
@@ -84,10 +84,10 @@ def serve(
 def require_marimo() -> None:
     """Raise :class:`InputError` with what to install where the extra is missing."""
     try:
-        import marimo  # noqa: F401
-        import uvicorn  # noqa: F401
+        import marimo  # noqa: F401 (is it there?)
+        import uvicorn  # noqa: F401 (is it there?)
     except ImportError:
-        raise InputError("lab", "marimo is not installed", "pip install 'edgetpusim[lab]'") from None
+        raise InputError.problem("marimo", "is not installed", "run pip install 'edgetpusim[lab]'") from None
 
 
 def listen(address: str, port: int, remote: bool = False) -> socket.socket:
@@ -98,16 +98,18 @@ def listen(address: str, port: int, remote: bool = False) -> socket.socket:
     try:
         loopback = ipaddress.ip_address("127.0.0.1" if address == "localhost" else address).is_loopback
     except ValueError:
-        raise InputError("--address", address, "an IP address such as 127.0.0.1") from None
+        raise InputError.value("--address", address, "an IP address such as 127.0.0.1") from None
     if not loopback and not remote:
-        raise InputError("--address", address, "a loopback address; with --remote also others", "the lab runs programs")
+        raise InputError.value("--address", address, "a loopback address without --remote, as the lab runs programs")
     door = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     try:
         door.bind((address, port))
         door.listen()  # from here on a browser that is quicker than the server waits
     except (OSError, OverflowError) as error:
         door.close()
-        raise InputError("--port", port, "a free port, or 0", str(error)) from None
+        raise InputError.problem(
+            f"--port {port}", f"cannot be opened ({reason(error)})", "give a free port, or 0"
+        ) from None
     return door
 
 
@@ -151,7 +153,7 @@ def index_page() -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>edgetpusim lab</title>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:,'>"
         f"<style>{STYLE}</style></head><body>"
-        "<h1>Threads on the Edge TPU: eight lessons</h1><p>Each asks a question, lets you predict, and answers with "
+        "<h1>Threads on an accelerator: nine lessons</h1><p>Each asks a question, lets you predict, and answers with "
         f"the simulator. Twenty minutes a lesson.</p><ol>{rows}</ol></body></html>"
     )
 

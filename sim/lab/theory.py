@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sim.machine.states import states_of
+
 __all__ = ["bound_ips", "demands_ms", "mva_ips"]
 
-HELD = ("load_parameters", "instructions", "input", "parameters", "compute", "output")
+HELD = [state.name.lower() for state in states_of(held=True)]
 
 
 def demands_ms(alone: Mapping[str, Any]) -> tuple[float, float]:

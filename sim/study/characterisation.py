@@ -5,33 +5,43 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import astuple
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodels.errors import InputError, nearest
+from hwmodels.errors import InputError, nearest, need, reason
 from hwmodels.files import write_text
-from sim.stages import STAGE_COLUMNS
+from sim.closed_form.columns import STAGE_COLUMNS
+from sim.study.area import area_findings
 from sim.study.errors_by_region import error_findings, error_table, load_estimator, predictions
 from sim.study.executors import executor, given
-from sim.study.findings import Finding, findings, markdown
-from sim.study.grid import CASES, SIZES, Case, Grid, network_rows
+from sim.study.explain import tree_findings
+from sim.study.findings import Finding, findings
+from sim.study.grid import PLANS, Case, Grid, Plan, network_rows
+from sim.study.measured import measured_findings, measured_gains
+from sim.study.overview import COLUMNS, Part, abstract, case_words, claims, gain_table
+from sim.study.page import markdown
+from sim.study.results_file import frame_of, is_damaged, stamp, write_frame
 from sim.study.robustness import robustness
 from sim.study.spec import digest_of, own_files
 from sim.study.sweeps import Progress
-from sim.tabular import frame_of, is_damaged, need, stamp, write_frame
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Grid", "schema", "study"]
+__all__ = ["Grid", "grids_of", "schema", "study"]
 
+EVERY = "all"  # families
 TITLES = {
+    "claim": "The paper's claims from here", "measured": "Gains beside the measured ones",
+    "area": "One large accelerator or several small ones", "area_mix": "Mixes of cores in one area",
+    "tree": "What a network is, and what it gains",
     "coverage": "What was simulated", "largest_gain": "Largest gains on one accelerator, beside the paper's",
-    "typical_gain": "Typical gains: whole system and accelerator alone", "trait": "What explains the gain",
+    "typical_gain": "Typical gains: whole system and accelerator alone", "trait": "What goes with the gain",
     "size_shift": "How size shifts it", "saturation": "How many threads are enough",
     "workload": "Without host work", "processes": "Processes instead of threads",
     "more_accelerators": "More accelerators", "bottleneck": "What limits a set-up",
@@ -39,62 +49,101 @@ TITLES = {
     "spot_check": "Spot checks of the closed form", "estimator": "The estimator against the simulator",
     "estimator_region": "Where the closed form errs, and why",
 }  # fmt: skip
+#: In findings.json only: the page has tables and the tree instead.
+KEPT_OFF = ("largest_gain", "typical_gain", "trait", "area_mix")
 METHOD = (
-    "Every sentence on this page is computed from results.parquet. Gains compare with one thread and one accelerator; "
-    "the headline's workload resizes and casts a 1280x720 RGB frame and decodes the result on the host. Energy is "
-    "that of the whole system unless it says accelerator alone. Power of the hosts was measured; small and large never "
-    "were: their figures are extrapolations."
+    "Every sentence on this page is computed from results.parquet. Gains compare with one thread and one accelerator. "
+    "Energy is that of the whole system unless it says accelerator alone."
 )
 
 
-def grid_of(models: str = "", sizes: str = "", cases: Sequence[Case] = CASES) -> Grid:
-    """Return the grid for networks (names or patterns, comma separated; all if empty) and sizes.
+def grid_of(models: str = "", sizes: str = "", cases: Sequence[Case] = (), family: str = "") -> Grid:
+    """Return the grid for networks (names or patterns, comma separated; all if empty) and sizes of one family.
 
-    Raises :class:`InputError` for a pattern that matches no network, or an unknown size.
+    Raises :class:`InputError` for a pattern that matches no network, an unknown size or family, or sizes of several.
     """
-    from hwmodels.accelerator import load_accelerator
-    from hwmodels.zoo import names
+    from hwmodels.networks.zoo import names
 
     every = names()
     chosen: list[str] = []
     for pattern in (p.strip() for p in models.split(",")) if models else ["*"]:
         matches = [name for name in every if fnmatchcase(name, pattern)]
         if not matches:
-            raise InputError("--models", pattern, "names of the zoo, or patterns with *", nearest(pattern, every))
+            raise InputError.value(
+                "--models", pattern, "a name of the zoo, or a pattern with *", nearest(pattern, every)
+            )
         chosen += matches
-    wanted = tuple(size.strip() for size in sizes.split(",")) if sizes else SIZES
-    for size in wanted:
-        load_accelerator(size)
-    return Grid(tuple(dict.fromkeys(chosen)), wanted, tuple(cases))
+    name, plan = _plan(sizes, family)
+    wanted = tuple(size.strip() for size in sizes.split(",")) if sizes else plan.sizes
+    return Grid(tuple(dict.fromkeys(chosen)), wanted, tuple(cases) or plan.cases, plan.reference, name)
+
+
+def grids_of(models: str = "", sizes: str = "", family: str = "") -> tuple[Grid, ...]:
+    """Return the grid of one family as :func:`grid_of` does, or those of every family for ``all``.
+
+    Raises :class:`InputError` as :func:`grid_of` does, and for sizes where every family is asked for.
+    """
+    if family != EVERY:
+        return (grid_of(models, sizes, family=family),)
+    if sizes:
+        raise InputError.problem("--sizes", f"cannot go with --family {EVERY}", "leave one of them out")
+    return tuple(grid_of(models, family=name) for name in PLANS)
+
+
+def _plan(sizes: str, family: str) -> tuple[str, Plan]:
+    """The family that is named, or that the sizes are of, and its plan."""
+    from hwmodels.families import family_of_size
+
+    if family and family not in PLANS:
+        raise InputError.value("--family", family, " or ".join((*PLANS, EVERY)), nearest(family, (*PLANS, EVERY)))
+    named = {family_of_size(size.strip()) for size in sizes.split(",")} if sizes else {family or "edgetpu"}
+    if len(named) > 1 or (family and named != {family}):
+        raise InputError.problem("--sizes", f"{sizes} are not all of one family", "study one family at a time")
+    (name,) = named
+    return name, PLANS[name]
 
 
 def study(
-    output: Path, grid: Grid | None = None, workers: int = 0, estimator: str = "", pool: Executor | None = None
+    output: Path, grids: Sequence[Grid] = (), workers: int = 0, estimator: str = "", pool: Executor | None = None
 ) -> dict[str, Any]:
     """Run the study and write results.parquet, schema.json, findings.json, findings.md and report.html to a folder.
 
-    ``grid`` limits it, ``estimator`` (``package.module:function``, called with a row's options and its stage columns,
-    returns the throughput in 1/s) is held against the simulator as ours is. Finished networks are kept in the folder
-    until the study is done: the same call goes on where one was stopped. Returns the findings' table. Raises
-    :class:`InputError` for a folder that cannot be written, an unknown estimator, or where an extra is missing.
+    ``grids`` limits it (one for each family), ``estimator`` (``package.module:function``, called with a row's options
+    and its stage columns, returns the throughput in 1/s) is held against the simulator as ours is. Finished networks
+    are kept in the folder until the study is done: the same call goes on where one was stopped. Returns the findings'
+    table. Raises :class:`InputError` for a folder that cannot be written, an unknown estimator, or where an extra is
+    missing.
     """
     started, cpu = time.monotonic(), _cpu_s()
     need("polars", "study")
     need("sklearn.ensemble", "estimator")
     other = load_estimator(estimator) if estimator else None
-    grid = grid or grid_of()
-    kept = output / f"unfinished-{digest_of(astuple(grid), own_files(grid.networks))}"
-    _folder(kept)
-    frame = _rows(grid, kept, workers, pool)
+    kept = {_kept(output, grid): grid for grid in grids or (grid_of(),)}
+    for folder in kept:
+        _folder(folder)
+    frame = _all_rows(kept, workers, pool)
     write_frame(output / "results.parquet", frame)
     write_text(output / "schema.json", json.dumps(schema(frame), indent=1))
-    report = _report(frame, grid, other, estimator)
+    report = _report(frame, list(kept.values()), other, estimator)
     report["seconds"] = {"wall": time.monotonic() - started, "cpu": _cpu_s() - cpu}
     write_text(output / "findings.json", json.dumps(report, indent=1))
     write_text(output / "findings.md", markdown(report))
     _html(output)
-    shutil.rmtree(kept, ignore_errors=True)
+    for folder in kept:
+        shutil.rmtree(folder, ignore_errors=True)
     return report
+
+
+def _kept(output: Path, grid: Grid) -> Path:
+    """Where a grid's finished networks stay until the study is done: another folder for every other grid."""
+    return output / f"unfinished-{digest_of(astuple(grid), own_files(grid.networks))}"
+
+
+def _all_rows(kept: Mapping[Path, Grid], workers: int, pool: Executor | None) -> pl.DataFrame:
+    import polars as pl
+
+    frames = [grid_rows(grid, folder, workers, pool) for folder, grid in kept.items()]
+    return pl.concat(frames, how="diagonal_relaxed")
 
 
 def _cpu_s() -> float:
@@ -112,10 +161,12 @@ def _folder(path: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise InputError(str(path), error.strerror or type(error).__name__, "a folder that can be written") from None
+        raise InputError.problem(
+            str(path), f"cannot be written ({reason(error)})", "give a folder that can be written"
+        ) from None
 
 
-def _rows(grid: Grid, kept: Path, workers: int, pool: Executor | None) -> pl.DataFrame:
+def grid_rows(grid: Grid, kept: Path, workers: int, pool: Executor | None) -> pl.DataFrame:
     """Simulate the grid, a network at a time in each worker; rows in the grid's order.
 
     A network's rows become a file in ``kept`` as they arrive: a study that was stopped goes on from there, and Python
@@ -141,18 +192,44 @@ def _simulate(grid: Grid, files: Mapping[str, Path], workers: int, pool: Executo
     progress.end()
 
 
-def _report(frame: pl.DataFrame, grid: Grid, other: Any, name: str) -> dict[str, Any]:
-    """Findings, robustness and error tables of the rows."""
+def _report(frame: pl.DataFrame, grids: Sequence[Grid], other: Any, name: str) -> dict[str, Any]:
+    """Abstract, table, findings, robustness and error tables of the rows."""
     good = frame.filter(frame["error"] == "")
     if good.is_empty():
-        raise InputError(
-            "study", "no point could be simulated", "networks and sizes that can be built", frame["error"][0]
+        raise InputError.problem(
+            "the study", f"could simulate no point ({frame['error'][0]})", "choose networks and sizes that can be built"
         )
     table = error_table(good, predictions(good, other, name))
-    every: list[Finding] = [*findings(frame), *robustness(good, grid.cases[0]), *error_findings(table)]
+    parts = [Part(grid, good.filter(good["size"].is_in(grid.sizes))) for grid in grids]
+    parts = [part for part in parts if part.rows.height]
+    every = [finding for part in parts for finding in _family_findings(part)]
+    every += error_findings(table)
+    every += claims(parts, every)
     return {
-        "titles": TITLES, "method": METHOD, **stamp(), "points": frame.height,
-        "errors": frame.height - good.height, "seed": 0, "findings": every, "estimator_errors": table,
+        "abstract": abstract(parts, every), "columns": COLUMNS, "table": gain_table(parts),
+        "titles": TITLES, "kept_off": KEPT_OFF, "method": METHOD, "parts": [_described(part) for part in parts],
+        **stamp(), "points": frame.height, "errors": frame.height - good.height, "seed": 0, "findings": every,
+        "estimator_errors": table,
+    }  # fmt: skip
+
+
+def _family_findings(part: Part) -> Iterator[Finding]:
+    """What the rows of one family say; each finding names the family."""
+    grid = part.grid
+    makers = chain(
+        findings(part.rows), tree_findings(part.rows), measured_findings(grid.family),
+        area_findings(part.rows["models"].unique(maintain_order=True).to_list(), grid.family),
+        robustness(part.rows, grid.cases[0], grid.reference),
+    )  # fmt: skip
+    return (finding | {"family": grid.family} for finding in makers)
+
+
+def _described(part: Part) -> dict[str, Any]:
+    """A family's part in words: what its cases are, and what was measured on it."""
+    grid = part.grid
+    return {
+        "family": grid.family, "sizes": list(grid.sizes), "cases": list(case_words(grid)),
+        "note": PLANS[grid.family].note, "measured": list(measured_gains(grid.family)),
     }  # fmt: skip
 
 

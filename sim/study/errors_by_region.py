@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError
-from sim.correction import Correction
-from sim.stages import STAGE_COLUMNS
+from sim.closed_form.columns import STAGE_COLUMNS
+from sim.closed_form.correction import Correction
+from sim.closed_form.mva import LIMITS, METHODS, throughput
+from sim.machine.policies import own_function
 from sim.study.findings import Finding
-from sim.vectorised import LIMITS, METHODS, throughput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,14 +40,13 @@ def load_estimator(name: str) -> Estimator:
 
     Raises :class:`InputError` where there is no such function.
     """
-    module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        found = own_function(name)
     except (ImportError, AttributeError, ValueError):
-        raise InputError("--estimator", name, "package.module:function that can be imported") from None
+        raise InputError.value("--estimator", name, "package.module:function that can be imported") from None
     if not callable(found):
-        raise InputError("--estimator", name, "package.module:function that can be called")
-    return found  # type: ignore[no-any-return]
+        raise InputError.value("--estimator", name, "package.module:function that can be called")
+    return found  # type: ignore[no-any-return]  # the user's own
 
 
 def columns_of(frame: pl.DataFrame) -> dict[str, Column]:

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from hwmodels.errors import InputError
-from sim.tabular import need
+from hwmodels.errors import InputError, need
 
 __all__ = ["ClusterLostError", "Workers", "executor", "given"]
 
@@ -137,9 +136,12 @@ def _dask_client(address: str) -> Any:
     try:
         client = distributed.Client(address, timeout=DASK_TIMEOUT_S)
     except (OSError, ValueError, TypeError) as error:
-        text = f"no answer from {address!r} ({type(error).__name__})"
-        raise InputError("--dask", text, "the address of a running scheduler, e.g. tcp://HOST:8786") from None
+        raise InputError.problem(
+            f"--dask {address}",
+            f"does not answer ({type(error).__name__})",
+            "give the address of a running scheduler, such as tcp://HOST:8786",
+        ) from None
     if not client.nthreads():
         client.close()
-        raise InputError("--dask", f"no workers at {address}", "a scheduler with at least one worker")
+        raise InputError.problem(f"--dask {address}", "has no workers", "give a scheduler with at least one worker")
     return client

@@ -11,7 +11,7 @@ import polars as pl
 from sim.study.findings import FRONT, PAPER, best_rows, of, saturation, single, sizes
 from sim.study.statistics import pareto
 
-__all__ = ["Figure", "study_figures", "sweep_figures"]
+__all__ = ["Figure", "area_figure", "error_figure", "family_figures", "measured_figure", "sweep_figures"]
 
 WIDTH, HEIGHT = 700, 300
 MOST_POINTS = 4000  # of a scatter plot: more are no clearer, and a page holds them all
@@ -27,11 +27,13 @@ FRONT_WORDS = ["on the front", "beaten"]
 
 
 class Figure(NamedTuple):
-    """A chart with its title and what it shows."""
+    """A chart with its title and what it shows, and the finding that it supports: its id, and values that it has."""
 
     title: str
     caption: str
     chart: Any
+    finding: str = ""
+    about: Mapping[str, Any] = {}
 
 
 def _colour(names: Sequence[str], field: str = "size", title: str | None = None) -> alt.Color:
@@ -39,8 +41,8 @@ def _colour(names: Sequence[str], field: str = "size", title: str | None = None)
     return alt.Color(f"{field}:N", scale=scale, title=title or field, legend=legend)
 
 
-def study_figures(frame: pl.DataFrame, errors: Sequence[Mapping[str, Any]] = ()) -> Iterator[Figure]:
-    """The figures of a study; ``errors`` is its table of estimator errors."""
+def family_figures(frame: pl.DataFrame) -> Iterator[Figure]:
+    """The figures of one family's rows in a study."""
     good = frame.filter(pl.col("error") == "")
     cases = [str(case) for case in good["case"].unique(maintain_order=True)]
     rows = single(good, cases[0])
@@ -53,8 +55,6 @@ def study_figures(frame: pl.DataFrame, errors: Sequence[Mapping[str, Any]] = ())
     yield _saturation(rows, cases[0])
     yield _cases(good)
     yield _front(of(good, case=cases[0]), cases[0])
-    if errors:
-        yield _errors(errors)
 
 
 def _gain_by_network(rows: pl.DataFrame, key: str, words: str, case: str) -> Figure:
@@ -79,7 +79,8 @@ def _gain_by_network(rows: pl.DataFrame, key: str, words: str, case: str) -> Fig
     rule = alt.Chart(pl.DataFrame({"paper": [paper]})).mark_rule(color="#555", strokeDash=[5, 4]).encode(y="paper:Q")
     text = f"Best over the threads; hover for the network. Dashed: the paper's largest gain, {paper:.2f}x."
     both = (rule + chart).properties(width=WIDTH, height=HEIGHT)
-    return Figure(f"{words}, by network and size", f"Case: {case}. {text}", both)
+    about = {"case": case, "key": key}
+    return Figure(f"{words}, by network and size", f"Case: {case}. {text}", both, "largest_gain", about)
 
 
 def _gain_by_host_share(rows: pl.DataFrame, case: str) -> Figure:
@@ -103,9 +104,8 @@ def _gain_by_host_share(rows: pl.DataFrame, case: str) -> Figure:
     )
     bound = alt.Chart(line).mark_line(color="#555", strokeDash=[5, 4]).encode(x="host:Q", y="bound:Q")
     text = f"Dashed: what the accelerator's lock, 1 / (1 - share), and {cores} cores, {cores} / share, allow."
-    return Figure(
-        "Gain against host share", f"Case: {case}. {text}", (bound + points).properties(width=WIDTH, height=HEIGHT)
-    )
+    both = (bound + points).properties(width=WIDTH, height=HEIGHT)
+    return Figure("Gain against host share", f"Case: {case}. {text}", both, "size_shift", {"case": case})
 
 
 def _gain_by_threads(rows: pl.DataFrame, case: str) -> Figure:
@@ -129,6 +129,8 @@ def _gain_by_threads(rows: pl.DataFrame, case: str) -> Figure:
         "Gain by number of threads",
         f"Case: {case}, one accelerator. {text}",
         (band + line).properties(width=WIDTH, height=HEIGHT),
+        "typical_gain",
+        {"case": case},
     )
 
 
@@ -148,7 +150,7 @@ def _saturation(rows: pl.DataFrame, case: str) -> Figure:
         )
         .properties(width=WIDTH, height=HEIGHT)
     )
-    return Figure("Threads that are enough", f"Case: {case}, one accelerator.", chart)
+    return Figure("Threads that are enough", f"Case: {case}, one accelerator.", chart, "saturation", {"case": case})
 
 
 def _cases(frame: pl.DataFrame) -> Figure:
@@ -167,7 +169,8 @@ def _cases(frame: pl.DataFrame) -> Figure:
         )
         .properties(width=WIDTH - 120, height=62 * len(order))
     )
-    return Figure("Gain by workload and host", "Box: the middle half of the networks; whiskers: all of them.", chart)
+    text = "Box: the middle half of the networks; whiskers: all of them."
+    return Figure("Gain by workload and host", text, chart, "typical_gain", {"case": order[-1]})
 
 
 def _front(rows: pl.DataFrame, case: str) -> Figure:
@@ -205,10 +208,10 @@ def _front(rows: pl.DataFrame, case: str) -> Figure:
         .properties(width=WIDTH, height=HEIGHT + 60)
     )  # fmt: skip
     text = "Large marks are on the front of throughput, energy and latency. Choose the network below the chart."
-    return Figure("Design space of one network", f"Case: {case}. {text}", chart)
+    return Figure("Design space of one network", f"Case: {case}. {text}", chart, "pareto", {"case": case})
 
 
-def _errors(errors: Sequence[Mapping[str, Any]]) -> Figure:
+def error_figure(errors: Sequence[Mapping[str, Any]]) -> Figure:
     """Mean error of every method, over everything and by what bounds the point."""
     rows = [row for row in errors if row["region"] == "all" or row["region"].startswith("bound by ")]
     rows = [{**row, "region": REGIONS.get(row["region"], row["region"])} for row in rows]
@@ -224,7 +227,49 @@ def _errors(errors: Sequence[Mapping[str, Any]]) -> Figure:
     )
     ticks = base.mark_tick(thickness=2).encode(x="p99:Q")
     chart = (bars + ticks).properties(width=WIDTH - 100, height=64 * table["region"].n_unique())
-    return Figure("Estimators against the simulator", "Networks held out by family for the corrected estimator.", chart)
+    text = "Networks held out by family for the corrected estimator."
+    return Figure("Estimators against the simulator", text, chart, "estimator")
+
+
+def measured_figure(gains: Sequence[Mapping[str, Any]]) -> Figure:
+    """Predicted gains against measured ones; where they are equal, points lie on the line."""
+    table = pl.DataFrame(gains)
+    most = max(float(row[key]) for row in gains for key in ("measured", "predicted"))
+    points = (
+        alt.Chart(table)
+        .mark_point(size=44, filled=True, opacity=0.8)
+        .encode(
+            x=alt.X("measured:Q", title="measured gain of many threads on one core", scale=alt.Scale(zero=False)),
+            y=alt.Y("predicted:Q", title="predicted gain", scale=alt.Scale(zero=False)),
+            color=_colour(table["board"].unique(maintain_order=True).to_list(), "board"),
+            shape=alt.Shape("task:N", title="task"),
+            tooltip=["network", "board", "task", alt.Tooltip("measured:Q", format=".2f"),
+                     alt.Tooltip("predicted:Q", format=".2f")],
+        )
+    )  # fmt: skip
+    line = alt.Chart(pl.DataFrame({"measured": [1.0, most], "predicted": [1.0, most]})).mark_line(
+        color="#555", strokeDash=[5, 4]
+    )
+    both = (line.encode(x="measured:Q", y="predicted:Q") + points).properties(width=WIDTH, height=HEIGHT)
+    return Figure("Gains measured and predicted", "A point is a network; dashed: equal.", both, "measured")
+
+
+def area_figure(mixes: Sequence[Mapping[str, Any]]) -> Figure:
+    """Median throughput against median energy of mixes that fill the same area, both over the largest core's."""
+    table = pl.DataFrame([{**row, "cores": len(row["mix"]), "mix": row["name"]} for row in mixes])
+    chart = (
+        alt.Chart(table)
+        .mark_point(size=60, filled=True)
+        .encode(
+            x=alt.X("rate:Q", title="throughput over the largest core's", scale=alt.Scale(zero=False)),
+            y=alt.Y("energy:Q", title="energy over the largest core's", scale=alt.Scale(zero=False)),
+            color=alt.Color("cores:O", title="cores", scale=alt.Scale(range=COLOURS)),
+            tooltip=["mix", *(alt.Tooltip(f"{key}:Q", format=".2f") for key in ("rate", "latency", "energy", "even"))],
+        )
+        .properties(width=WIDTH, height=HEIGHT)
+    )
+    text = "Medians over networks, many threads. Right is faster, down is cheaper."
+    return Figure("Mixes of cores in the area of the largest", text, chart, "area")
 
 
 def sweep_figures(frame: pl.DataFrame) -> Iterator[Figure]:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hwmodels.timing import CpuStage, StageTimes, StepTime, TpuStage
-from sim import results
-from sim.bottleneck import bottleneck
-from sim.calibrated import outside
-from sim.effort import SLICE_NS
-from sim.engine import one_thread, run
-from sim.interval import Z90, relative_sd
-from sim.results import Window
+from hwmodels.stages import AcceleratorStage, StageTimes, StepTime
+from sim.closed_form.columns import stage_columns
+from sim.engine import run
+from sim.machine.host import SLICE_NS
 from sim.scenario import Scenario
 from sim.setup import Setup, build
-from sim.stages import stage_columns
-from sim.tabular import flat
+from sim.study.results_file import flat
+from sim.summary import answer, figures
+from sim.trust.interval import Z90, relative_sd
+from sim.window import Window
 
-__all__ = ["CASES", "SIZES", "Case", "Grid", "network_rows", "traits"]
+__all__ = ["CASES", "PLANS", "SIZES", "Case", "Grid", "Plan", "network_rows", "traits"]
 
 SIZES = ("small", "coral", "large")
 EVENTS = 20_000  # a point that finds no period stops after about so many events ...
@@ -51,6 +50,46 @@ CASES = (
 )
 
 
+def _on_board(name: str, host: str, threads: tuple[int, ...], accelerators: tuple[int, ...] = (1,)) -> Case:
+    """A board whose compiled program copies inputs in and decodes results: that work is part of its inferences."""
+    return Case(
+        name=name, host=host, link="memory", preprocess="none", threads=threads, accelerators=accelerators
+    )  # fmt: skip
+
+
+#: Boards with one core, and the larger one with up to three on its memory.
+BOARD_CASES = (
+    _on_board("one core, KV260", "kv260", tuple(range(1, 9))),
+    _on_board("one core, Ultra96", "ultra96", (1, 2, 4, 8)),
+    _on_board("one to three cores", "zcu102", (1, 8), (1, 2, 3)),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the study of a family of accelerators covers: sizes, cases, and the size that others compare with."""
+
+    sizes: tuple[str, ...]
+    cases: tuple[Case, ...]
+    reference: str
+    note: str
+
+
+EDGETPU_NOTE = (
+    "Edge TPU: coral is sold. Power of the hosts was measured; small and large never were: their figures are "
+    "extrapolations."
+)
+DPU_NOTE = (
+    "DPU: every size can be built. B4096 on the KV260 was fitted to measurements; other sizes and boards were held "
+    "against them. An argmax, non-maximum suppression and the like run on the board's own cores and count."
+)
+#: Plans by the name of the family.
+PLANS = {
+    "edgetpu": Plan(SIZES, CASES, "coral", EDGETPU_NOTE),
+    "dpu": Plan(("dpu-b512", "dpu-b1024", "dpu-b4096"), BOARD_CASES, "dpu-b1024", DPU_NOTE),
+}
+
+
 @dataclass(frozen=True)
 class Grid:
     """What a study covers."""
@@ -58,6 +97,8 @@ class Grid:
     networks: tuple[str, ...]
     sizes: tuple[str, ...] = SIZES
     cases: tuple[Case, ...] = CASES
+    reference: str = "coral"
+    family: str = "edgetpu"
 
     @property
     def size(self) -> int:
@@ -91,57 +132,66 @@ def _scenario(network: str, size: str, case: Case) -> Scenario:
 def case_rows(base: Setup, case: Case, sd: float) -> Iterator[Row]:
     """Simulate one network on one size in one case: a row for each number of threads and accelerators.
 
+    A number of accelerators that the board's chip has no room for is left out.
+
     Yields
     ------
     dict
         One row of the results file for each number of threads and accelerators of the case.
     """
-    alone = run(base)
     fixed = {"case": case.name, **traits(base), "error": ""}
     for many in case.accelerators:
+        if replace(base, accelerators=base.accelerators * many).no_room:
+            continue
         for threads in case.threads:
             used = min(threads, many)  # a bound thread leaves further accelerators idle
             setup = resized(base, threads, used)
-            row = point_row(setup, run(_bounded(setup)), alone, base, sd)
+            row = point_row(setup, run(bounded(setup), most=_most(setup)), sd)
             yield fixed | (row if used == many else with_idle(row, setup, resized(base, threads, many)))
 
 
 def resized(base: Setup, threads: int, accelerators: int) -> Setup:
     """The set-up of one thread and one accelerator with more of both."""
+    if accelerators > 1 and base.channels[0].memory_bytes_per_s:  # each has a port of its own
+        return build(replace(base.scenario, threads=threads, accelerators=accelerators))
     return replace(
         base,
         scenario=replace(base.scenario, threads=threads, accelerators=accelerators),
         accelerators=base.accelerators * accelerators, channels=base.channels * accelerators,
         clocks_hz=base.clocks_hz * accelerators, executables=tuple(row * accelerators for row in base.executables),
-        networks=tuple(row * accelerators for row in base.networks), thread_models=(0,) * threads,
+        stage_times=tuple(row * accelerators for row in base.stage_times), thread_models=(0,) * threads,
     )  # fmt: skip
 
 
-def _bounded(setup: Setup) -> Setup:
-    """The set-up with a limit on its inferences, its parameters on chip from the start, and fewer steps.
+def bounded(setup: Setup) -> Setup:
+    """The set-up with its parameters on chip from the start, and fewer steps.
 
     Steps are merged where their order cannot matter; with one network nothing is sent again after the first inference.
     """
-    crowded = len(setup.thread_models) > setup.cores
-    times = setup.networks[0][0]
-    apart = len(setup.accelerators) == 1 or not setup.channels[0].header_bytes
-    loaded = (replace(s, load_bytes=0) if isinstance(s, TpuStage) else s for s in times.stages)
-    times = replace(times, stages=tuple(_merged(s) if apart else s for s in loaded))
-    most = round(min(MOST, max(LEAST, EVENTS / _events(times, crowded, apart))))
-    count = len(setup.accelerators)
-    return replace(setup, scenario=replace(setup.scenario, inferences=most), networks=((times,) * count,))
+    times = setup.stage_times[0][0]
+    apart = not setup.bus_of[0].is_shared
+    if setup.bus_of[0].is_memory:  # nothing is cached, and ports differ
+        return setup
+    times = times.with_passes(lambda stage: replace(_merged(stage) if apart else stage, load_bytes=0))
+    return replace(setup, stage_times=((times,) * len(setup.accelerators),))
+
+
+def _most(setup: Setup) -> int:
+    """Inferences after which a point's run ends where it has not become steady before."""
+    times, apart = setup.stage_times[0][0], not setup.bus_of[0].is_shared
+    return round(min(MOST, max(LEAST, EVENTS / _events(times, setup.is_crowded, apart))))
 
 
 def _events(times: StageTimes, crowded: bool, apart: bool) -> float:
     """About how many events an inference takes: slices of CPU work, and steps on a shared link."""
-    slices = sum(s.ops_ns for s in times.stages if isinstance(s, CpuStage)) / SLICE_NS if crowded else 0
-    steps = 0 if apart else sum(2 * len(s.steps) for s in times.stages if isinstance(s, TpuStage))
+    slices = times.ops_ns / SLICE_NS if crowded else 0
+    steps = 0 if apart else sum(2 * len(stage.steps) for stage in times.accelerator_stages)
     return 8 + slices + steps
 
 
-def _merged(stage: TpuStage | CpuStage) -> TpuStage | CpuStage:
+def _merged(stage: AcceleratorStage) -> AcceleratorStage:
     """The stage with its program in two steps, by which of computing and streaming takes longer: the same totals."""
-    if not isinstance(stage, TpuStage) or len(stage.steps) < 3:
+    if len(stage.steps) < 3:
         return stage
     kinds = (
         [s for s in stage.steps if s.compute_ns >= s.parameters_ns],
@@ -156,43 +206,18 @@ def _sum(steps: Sequence[StepTime]) -> StepTime:
     )
 
 
-def point_row(setup: Setup, window: Window, alone: Window, base: Setup, sd: float) -> Row:
+def point_row(setup: Setup, window: Window, sd: float) -> Row:
     """The row of a simulated point: what ``run --json`` says of it, flat, and the stage columns.
 
     The interval is that of the network's one-thread uncertainty ``sd`` (relative standard deviation).
     """
-    import math
-
-    ips, used = window.throughput_ips, results.utilisation(setup, window)
-    power, alone_power = results.power_of(setup, window), results.power_of(one_thread(base), alone)
-    energy, accelerator = results.energy_mj(power, ips)
-    alone_energy, alone_accelerator = results.energy_mj(alone_power, alone.throughput_ips)
-    kind, text = bottleneck(setup, window, used)
-    scale = math.exp(Z90 * sd)
-    summary = {
-        "scenario": setup.scenario.options() | {"cores": setup.cores},
-        "throughput_ips": ips,
-        "latency_ms": results.merged(window.latency).summary_ms(),
-        "invoke_ms": window.invoke.summary_ms(),
-        "energy_mj_per_inference": energy,
-        "energy_accelerator_mj_per_inference": accelerator,
-        "power_w": {
-            "total": power.total_w, "accelerators": power.accelerators_w, "links": power.links_w, "host": power.host_w,
-        },
-        "utilisation": used,
-        "time_breakdown_ms": results.breakdown_ms(window),
-        "speedup_vs_one_thread": results.ratio(ips, alone.throughput_ips),
-        "energy_gain_vs_one_thread": results.ratio(alone_energy, energy),
-        "energy_accelerator_gain_vs_one_thread": results.ratio(alone_accelerator, accelerator),
-        "bottleneck": kind,
-        "bottleneck_text": text,
-        "interval90": {"throughput_ips": [ips / scale, ips * scale]},
-        "steady": window.periodic or results.is_settled(window),
-        "inferences_simulated": window.completions,
-        "warnings": [*setup.warnings, *outside(setup)],
-        "made_by": results.made_by(setup),
-    }  # fmt: skip
-    return flat(summary) | stage_columns(setup)
+    found, scale = figures(setup, window), math.exp(Z90 * sd)
+    summary = answer(setup, found)
+    ips = window.throughput_ips
+    more = {"interval90": {"throughput_ips": [ips / scale, ips * scale]}, "inferences_simulated": window.completions}
+    left_out = ("inferences", "simulated_s", "throughput_ci95_ips", "baseline_reason")
+    kept = {key: value for key, value in summary.items() if key not in left_out}
+    return flat(kept | more) | stage_columns(setup)
 
 
 def with_idle(row: Row, busy: Setup, whole: Setup) -> Row:
@@ -213,11 +238,10 @@ def with_idle(row: Row, busy: Setup, whole: Setup) -> Row:
 
 def traits(base: Setup) -> Row:
     """What in a network may explain its gain: shares of one inference alone, and bytes; see docs/design-space.md."""
-    network, times, part = base.executables[0][0], base.networks[0][0], base.accelerators[0]
+    network, times, part = base.executables[0][0], base.stage_times[0][0], base.accelerators[0]
     layers = network.graph.layers
     macs = sum(layer.macs for layer in layers)
-    stages = [s for s in times.stages if isinstance(s, TpuStage)]
-    held, compute = sum(s.held_ns for s in stages), sum(s.compute_ns for s in stages)
+    held, compute = times.total("held_ns"), times.total("compute_ns")
     inputs = max(1, sum(t.n_bytes for t in network.graph.inputs))
     depthwise = sum(layer.macs for layer in layers if layer.op == "DEPTHWISE_CONV_2D")
     peak = part.peak_macs_per_cycle * base.clocks_hz[0] / 1e9
@@ -229,5 +253,5 @@ def traits(base: Setup) -> Row:
         "trait_output_bytes": network.total("output_bytes"),
         "trait_mac_utilisation": network.macs / max(1.0, compute * peak),
         "trait_compute_share": compute / max(1, held),
-        "trait_cpu_ops": sum(isinstance(s, CpuStage) for s in times.stages),
+        "trait_cpu_ops": len(times.stages) - len(times.accelerator_stages),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, reason
 
 __all__ = ["Journal"]
 
@@ -50,7 +50,9 @@ class Journal:
         try:
             self.file = self.path.open("a+b")
         except OSError as error:
-            raise InputError(str(self.path), error.strerror or "", "a folder that can be written") from None
+            raise InputError.problem(
+                str(self.path), f"cannot be written ({reason(error)})", "give a folder that can be written"
+            ) from None
         self._lock()
         self._read()
         return self
@@ -68,7 +70,9 @@ class Journal:
             return
         except OSError:
             self.file.close()
-            raise InputError(str(self.path), "in use by another process", "one sweep at a time for an output") from None
+            raise InputError.problem(
+                str(self.path), "is in use by another process", "run one sweep at a time for an output"
+            ) from None
 
     def _read(self) -> None:
         """Take over the finished points, and cut off what was torn at the end."""
@@ -79,8 +83,8 @@ class Journal:
             return
         if _value(first) != self.header:
             self.file.close()
-            raise InputError(
-                str(self.path), "the journal of another sweep", "the same spec, parts and version, or delete it"
+            raise InputError.problem(
+                str(self.path), "is the journal of another sweep", "use the same spec, parts and version, or delete it"
             )
         self.file.seek(len(first))
         self.end = len(first)
@@ -114,7 +118,7 @@ class Journal:
         self.file.seek(self.places[number])
         value = _value(self.file.readline())
         if not isinstance(value, list) or value[0] != number:
-            raise InputError(str(self.path), "changed by another program", "the same command again")
+            raise InputError.problem(str(self.path), "was changed by another program", "run the same command again")
         return dict(value[1])
 
     def _write(self, lines: bytes) -> None:
@@ -122,8 +126,11 @@ class Journal:
             self.file.write(lines)
             self.file.flush()
         except OSError as error:
-            text = "room: what was finished is kept, the same command goes on"
-            raise InputError(str(self.path), error.strerror or type(error).__name__, text) from None
+            raise InputError.problem(
+                str(self.path),
+                f"cannot be written ({reason(error)})",
+                "make room and run the same command again, as what was finished is kept",
+            ) from None
 
     def remove(self) -> None:
         """Delete the file: the work's result has been written."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError, nearest
+from sim.study.results_file import read_results
 from sim.study.statistics import HIGHER_IS_BETTER, pareto
-from sim.tabular import read_results
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,7 +81,7 @@ def _where(frame: pl.DataFrame, values: Mapping[str, str]) -> pl.DataFrame:
         texts = frame[key].cast(pl.String)
         if value not in texts.to_list():
             known = [str(text) for text in texts.unique().sort()]
-            raise InputError(f"query: {key}", value, "a value in the file", nearest(value, known))
+            raise InputError.value(f"{key} in the query", value, "a value in the file", nearest(value, known))
         frame = frame.filter(texts == value)
     return frame
 
@@ -99,11 +99,15 @@ def _limited(frame: pl.DataFrame, limits: Mapping[str, float | None]) -> pl.Data
 
 def _column(frame: pl.DataFrame, key: str) -> None:
     if key not in frame.columns:
-        raise InputError(f"query: {key}", "no such column", "a column of the results file", nearest(key, frame.columns))
+        raise InputError.problem(
+            "the results file", f"has no column {key!r}", "name one of its columns", nearest(key, frame.columns)
+        )
 
 
 def _number_column(frame: pl.DataFrame, key: str) -> None:
     _column(frame, key)
     if not frame.schema[key].is_numeric():
         numbers = [name for name, kind in frame.schema.items() if kind.is_numeric()]
-        raise InputError(f"query: {key}", "not a number", "a column of numbers", nearest(key, numbers))
+        raise InputError.problem(
+            f"the column {key!r}", "does not hold numbers", "name a column of numbers", nearest(key, numbers)
+        )

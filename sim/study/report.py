@@ -8,9 +8,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, need
 from hwmodels.files import read_text, write_text
-from sim.tabular import check_target, need, read_results
+from sim.study.page import Drawn, drawn, head, lists
+from sim.study.results_file import check_target, read_results
+from sim.study.tables import html_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,7 +22,8 @@ __all__ = ["report"]
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.4rem; border-bottom: 1px solid #d5dae0; }
-h3 { font-size: 1.05rem; margin: 2rem 0 0.2rem; } p.caption { color: #555e68; margin: 0 0 0.6rem; }
+h3 { font-size: 1.05rem; margin: 2rem 0 0.2rem; } h4 { margin: 2rem 0 0.2rem; }
+p.caption { color: #555e68; margin: 0 0 0.6rem; }
 table { border-collapse: collapse; font-size: 0.82rem; margin: 0.8rem 0; }
 th, td { padding: 0.2rem 0.55rem; text-align: right; border-bottom: 1px solid #e3e7eb; }
 th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; white-space: nowrap; }
@@ -51,8 +54,8 @@ def report(results: Path, output: Path, any_version: bool = False) -> Path:
     need("altair", "study")
     findings = _findings(results.with_name("findings.json")) if "case" in frame.columns else {}
     if findings and not any_version and findings.get("results_version") != frame["results_version"][0]:
-        raise InputError(
-            str(results), "findings.json beside it is of another version", "a study's folder as it wrote it"
+        raise InputError.problem(
+            str(results), "has a findings.json of another version beside it", "give a study's folder as it wrote it"
         )
     _check_columns(results, frame)
     write_text(output, _page(results, frame, findings))
@@ -63,8 +66,10 @@ def _check_columns(path: Path, frame: pl.DataFrame) -> None:
     for key in ("models", "size", *NUMBERS):
         found = frame.schema.get(key)
         if found is None or (not found.is_numeric() and key in NUMBERS):
-            got = f"no column {key}" if found is None else f"column {key} of text"
-            raise InputError(str(path), got, "results as sweep or study writes them, with a point that was simulated")
+            what = f"has no column {key}" if found is None else f"has text in the column {key}"
+            raise InputError.problem(
+                str(path), what, "give results as sweep or study writes them, with a point that was simulated"
+            )
 
 
 def _page(path: Path, frame: pl.DataFrame, findings: Mapping[str, Any]) -> str:
@@ -74,8 +79,11 @@ def _page(path: Path, frame: pl.DataFrame, findings: Mapping[str, Any]) -> str:
     try:
         return page(frame, findings, path.name)
     except (pl.exceptions.PolarsError, LookupError, TypeError, AttributeError, ValueError) as error:
-        got = f"{type(error).__name__}: {error}"
-        raise InputError(str(path), got, "results and findings as sweep or study writes them") from None
+        raise InputError.problem(
+            str(path),
+            f"cannot be drawn ({type(error).__name__}: {error})",
+            "give results and findings as sweep or study writes them",
+        ) from None
 
 
 def _findings(path: Path) -> dict[str, Any]:
@@ -86,23 +94,22 @@ def _findings(path: Path) -> dict[str, Any]:
         found = json.loads(read_text(path))
         return found if {"findings", "titles"} <= found.keys() else {}
     except (OSError, ValueError, AttributeError):
-        raise InputError(str(path), "not readable", "the findings.json of a study") from None
+        raise InputError.problem(str(path), "cannot be read", "give the findings.json of a study") from None
 
 
 def page(frame: pl.DataFrame, findings: Mapping[str, Any], name: str) -> str:
     """The page as text; everything that comes from the results is escaped."""
-    from sim.study.figures import study_figures, sweep_figures
+    from sim.study.figures import sweep_figures
 
     is_study = "case" in frame.columns
-    figures = list(study_figures(frame, findings.get("estimator_errors", ())) if is_study else sweep_figures(frame))
-    title = "Edge TPU study" if is_study else f"Edge TPU results: {name}"
+    found = list(drawn(frame, findings) if is_study else (Drawn("", figure, "") for figure in sweep_figures(frame)))
+    title = "What threads gain on one accelerator" if is_study else f"Results: {name}"
     parts = [
-        f"<h1>{escape(title)}</h1>", *_lead(frame, findings),
-        "<h2>Figures</h2>", *(_figure(i, figure) for i, figure in enumerate(figures)),
-        "<h2>Best points</h2>", *_best(frame),
-        *_finding_lists(findings), *_errors(frame), _footer(frame, findings),
+        f"<h1>{escape(title)}</h1>", *head(findings), _lead(frame),
+        *_finding_lists(findings), "<h2>Figures</h2>", *(_figure(i, one) for i, one in enumerate(found)),
+        "<h2>Best points</h2>", *_best(frame), *_errors(frame), _footer(frame, findings),
     ]  # fmt: skip
-    return _document(title, parts, [figure.chart.to_dict() for figure in figures])
+    return _document(title, parts, [one.figure.chart.to_dict() for one in found])
 
 
 def _document(title: str, parts: Sequence[str], charts: Sequence[Mapping[str, Any]]) -> str:
@@ -122,16 +129,16 @@ def _document(title: str, parts: Sequence[str], charts: Sequence[Mapping[str, An
     )
 
 
-def _lead(frame: pl.DataFrame, findings: Mapping[str, Any]) -> Iterator[str]:
-    if findings:
-        yield f"<p>{escape(findings['method'])}</p>"
+def _lead(frame: pl.DataFrame) -> str:
     networks = frame["models"].n_unique()
-    yield f"<p>{frame.height} points, {networks} network{'s' if networks > 1 else ''}.</p>"
+    return f"<p>{frame.height} points, {networks} network{'s' if networks > 1 else ''}.</p>"
 
 
-def _figure(number: int, figure: Any) -> str:
+def _figure(number: int, one: Drawn) -> str:
+    heading = f"<h3>{escape(one.heading)}</h3>" if one.heading else ""
+    sentence = f"<p>{escape(one.sentence)}</p>" if one.sentence else ""
     return (
-        f'<h3>{escape(figure.title)}</h3><p class="caption">{escape(figure.caption)}</p>'
+        f'{heading}<h4>{escape(one.figure.title)}</h4>{sentence}<p class="caption">{escape(one.figure.caption)}</p>'
         f'<div class="wide" id="figure-{number}"></div>'
     )
 
@@ -149,21 +156,7 @@ def _best(frame: pl.DataFrame) -> Iterator[str]:
         mine = good.filter(good["accelerators"] == 1) if words.endswith("one accelerator") else good
         rows = mine.sort([key, "threads", "accelerators"], descending=[descending, False, False], nulls_last=True)
         rows = rows.unique(["models", "size"], keep="first", maintain_order=True).head(TOP)
-        yield f"<h3>{escape(words)}</h3>" + _table(columns, rows.select(list(columns)).to_dicts())
-
-
-def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
-    texts = {key for key in columns for row in rows[:1] if isinstance(row[key], str)}
-    head = "".join(f"<th{' class=text' if key in texts else ''}>{escape(words)}</th>" for key, words in columns.items())
-    body = "".join("<tr>" + "".join(_cell(row[key]) for key in columns) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"<td>{value:,.2f}</td>"
-    kind = ' class="text"' if isinstance(value, str) else ""
-    return f"<td{kind}>{escape(str(value))}</td>"
+        yield f"<h3>{escape(words)}</h3>" + html_table(columns, rows.select(list(columns)).to_dicts())
 
 
 def _finding_lists(findings: Mapping[str, Any]) -> Iterator[str]:
@@ -171,10 +164,8 @@ def _finding_lists(findings: Mapping[str, Any]) -> Iterator[str]:
     if not findings:
         return
     yield "<h2>Findings</h2>"
-    for name, title in findings["titles"].items():
-        texts = [finding["text"] for finding in findings["findings"] if finding["id"] == name]
-        if texts:
-            yield f"<h3>{escape(title)}</h3><ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
+    for title, texts in lists(findings):
+        yield f"<h3>{escape(title)}</h3><ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
 
 
 def _errors(frame: pl.DataFrame) -> Iterator[str]:
@@ -184,7 +175,7 @@ def _errors(frame: pl.DataFrame) -> Iterator[str]:
     bad = frame.filter(frame["error"] != "")
     if bad.height:
         rows = bad.group_by("models", "error", maintain_order=True).len("points").head(100).to_dicts()
-        yield f"<h2>{bad.height} points failed</h2>" + _table(
+        yield f"<h2>{bad.height} points failed</h2>" + html_table(
             {"models": "network", "points": "points", "error": "why"}, rows
         )
 

@@ -22,29 +22,28 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import hwmodels
-from hwmodels.accelerator import Accelerator
-from hwmodels.errors import InputError, nearest
+from hwmodels.api import part_classes
+from hwmodels.errors import InputError, nearest, reason
 from hwmodels.files import read_text
-from hwmodels.host import Host
-from hwmodels.link import Link
-from hwmodels.parts import Part
-from hwmodels.zoo import user_folder
-from sim.defaults import SCENARIO_DEFAULTS
-from sim.tabular import stamp
+from hwmodels.networks.readers import READERS
+from hwmodels.networks.zoo import user_folder
+from hwmodels.part_keys import split_line
+from sim.scenario import option_defaults
+from sim.study.results_file import stamp
 
-__all__ = ["PARTS", "Spec", "digest_of", "latin_hypercube", "own_files", "points", "read_spec"]
+__all__ = ["Spec", "digest_of", "latin_hypercube", "own_files", "points", "read_spec"]
 
 Axes = dict[str, list[Any]]
 Ranges = Mapping[str, tuple[float, float]]
 
-#: Option that names a part -> what the part file holds.
-PARTS: dict[str, type[Part]] = {"size": Accelerator, "link": Link, "host": Host}
+#: Option that names a part -> kind of its part file.
+OPTIONS = {"size": "accelerator", "link": "link", "host": "host"}
 PARTS_FOLDER = Path(hwmodels.__file__).parent
 MAX_POINTS = 1_000_000  # they become one table in memory, some 2 kB for a point
 MAX_NUMBER = 2**63
@@ -94,7 +93,7 @@ class Spec:
 def own_files(names: Iterable[str]) -> list[Path]:
     """Return the user's own files among names: part files and networks by path, networks by their name in the zoo."""
     names = [name.strip() for name in names]
-    paths = [Path(name) for name in names if name.endswith((".toml", ".tflite"))]
+    paths = [Path(name) for name in names if name.endswith((".toml", *READERS))]
     traces = [user_folder() / f"{name.partition(':')[0]}.json" for name in names if "/" not in name]
     return [path for path in (*paths, *traces) if _is_file(path)]
 
@@ -122,9 +121,9 @@ def read_spec(path: Path) -> Spec:
     try:
         table = tomllib.loads(read_text(path))
     except OSError as error:
-        raise InputError(str(path), error.strerror or type(error).__name__, "a TOML file") from None
+        raise InputError.problem(str(path), f"cannot be read ({reason(error)})", "give a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(str(path), str(error), "a TOML file") from None
+        raise InputError.problem(str(path), f"is no TOML file ({error})") from None
     return spec_of(table, str(path))
 
 
@@ -137,23 +136,25 @@ def spec_of(table: Mapping[str, Any], where: str = "spec") -> Spec:
     grid = {key: _axis(where, key, value) for key, value in (options | parts).items()}
     ranges = {key: _range(where, key, value) for key, value in _table(where, lhs, "ranges").items()}
     if "models" not in grid:
-        raise InputError(f"{where}: models", "nothing", "a network, or a list of networks")
+        raise InputError.problem(where, "names no models", "give a network, or a list of networks")
     if set(grid) & set(ranges):
         twice = min(set(grid) & set(ranges))
-        raise InputError(f"{where}: {twice}", "given twice", "an axis, or a range in [lhs.ranges]")
+        raise InputError.problem(f"{where}: {twice}", "is given twice", "make it an axis, or a range in [lhs.ranges]")
     spec = Spec(grid, ranges, _count(where, lhs, "samples", 1 if not ranges else 0), _count(where, lhs, "seed", 0))
     if spec.samples * len(ranges) > MAX_DRAWN:
-        got = f"{spec.samples} samples of {len(ranges)} ranges"
-        raise InputError(f"{where}: lhs", got, f"samples x ranges up to {MAX_DRAWN}")
+        what = f"asks for {spec.samples} samples of {len(ranges)} ranges"
+        raise InputError.problem(f"{where}: lhs", what, f"samples x ranges go up to {MAX_DRAWN}")
     if not 0 < spec.size <= MAX_POINTS:
-        raise InputError(where, f"{spec.size} points", f"1 to {MAX_POINTS} points: every list needs a value")
+        raise InputError.problem(
+            where, f"has {spec.size} points", f"give 1 to {MAX_POINTS}, where every list needs a value"
+        )
     return spec
 
 
 def _table(where: str, table: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = table.get(key, {})
     if not isinstance(found, dict):
-        raise InputError(f"{where}: {key}", repr(found), f"a table [{key}]")
+        raise InputError.value(f"{where}: {key}", found, f"a table [{key}]")
     return found
 
 
@@ -161,34 +162,32 @@ def _count(where: str, table: Mapping[str, Any], key: str, default: int) -> int:
     value = table.get(key, default)
     most = MAX_SAMPLES if key == "samples" else MAX_NUMBER
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise InputError(f"{where}: lhs.{key}", _short(value), f"a whole number from 0 to {most}")
+        raise InputError.value(f"{where}: lhs.{key}", value, f"a whole number from 0 to {most}")
     return value
-
-
-def _short(value: object) -> str:
-    """A value for a message; a number of five thousand digits does not help there."""
-    if isinstance(value, int) and abs(value) > MAX_NUMBER:
-        return "a number beyond 2**63"
-    return repr(value)[:200]
 
 
 def _known(where: str, key: str, allowed: tuple[str, ...]) -> None:
     if key not in allowed:
-        raise InputError(f"{where}: {key}", "an unknown key", ", ".join(allowed), nearest(key, allowed))
+        raise InputError.problem(
+            f"{where}: {key}", "is an unknown key", f"choose from {', '.join(allowed)}", nearest(key, allowed)
+        )
 
 
 def _check_key(where: str, key: str) -> type:
     """Return the type of a key's values: an option's, or float for a part's number."""
     if key == "models":
         return str
-    if key in SCENARIO_DEFAULTS:
-        return type(SCENARIO_DEFAULTS[key])
+    if key in option_defaults():
+        return type(option_defaults()[key])
     option, dot, number = key.partition(".")
-    numbers = [f.name for f in fields(PARTS[option]) if f.type in ("float", "int")] if option in PARTS else []
-    if dot and number in numbers:
+    classes = part_classes(option, OPTIONS[option]) if option in OPTIONS else ()
+    numbers = [name for cls in classes for name in cls.keys().names()]
+    if dot and any(cls.keys().kind(split_line(number)[0]) for cls in classes):
         return float
-    known = [f"{option}.{name}" for name in numbers] or ["models", *SCENARIO_DEFAULTS, "size.KEY, link.KEY, host.KEY"]
-    raise InputError(f"{where}: {key}", "an unknown key", ", ".join(known), nearest(key, known))
+    known = [f"{option}.{name}" for name in numbers] or ["models", *option_defaults(), "size.KEY, link.KEY, host.KEY"]
+    raise InputError.problem(
+        f"{where}: {key}", "is an unknown key", f"choose from {', '.join(known)}", nearest(key, known)
+    )
 
 
 def _axis(where: str, key: str, value: Any) -> list[Any]:
@@ -199,13 +198,15 @@ def _axis(where: str, key: str, value: Any) -> list[Any]:
 
 def _typed(where: str, key: str, kind: type, value: Any) -> Any:
     if isinstance(value, int) and abs(value) > MAX_NUMBER:
-        raise InputError(f"{where}: {key}", _short(value), f"{TYPES[kind]}, at most 2**63 in size")
+        raise InputError.value(f"{where}: {key}", value, f"{TYPES[kind]}, at most 2**63 in size")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if key == "accelerators" and isinstance(value, str):  # sizes with counts
         return value
+    if key == "app_ms" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:g}"
     if type(value) is not kind:
-        raise InputError(f"{where}: {key}", _short(value), TYPES[kind])
+        raise InputError.value(f"{where}: {key}", value, TYPES[kind])
     return value
 
 
@@ -213,10 +214,10 @@ def _range(where: str, key: str, value: Any) -> tuple[float, float]:
     kind = _check_key(where, key)
     is_pair = isinstance(value, list) and len(value) == 2 and not any(isinstance(one, str) for one in value)
     if kind in (str, bool) or not is_pair:
-        raise InputError(f"{where}: {key}", repr(value)[:200], "[lowest, highest] of a number")
+        raise InputError.value(f"{where}: {key}", value, "[lowest, highest] of a number")
     low, high = (_typed(where, key, kind, one) for one in value)
     if not -MAX_NUMBER <= low <= high <= MAX_NUMBER:  # NaN and infinities are none of these
-        raise InputError(f"{where}: {key}", _short(value), "[lowest, highest], finite")
+        raise InputError.value(f"{where}: {key}", value, "[lowest, highest], finite")
     return low, high
 
 

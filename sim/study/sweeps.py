@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodels.errors import InputError
-from sim.defaults import SCENARIO_DEFAULTS
+from hwmodels.errors import InputError, need
+from sim.scenario import mixed_accelerators, option_defaults
 from sim.study.executors import Workers, executor, given
 from sim.study.journal import Journal
+from sim.study.results_file import check_target, flat, frame_of, read_results, write_frame
 from sim.study.spec import Spec, points, read_spec
-from sim.tabular import check_target, flat, frame_of, need, read_results, write_frame
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,7 +79,9 @@ def _finished_before(spec: Spec, output: Path) -> dict[str, int]:
     """The output is there: accept it as this sweep's result, or refuse to overwrite it."""
     frame = read_results(output)
     if "sweep" not in frame.columns or frame["sweep"].unique().to_list() != [spec.digest]:
-        raise InputError(str(output), "the results of something else", "another name, or delete the file")
+        raise InputError.problem(
+            str(output), "holds the results of something else", "give another name, or delete the file"
+        )
     return {"points": spec.size, "simulated": 0, "errors": int((frame["error"] != "").sum())}
 
 
@@ -127,16 +129,15 @@ def evaluate_all(chunk: Numbered) -> Numbered:
 
 def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
     """Simulate one point (option or part number -> value); return its row, with an ``error`` if it failed."""
+    from sim.closed_form.columns import stage_columns
     from sim.engine import simulate
-    from sim.overrides import with_numbers
     from sim.scenario import Scenario
-    from sim.stages import stage_columns
 
     numbers = {key: value for key, value in point.items() if "." in key}
     row: dict[str, Any] = {"error": ""}
     try:
-        scenario = Scenario(**options_of(point))
-        results = simulate(with_numbers(scenario, numbers))
+        scenario = Scenario(**options_of(point), numbers=numbers)
+        results = simulate(scenario)
     except (OSError, MemoryError):  # the machine failed, not the point: it stays unfinished and is tried again
         raise
     except Exception as error:  # one point that fails must not end a sweep of thousands
@@ -144,16 +145,15 @@ def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
         mix = {"accelerators": None} if isinstance(point.get("accelerators"), str) else {}  # the column holds numbers
         return {**point, **mix, **row, "error": text}
     named = scenario.options() | {key: results.summary["scenario"][key] for key in ("cores", "threads")}
+    named.pop("numbers", None)  # a column each
     return {**flat({**results.summary, "scenario": named}), **numbers, **stage_columns(results.setup), **row}
 
 
 def options_of(point: Mapping[str, Any]) -> dict[str, Any]:
     """A point's options; accelerators given as sizes with counts become both."""
-    from sim.scenario import mixed_accelerators
-
     options = {key: value for key, value in point.items() if "." not in key}
     mix = options.get("accelerators")
-    size = str(options.get("size", SCENARIO_DEFAULTS["size"]))
+    size = str(options.get("size", option_defaults()["size"]))
     return options | (mixed_accelerators(mix, size) if isinstance(mix, str) else {})
 
 

@@ -1,7 +1,7 @@
 """Counters of a timeline, from the spans of a run: queue length, power in W, bytes in the parameter memory.
 
 Spans come when they end, so changes are put in order of time in a bounded heap before they are written. The power is
-that of :mod:`sim.energy` resolved in time: what is static all the time, an action's energy over the span that does it.
+that of :mod:`sim.power` resolved in time: what is static all the time, an action's energy over the span that does it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from hwmodels.timing import TpuStage
-from sim.energy import ACTIVE, rest_w
-from sim.records import Span, State
-from sim.stages import heat_w
+from hwmodels.stages import AcceleratorStage
+from sim.closed_form.flows import heat_w
+from sim.machine.records import Span
+from sim.machine.states import State, states_of
+from sim.power import ACTIVE, rest_w
 
 if TYPE_CHECKING:
     from sim.setup import Setup
@@ -23,7 +24,7 @@ __all__ = ["CacheBytes", "Counters", "Series", "power_changes"]
 
 #: Changes that are held back to be put in order; beyond it, one that comes too late counts from the last time on.
 HELD = 1 << 16
-ON_A_CORE = (State.PREPROCESS, State.HOST_COPY, State.CPU_OPS, State.POSTPROCESS)
+ON_A_CORE = states_of(group="cpu")
 
 #: (name, time in ns, value) -> nothing: writes a counter's value.
 Emit = Callable[[str, int, float], None]
@@ -73,7 +74,7 @@ class CacheBytes:
 
     def __init__(self, setup: Setup, emit: Emit) -> None:
         self.emit = emit
-        self.tokens = {name: row[0].token for name, row in zip(setup.models, setup.networks, strict=True)}
+        self.tokens = {name: row[0].token for name, row in zip(setup.models, setup.stage_times, strict=True)}
         self.held: dict[str, dict[str, int]] = defaultdict(dict)
 
     def add(self, span: Span) -> None:
@@ -97,7 +98,7 @@ def power_changes(setup: Setup, span: Span) -> list[tuple[int, int, float]]:
     An action's energy is spread over the span that does it, so the area under the curve is the energy of the answer.
     """
     if span.state in ON_A_CORE:
-        wide = setup.scenario.num_threads if span.state is State.CPU_OPS else 1
+        wide = _width(setup, span) if span.state is State.CPU_OPS else 1.0
         return [(span.start_ns, span.end_ns, wide * _core_w(setup))]
     number = int(span.component.rsplit(" ", 1)[-1])
     if span.state in (State.TRANSFER_OUT, State.TRANSFER_IN):
@@ -109,29 +110,32 @@ def power_changes(setup: Setup, span: Span) -> list[tuple[int, int, float]]:
     return [(span.start_ns, span.end_ns, _device_w(setup, span, number))] if span.state in ACTIVE else []
 
 
+def _width(setup: Setup, span: Span) -> float:
+    """Return how many cores a segment's operators take on average."""
+    stage = setup.stage_times[setup.models.index(span.model)][0].stages[span.segment]
+    return stage.core_ns / max(1, stage.ops_ns)
+
+
 def _core_w(setup: Setup) -> float:
     return setup.host.power_core_busy_w - setup.host.power_core_idle_w
 
 
-def _stage(setup: Setup, span: Span, number: int) -> TpuStage:
-    stage = setup.networks[setup.models.index(span.model)][number].stages[span.segment]
-    assert isinstance(stage, TpuStage)
+def _stage(setup: Setup, span: Span, number: int) -> AcceleratorStage:
+    stage = setup.stage_times[setup.models.index(span.model)][number].stages[span.segment]
+    assert isinstance(stage, AcceleratorStage)
     return stage
 
 
 def _device_w(setup: Setup, span: Span, number: int) -> float:
     """The active clock; parameters that stream, over their stall; while computing a pass's actions over its cycles."""
     part, stage = setup.accelerators[number], _stage(setup, span, number)
+    energies = part.energies
     clock = setup.clocks_hz[number] / part.clock_hz
-    active = part.power_active_clock_w * clock
+    active = energies.active_clock_w * clock
     if span.state is not State.COMPUTE:
-        streamed_pj = span.n_bytes * part.energy_stream_pj_per_byte * clock
+        streamed_pj = span.n_bytes * energies.stream_pj_per_byte * clock
         return active + streamed_pj / (span.end_ns - span.start_ns) * 1e-3
-    picojoules = (
-        stage.macs * part.energy_mac_pj
-        + stage.wide_bytes * part.energy_wide_pj_per_byte
-        + stage.narrow_bytes * part.energy_narrow_pj_per_byte
-    )
+    picojoules = energies.actions_pj((stage.macs, stage.wide_bytes, stage.narrow_bytes))
     return active + picojoules / stage.compute_ns * 1e-3
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, either
 from hwmodels.files import whole_file
+from sim.scenario import place
 from sim.views.svg import OKABE_ITO
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def plot_threads(scenario: Scenario, path: Path) -> None:
     """
     path = Path(path)
     if path.suffix not in FORMATS:
-        raise InputError(str(path), path.suffix, ", ".join(FORMATS))
+        raise InputError.value(f"the ending of {path}", path.suffix, either(FORMATS))
     if not path.parent.is_dir():
-        raise InputError(str(path), "no such folder", "a file that can be written")
+        raise InputError.problem(str(path), "cannot be written (no such folder)", "give a file that can be written")
     _save(_chart(scenario, list(thread_rows(scenario))), path)
 
 
@@ -57,9 +58,15 @@ def thread_rows(scenario: Scenario) -> Iterator[dict[str, float]]:
 
     pairs = parse_models(scenario.models)
     if scenario.mode in ("pipeline", "coexec"):
-        raise InputError("--plot", f"--mode {scenario.mode}", "--mode threads or processes: it draws over threads")
+        raise InputError.problem(
+            "--plot",
+            f"cannot draw --mode {scenario.mode}",
+            "take --mode threads or processes, as it draws over threads",
+        )
     if any(count for _, count in pairs):
-        raise InputError("--plot", scenario.models, "models without thread counts: it draws over threads")
+        raise InputError.problem(
+            "--plot", f"cannot draw {scenario.models}", "give models without thread counts, as it draws over threads"
+        )
     last = min(MOST_THREADS, max(LEAST_THREADS, scenario.threads))
     for threads in range(len(pairs), last + 1):
         point = replace(scenario, threads=threads, inferences=scenario.inferences or ENOUGH)
@@ -77,14 +84,16 @@ def _altair() -> Any:
     try:
         import altair as alt
     except ImportError:
-        raise InputError("--plot", "Altair is not installed", "pip install 'edgetpusim[study]'") from None
+        raise InputError.problem(
+            "--plot", "needs Altair, which is not installed", "run pip install 'edgetpusim[study]'"
+        ) from None
     return alt
 
 
 def _chart(scenario: Scenario, rows: list[dict[str, float]]) -> Any:
     alt = _altair()
     panels = [_panel(alt, rows, title, series, scenario.threads) for title, series in PANELS.items()]
-    title = f"{scenario.models} on {scenario.accelerators} x {scenario.size} over {scenario.link}, {scenario.host}"
+    title = f"{scenario.models} on {place(scenario.options())}"
     return (
         alt.vconcat(*panels, title=alt.Title(title, anchor="start", fontSize=14), spacing=14)
         .resolve_scale(color="independent", shape="independent", strokeDash="independent")

@@ -7,7 +7,7 @@ accelerator that serves it and back. Needs nothing but the simulator, so that re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,50 +15,32 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, either
 from hwmodels.files import write_text
-from sim.records import Span, State
-from sim.views.svg import FAINT, INK, OKABE_ITO, document, fits, line, rect, steps, text
+from sim.machine.records import Span
+from sim.machine.states import TRAITS, State
+from sim.views.svg import FAINT, INK, document, fits, line, rect, steps, text
 from sim.views.timeline import SLICES
 
 if TYPE_CHECKING:
     from sim.scenario import Scenario
     from sim.setup import Setup
 
-__all__ = ["LOOK", "Film", "film", "html_timeline", "svg_timeline", "write_picture"]
+__all__ = ["DRAWN", "Film", "film", "html_timeline", "svg_timeline", "write_picture"]
 
 WIDTH, LABELS, ROW, BAR, TOP = 960, 110, 30, 20, 52
 FORMATS = (".svg", ".html")
 AWAY = "#cdeae0"  # a pale green: computing is green
-#: (fill, pattern, colour of the words) of each state: colours repeat only with another pattern.
-LOOK: dict[State, tuple[str, str, str]] = {
-    State.PREPROCESS: (OKABE_ITO["yellow"], "", INK),
-    State.WAIT: ("#9a9a9a", "hatch", INK),
-    State.LOAD_PARAMETERS: (OKABE_ITO["purple"], "", INK),
-    State.INSTRUCTIONS: (OKABE_ITO["sky"], "", INK),
-    State.INPUT: (OKABE_ITO["blue"], "", "#ffffff"),
-    State.PARAMETERS: (OKABE_ITO["purple"], "stripes", INK),
-    State.COMPUTE: (OKABE_ITO["green"], "", INK),
-    State.OUTPUT: (OKABE_ITO["blue"], "stripes", INK),
-    State.HOST_COPY: ("#5a5a5a", "", "#ffffff"),
-    State.CPU_OPS: (OKABE_ITO["vermillion"], "", INK),
-    State.POSTPROCESS: (OKABE_ITO["orange"], "", INK),
-    State.GIL_WAIT: (OKABE_ITO["black"], "cross", INK),
-    State.TRANSFER_OUT: (OKABE_ITO["sky"], "stripes", INK),
-    State.TRANSFER_IN: (OKABE_ITO["orange"], "stripes", INK),
-}
-WORDS = {
-    State.WAIT: "waits for the accelerator", State.GIL_WAIT: "waits for Python's lock",
-    State.LOAD_PARAMETERS: "loads parameters", State.PARAMETERS: "streams parameters", State.INPUT: "input",
-    State.INSTRUCTIONS: "dispatch + instructions", State.OUTPUT: "output", State.CPU_OPS: "CPU operators",
-    State.HOST_COPY: "copies", State.TRANSFER_OUT: "to accelerator", State.TRANSFER_IN: "to host",
-}  # fmt: skip
+DARK = 0.2  # luminance below which words on a fill are white
+#: States that pictures show: those with a colour.
+DRAWN = frozenset(state for state, traits in TRAITS.items() if traits.colour)
 
 
 @dataclass(frozen=True)
 class Film:
-    """Spans of a stretch of time, in ns, with the names of what is shown, in order; ``zero_ns`` is the axis' zero.
+    """Spans of a stretch of time, in ns; ``zero_ns`` is the axis' zero.
 
+    ``components`` names what is shown, in order, with its group: 0 for threads, 1 for accelerators, 2 for links.
     ``passes`` are (accelerator, request, start, end) of what overlaps it.
     """
 
@@ -66,7 +48,7 @@ class Film:
     zero_ns: int
     start_ns: int
     end_ns: int
-    components: tuple[str, ...]
+    components: Mapping[str, int]
     models: tuple[str, ...]
     spans: tuple[Span, ...]
     passes: tuple[tuple[str, int, int, int], ...]
@@ -114,13 +96,16 @@ def film(scenario: Scenario, ms: float = 0, start_ms: float | None = 0) -> Film:
     start_ms
         0 shows the cold start with its parameters being sent.
     """
-    from sim.engine import cooled, run
-    from sim.setup import build
+    from sim.engine import run, settled
 
     if not 0 <= ms <= 10_000 or not 0 <= (start_ms or 0) <= 1e6:
-        raise InputError("timeline", f"{ms} ms from {start_ms}", "0 to 10000 ms, from 0 to 1000000 ms")
-    setup = cooled(build(scenario))
-    alone_ns = max(row[0].latency_ns for row in setup.networks)
+        raise InputError.problem(
+            "the timeline",
+            f"cannot show {ms:g} ms from {start_ms or 0:g} ms",
+            "give 0 to 10000 ms, from 0 to 1000000 ms",
+        )
+    setup = settled(scenario)
+    alone_ns = max(row[0].latency_ns for row in setup.stage_times)
     ms = ms or _enough_ms(setup, alone_ns, start_ms is not None)
     camera = _Camera(len(setup.thread_models), ms, start_ms, alone_ns)
     with suppress(_EnoughError):
@@ -137,23 +122,25 @@ def film(scenario: Scenario, ms: float = 0, start_ms: float | None = 0) -> Film:
         _components(setup),
         setup.models,
         tuple(seen),
-        _passes(camera.spans, start, end),
+        _passes(camera.spans, start, end, [name for name, group in _components(setup).items() if group == 1]),
     )
 
 
 def _enough_ms(setup: Setup, alone_ns: int, cold: bool) -> float:
     """About three inferences of a thread that shares its accelerator; from a cold start, after the loading."""
     crowd = len(setup.thread_models) / len(setup.accelerators)
-    load_ns = crowd * max(row[0].load_ns for row in setup.networks) if cold else 0
+    load_ns = crowd * max(row[0].load_ns for row in setup.stage_times) if cold else 0
     ms = (3 * alone_ns * max(1.0, crowd / 2) + load_ns) / 1e6
     return next(step for power in range(-1, 6) for step in (10.0**power * n for n in (1, 2, 5)) if step >= ms)
 
 
-def _passes(spans: Sequence[Span], first_ns: int, last_ns: int) -> tuple[tuple[str, int, int, int], ...]:
+def _passes(
+    spans: Sequence[Span], first_ns: int, last_ns: int, accelerators: Sequence[str]
+) -> tuple[tuple[str, int, int, int], ...]:
     """Accelerator, request, start and end (ns) of every pass that overlaps a stretch."""
     found: dict[tuple[str, int, int], tuple[int, int]] = {}
     for span in spans:
-        if _group(span.component) == 1:
+        if span.component in accelerators:
             key = (span.component, span.request, span.segment)
             start, end = found.get(key, (span.start_ns, span.end_ns))
             found[key] = (min(start, span.start_ns), max(end, span.end_ns))
@@ -166,15 +153,15 @@ def _title(setup: Setup) -> str:
     scenario = setup.scenario
     plural = "" if threads == 1 else "s"
     which = f"{count} accelerators" if count > 1 else "1 accelerator"
-    return (
-        f"{scenario.models}: {threads} thread{plural}, {which} ({scenario.size} over {scenario.link}), {scenario.host}"
-    )
+    where = "everything on the CPU" if setup.is_on_cpu else f"{which} ({scenario.size} over {scenario.link})"
+    return f"{scenario.models}: {threads} thread{plural}, {where}, {scenario.host}"
 
 
-def _components(setup: Setup) -> tuple[str, ...]:
-    names = [f"thread {i}" for i in range(len(setup.thread_models))]
-    names += [f"{part.name} {i}" for i, part in enumerate(setup.accelerators)]
-    return (*names, *(f"{bus.name} {i}" for i, bus in enumerate(setup.channels)))
+def _components(setup: Setup) -> dict[str, int]:
+    threads = {f"thread {i}": 0 for i in range(len(setup.thread_models))}
+    accelerators = {f"{part.name} {i}": 1 for i, part in enumerate(setup.powered)}
+    links = {f"{bus.name} {i}": 2 for i, bus in enumerate(setup.channels) if not setup.is_on_cpu}
+    return threads | accelerators | links
 
 
 def svg_timeline(scenario: Scenario, ms: float = 0, start_ms: float | None = 0) -> str:
@@ -198,7 +185,7 @@ def write_picture(scenario: Scenario, path: Path, ms: float = 0, start_ms: float
     Raises :class:`InputError` for another ending or a file that cannot be written.
     """
     if path.suffix not in FORMATS:
-        raise InputError(str(path), path.suffix, ", ".join(FORMATS))
+        raise InputError.value(f"the ending of {path}", path.suffix, either(FORMATS))
     shot = film(scenario, ms, start_ms)
     page = draw(shot) if path.suffix == ".svg" else _page(shot.title, scrolling(draw(shot)))
     write_text(path, page)
@@ -214,8 +201,10 @@ def _page(title: str, body: str) -> str:
 
 def draw(shot: Film) -> str:
     """Draw recorded spans as SVG text."""
-    prefix = "p" + sha256(repr((shot.title, shot.components, shot.start_ns, shot.end_ns)).encode()).hexdigest()[:8]
-    rows = {name: TOP + i * ROW + _group(name) * 8 for i, name in enumerate(shot.components)}
+    prefix = (
+        "p" + sha256(repr((shot.title, tuple(shot.components), shot.start_ns, shot.end_ns)).encode()).hexdigest()[:8]
+    )
+    rows = {name: TOP + i * ROW + group * 8 for i, (name, group) in enumerate(shot.components.items())}
     bottom = max(rows.values()) + ROW
     scale = (WIDTH - LABELS - 14) / max(1, shot.end_ns - shot.start_ns)
     pen = _Pen(shot, rows, scale, prefix)
@@ -225,21 +214,16 @@ def draw(shot: Film) -> str:
     return document(WIDTH, height, shot.title, parts, _patterns(prefix, {span.state for span in shot.spans}))
 
 
-def _group(name: str) -> int:
-    """0 for threads, 1 for accelerators, 2 for links: a gap between the groups."""
-    return 0 if name.startswith("thread ") else 2 if name.split(" ")[0] in ("usb2", "usb3", "pcie") else 1
-
-
 #: Path and width of each pattern's strokes.
 STROKES = {"stripes": ("M0,0 V7", 7.0), "hatch": ("M0,0 V7", 2.0), "cross": ("M0,0 V7 M0,0 H7", 1.6)}
 
 
 def _patterns(prefix: str, states: Iterable[State]) -> str:
-    return "".join(_pattern(prefix, state) for state in sorted(states) if state in LOOK and LOOK[state][1])
+    return "".join(_pattern(prefix, state) for state in sorted(states) if TRAITS[state].pattern)
 
 
 def _pattern(prefix: str, state: State) -> str:
-    colour, kind, _ = LOOK[state]
+    colour, kind = TRAITS[state].colour, TRAITS[state].pattern
     path, width = STROKES[kind]
     return (
         f"<pattern id='{prefix}{state.name}' width='7' height='7' patternUnits='userSpaceOnUse' "
@@ -249,7 +233,7 @@ def _pattern(prefix: str, state: State) -> str:
 
 
 def _style(state: State, prefix: str) -> str:
-    colour, pattern, _ = LOOK[state]
+    colour, pattern = TRAITS[state].colour, TRAITS[state].pattern
     fill = f"url(#{prefix}{state.name})" if pattern else colour
     return f"fill='{fill}' stroke='{colour}' stroke-width='0.6'"
 
@@ -310,18 +294,23 @@ class _Pen:
         yield rect(x, y, width, height, style, _hint(span, SLICES[span.state]))
         words = self._words(span, width)
         if words and height == BAR:
-            paper = "stroke='#fff' stroke-width='3' paint-order='stroke'" if LOOK[span.state][1] else ""
-            yield text(x + width / 2, y + 14, words, 11, "middle", f"fill='{LOOK[span.state][2]}' {paper}")
+            paper = "stroke='#fff' stroke-width='3' paint-order='stroke'" if TRAITS[span.state].pattern else ""
+            yield text(x + width / 2, y + 14, words, 11, "middle", f"fill='{_ink(span.state)}' {paper}")
 
     def _words(self, span: Span, width: float) -> str:
         letter = f" {self.letters[span.model]}" if len(self.letters) > 1 else ""
-        name = _word(span.state)
+        name = TRAITS[span.state].words
         choices = (name + letter, name.split(" ")[0] + letter, letter.strip())
         return next((words for words in choices if words and fits(words, width, 11)), "")
 
 
-def _word(state: State) -> str:
-    return WORDS.get(state, state.name.lower())
+def _ink(state: State) -> str:
+    """Colour of the words on a state's fill: white on dark ones without a pattern (WCAG 2's relative luminance)."""
+    traits = TRAITS[state]
+    channels = [int(traits.colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    is_dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < DARK
+    return "#ffffff" if is_dark and not traits.pattern else INK
 
 
 def _hint(span: Span, name: str) -> str:
@@ -356,8 +345,8 @@ def _arrows(pen: _Pen) -> Iterable[str]:
 
 def _legend(shot: Film, prefix: str, y: float) -> tuple[list[str], float]:
     """Swatches of the states that occur, models by letter, in lines; and the height of the drawing."""
-    states = sorted({span.state for span in shot.spans} & set(LOOK))
-    items: list[tuple[str, str]] = [(_style(state, prefix), _word(state)) for state in states]
+    states = sorted({span.state for span in shot.spans} & DRAWN)
+    items: list[tuple[str, str]] = [(_style(state, prefix), TRAITS[state].words) for state in states]
     if any(span.state is State.INVOKE for span in shot.spans):
         items += [(f"fill='{AWAY}'", "on the accelerator"), (f"fill='#fff' stroke='{INK}'", "invoke()")]
     parts, x = [], 12.0

@@ -14,29 +14,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from sim.records import Span, State
+from hwmodels.errors import InputError
+from sim.machine.records import Span
+from sim.machine.states import TRAITS, State, states_of
 from sim.views.counters import Counters
 from sim.views.trace_events import EventFile, Track
 
 if TYPE_CHECKING:
-    from hwmodels.executable import LayerPlan
-    from sim.results import Results
+    from hwmodels.executable import Segment
     from sim.scenario import Scenario
     from sim.setup import Setup
+    from sim.summary import Results
 
 __all__ = ["SLICES", "TimelineWriter", "record"]
 
 THREADS, ACCELERATORS, LINKS, COUNTERS = 1, 2, 3, 4
 GROUPS = {THREADS: "threads", ACCELERATORS: "accelerators", LINKS: "links", COUNTERS: "counters"}
-ON_THREAD = (
-    State.PREPROCESS, State.WAIT, State.GIL_WAIT, State.HOST_COPY, State.CPU_OPS, State.POSTPROCESS, State.INVOKE,
-)  # fmt: skip
-DIRECTIONS = {State.TRANSFER_OUT: " to accelerator", State.TRANSFER_IN: " to host"}
+ON_THREAD = states_of(kind="thread")
+DIRECTIONS = {state: f" {TRAITS[state].words}" for state in states_of(kind="link")}
 #: Names of slices; where none is given, the state's own (in and out are the accelerator's, as on its track).
-SLICES = {state: state.name.lower() for state in State} | {
-    State.CPU_OPS: "cpu_op", State.INPUT: "transfer_in", State.OUTPUT: "transfer_out",
-    State.TRANSFER_OUT: "send", State.TRANSFER_IN: "receive",
-}  # fmt: skip
+SLICES = {state: traits.slice_name or state.name.lower() for state, traits in TRAITS.items()}
 
 
 def record(
@@ -52,10 +49,9 @@ def record(
     tuple of Results and int
         As :func:`sim.engine.simulate` gives them, and how many slices were written.
     """
-    from sim.engine import cooled, simulate
-    from sim.setup import build
+    from sim.engine import settled, simulate
 
-    setup = cooled(build(scenario))
+    setup = settled(scenario)
     with TimelineWriter(path, setup, layers) as write:
         results = simulate(scenario, write, compare)
         write.mark("measured window", results.window.start_ns, results.window.end_ns)
@@ -83,9 +79,13 @@ class TimelineWriter:
     def __enter__(self) -> TimelineWriter:
         """Open the file."""
         self.events = EventFile(self.path)
-        for pid, name in GROUPS.items():
-            self.events.name_process(pid, name)
-        self.counters = Counters(self.setup, self._count)
+        try:
+            for pid, name in GROUPS.items():
+                self.events.name_process(pid, name)
+            self.counters = Counters(self.setup, self._count)
+        except InputError:
+            self.events.discard()
+            raise
         return self
 
     def _count(self, name: str, ns: int, value: float) -> None:
@@ -130,10 +130,9 @@ class TimelineWriter:
     def _note_pass(self, track: Track, span: Span) -> None:
         """Remember from when to when a request was on an accelerator: its arrows wait for its invoke."""
         passes = self.passes[span.request]
-        if not passes or passes[-1][2]:
-            passes.append((track, span.start_ns, 0))
-        if span.state is State.OUTPUT:
-            passes[-1] = (track, passes[-1][1], span.end_ns)
+        if not passes or passes[-1][2] < span.start_ns:  # there is no gap within a pass
+            passes.append((track, span.start_ns, span.end_ns))
+        passes[-1] = (track, passes[-1][1], span.end_ns)
 
     def _arrows(self, invoke: Span, thread: Track) -> None:
         """There and back for each pass; an arrow's foot stands inside the slice that it leaves."""
@@ -165,23 +164,30 @@ class TimelineWriter:
 
     def heat(self, results: Results) -> None:
         """With ``--thermal``, the steady temperature of an accelerator as a counter."""
-        from sim.thermal import RESISTANCE_C_PER_W, ambient_c
+        from hwmodels.thermal import ambient_c
 
         ambient = ambient_c(results.setup.scenario.thermal)
         if ambient is not None:
-            power = results.summary["power_w"]["accelerators"] / len(results.setup.accelerators)
+            parts = results.setup.accelerators
+            power = results.summary["power_w"]["accelerators"] / len(parts)
             for ns in (0, results.window.end_ns):
-                self._count("steady temperature (C)", ns, ambient + RESISTANCE_C_PER_W * power)
+                self._count("steady temperature (C)", ns, ambient + parts[0].energies.heat_c_per_w * power)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write what was held back and close; after an error nothing is left behind."""
-        if kind is None:
+        if kind is not None:
+            self.events.discard()
+            return
+        try:
             for component in list(self.on_thread):
                 self._flush_thread(component)
             self.counters.flush()
-        self.events.close(kind is None)
+        except InputError:
+            self.events.discard()
+            raise
+        self.events.close()
 
 
 class Layers:
@@ -215,12 +221,18 @@ class Layers:
             row = self.setup.executables[self.setup.models.index(span.model)]
             segment = row[key[1]].segments[span.segment]
             known = not segment.file_steps
-            self.steps[key] = [run for run in layer_runs(segment.plans) if any(c for _, c in run)] if known else []
+            self.steps[key] = [run for run in layer_runs(segment) if any(c for _, c in run)] if known else []
         return self.steps[key]
 
 
-def layer_runs(plans: tuple[LayerPlan, ...]) -> Iterator[list[tuple[str, float]]]:
+def layer_runs(segment: Segment) -> Iterator[list[tuple[str, float]]]:
     """Layers with their cycles as the program's steps hold them: cached ones in a row, each streamed one alone."""
-    for streamed, run in groupby(plans, key=lambda plan: plan.streamed_bytes > 0):
-        named = [(f"{plan.layer.index} {plan.layer.op}", plan.cycles) for plan in run]
-        yield from ([layer] for layer in named) if streamed else [named]
+    for streamed, run in groupby(segment.passes, key=lambda one: one.streamed_bytes > 0):
+        passes = list(run)
+        named = [[(f"{plan.layer.index} {plan.layer.op}", plan.cycles) for plan in one.plans] for one in passes]
+        if not streamed:
+            yield [layer for layers in named for layer in layers]
+            continue
+        for one, layers in zip(passes, named, strict=True):
+            yield layers
+            yield [("between layers", one.fixed_cycles)]

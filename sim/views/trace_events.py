@@ -12,10 +12,11 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, reason
 from hwmodels.files import discard, unfinished
 
 __all__ = ["EventFile", "Track"]
@@ -46,7 +47,9 @@ class EventFile:
         try:
             self.file = self._open()
         except OSError as error:
-            raise InputError(str(path), error.strerror or "", "a file that can be written") from None
+            raise InputError.problem(
+                str(path), f"cannot be written ({reason(error)})", "give a file that can be written"
+            ) from None
         self.file.write('{"displayTimeUnit":"ns","traceEvents":[\n')
 
     def _open(self) -> TextIO:
@@ -59,7 +62,9 @@ class EventFile:
         try:
             self.file.write(event if self.first else ",\n" + event)
         except OSError as error:
-            raise InputError(str(self.path), error.strerror or "", "a file that can be written") from None
+            raise InputError.problem(
+                str(self.path), f"cannot be written ({reason(error)})", "give a file that can be written"
+            ) from None
         self.first = False
 
     def quoted(self, name: str) -> str:
@@ -110,14 +115,21 @@ class EventFile:
     def _metadata(self, kind: str, place: Mapping[str, int], args: Mapping[str, Any]) -> None:
         self.write(_json({"ph": "M", **place, "name": kind, "args": args}))
 
-    def close(self, keep: bool) -> None:
-        """Close; rename the whole file, or remove it."""
+    def discard(self) -> None:
+        """Remove what was written."""
+        with suppress(OSError):
+            self.file.close()
+        discard(self.temporary)
+
+    def close(self) -> None:
+        """Close, and give the whole file its name."""
         try:
             self.file.write("\n]}\n")
             self.file.close()
-            if keep:
-                self.temporary.replace(self.path)
+            self.temporary.replace(self.path)
         except OSError as error:
-            raise InputError(str(self.path), error.strerror or "", "a file that can be written") from None
+            raise InputError.problem(
+                str(self.path), f"cannot be written ({reason(error)})", "give a file that can be written"
+            ) from None
         finally:
             discard(self.temporary)

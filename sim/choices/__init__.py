@@ -1,0 +1,1 @@
+"""What could be changed about a set-up, and what of that can be had."""

@@ -1,0 +1,157 @@
+"""What can be bought and plugged into a host, what the ports give, and what it costs by a table of the user's.
+
+Prices are nobody's but the user's: none is shipped. ``docs/prices.toml`` shows the form.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hwmodels.errors import InputError, nearest, reason
+from hwmodels.families import load_accelerator
+from hwmodels.files import read_text
+from hwmodels.host import load_host
+from hwmodels.link import load_link
+from sim.scenario import Scenario
+
+__all__ = ["HOURS_A_YEAR", "Prices", "cannot_be_had", "has_port", "power_notes", "read_prices"]
+
+HOURS_A_YEAR = 8766  # 365.25 days
+STICK_A = 0.9  # peak of a USB accelerator (its datasheet; google-coral/edgetpu issues 11 and 154)
+#: Amperes that a board's USB ports give together, at most (Raspberry Pi documentation, "Power supplies").
+PORTS_A = {"raspberry-pi-3b": 1.2, "raspberry-pi-3b-plus": 1.2, "raspberry-pi-4": 1.2, "raspberry-pi-5": 1.6}
+#: (host, link) -> accelerators that find a place without a switch: an M.2 slot, or the chip on the board itself.
+PLACES = {
+    ("raspberry-pi-5", "pcie"): 1, ("raspberry-pi-cm4", "pcie"): 1, ("jetson-nano", "pcie"): 1,
+    ("dev-board", "pcie"): 1, ("orange-pi-6-plus", "pcie"): 2,
+    ("raspberry-pi-cm4", "usb3"): 0,  # its own USB is 2.0; the part file has a Pi 4's row as it is based on that
+}  # fmt: skip
+#: (host, link) -> what else it takes (geerlingguy/raspberry-pi-pcie-devices issue 44).
+ALSO = {
+    ("raspberry-pi-5", "pcie"): "an M.2 card on a Raspberry Pi 5 takes a HAT with a slot and a kernel of 4 KB pages"
+}
+
+
+def has_port(host: str, links: str) -> bool:
+    """Whether the host's part file knows every link: a host without such a port is no step."""
+    parts = [load_link(name.strip()) for name in links.split(",")]
+    return all(load_host(host).bus(link.name, *link.bases)[0] for link in parts)
+
+
+def cannot_be_had(scenario: Scenario) -> set[str]:
+    """Return why a set-up cannot be bought or plugged in, a sentence for each reason; none where it can."""
+    found = set(_parts(scenario)) if not scenario.is_on_cpu else set()
+    host = load_host(scenario.host)
+    if scenario.cores not in (0, host.cores):
+        found.add(f"{host.name} has {host.cores} cores")
+    return found
+
+
+def _parts(scenario: Scenario) -> Iterator[str]:
+    """Accelerators that nobody sells, and those that find no place."""
+    names = [part.rpartition(":")[0] or part for part in scenario.size.split(",")]
+    for part in map(load_accelerator, names):
+        if part.is_extrapolated:
+            yield f"size {part.name} was never built"
+    for link in dict.fromkeys(scenario.link.split(",")):
+        if not has_port(scenario.host, link):
+            yield f"{scenario.host} has no port for {link}"
+        most = PLACES.get((scenario.host, link.strip()))
+        if most is not None and scenario.accelerators > most:
+            yield f"{scenario.host} has room for {most} over {link}"
+
+
+def power_notes(scenario: Scenario) -> list[str]:
+    """Return what a set-up takes besides its parts: a powered hub, a card that carries a slot."""
+    if scenario.is_on_cpu:
+        return []
+    links = [link.strip() for link in scenario.link.split(",")]
+    on_usb = scenario.accelerators if len(links) == 1 else sum(link.startswith("usb") for link in links)
+    also = [ALSO[scenario.host, link] for link in dict.fromkeys(links) if (scenario.host, link) in ALSO]
+    given = PORTS_A.get(scenario.host)
+    if given is None or not links[0].startswith("usb") or on_usb * STICK_A <= given:
+        return also
+    need = f"{on_usb} sticks peak at {on_usb * STICK_A:g} A ({STICK_A * 1e3:.0f} mA each)"
+    supply = " with a 5 A supply" if scenario.host == "raspberry-pi-5" else ""
+    return [*also, f"{need}, the ports of {scenario.host} give {given:g} A together{supply}: use a powered hub"]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """A user's table: what a part costs, in a currency of theirs, and a kilowatt-hour.
+
+    Attributes
+    ----------
+    hosts, accelerators
+        Price by name; of an accelerator by its link, as a stick and a card are different things.
+    per_kwh
+        0 where it is not given.
+    """
+
+    currency: str = ""
+    per_kwh: float = 0.0
+    hosts: Mapping[str, float] = field(default_factory=dict)
+    accelerators: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, scenario: Scenario, now: Scenario) -> float | None:
+        """Return what has to be bought to get from one set-up to another; None where something has no price."""
+        parts = [] if scenario.is_on_cpu else [link.strip() for link in scenario.link.split(",")]
+        wanted = (parts * scenario.accelerators)[: max(len(parts), scenario.accelerators)]
+        owned = [] if now.is_on_cpu else [link.strip() for link in now.link.split(",")]
+        owned = (owned * now.accelerators)[: max(len(owned), now.accelerators)]
+        for link in owned:
+            if link in wanted:
+                wanted.remove(link)
+        bought = [(self.accelerators, link) for link in wanted]
+        bought += [(self.hosts, scenario.host)] if scenario.host != now.host else []
+        if any(name not in table for table, name in bought):
+            return None
+        return sum(table[name] for table, name in bought)
+
+    def a_year(self, power_w: float) -> float | None:
+        """Return what a year of that power costs; None without a price of energy."""
+        return power_w * HOURS_A_YEAR / 1e3 * self.per_kwh if self.per_kwh else None
+
+
+def read_prices(path: str | Path) -> Prices:
+    """Read a table of prices.
+
+    Raises :class:`InputError` for a file that cannot be read, an unknown key, or a price that is no number from 0.
+    """
+    try:
+        table = tomllib.loads(read_text(Path(path)))
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise InputError.problem(
+            str(path), f"cannot be read ({why})", "give a TOML file such as docs/prices.toml"
+        ) from None
+    known = ("currency", "per_kwh", "hosts", "accelerators")
+    for key in table:
+        if key not in known:
+            raise InputError.problem(
+                f"{path}: {key}", "is an unknown key", f"choose from {', '.join(known)}", nearest(key, known)
+            )
+    currency = table.get("currency", "")
+    if not isinstance(currency, str):
+        raise InputError.value(f"{path}: currency", currency, "a text")
+    return Prices(
+        currency, _price(f"{path}: per_kwh", table.get("per_kwh", 0.0)),
+        _prices(path, "hosts", table), _prices(path, "accelerators", table),
+    )  # fmt: skip
+
+
+def _prices(path: str | Path, key: str, table: Mapping[str, Any]) -> dict[str, float]:
+    found = table.get(key, {})
+    if not isinstance(found, dict):
+        raise InputError.value(f"{path}: {key}", found, f"a table [{key}]")
+    return {name: _price(f"{path}: {key}.{name}", value) for name, value in found.items()}
+
+
+def _price(where: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise InputError.value(where, value, "a price from 0")
+    return float(value)

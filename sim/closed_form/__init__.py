@@ -1,0 +1,1 @@
+"""Throughput without simulation: service demands, bounds, mean value analysis and a learned correction."""

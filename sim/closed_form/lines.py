@@ -1,0 +1,373 @@
+"""Closed-form throughput: waiting lines of threads at accelerators, then every resource that all share.
+
+Form: Little's law and the utilisation law (Lazowska et al., Quantitative System Performance, ch. 5) where the threads
+of an accelerator are alike, Lindley's recursion where they are not; exact where service is constant and threads do not
+get in each other's way by chance (docs/concurrency.md).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hwmodels.cache import for_each
+from sim.closed_form.contention import beside_others
+from sim.closed_form.demands import Demand, demand_of, mean_demand, with_load
+from sim.closed_form.lindley import Turn, turn_rates
+from sim.machine.policies import DISCIPLINES, DISPATCHES
+from sim.setup import Setup
+
+__all__ = [
+    "Line", "expected_ips", "limits", "line_rate", "line_rates", "lines", "pipeline_rates", "reload_share",
+    "turn_loads",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Threads that queue for one accelerator (a share of a thread where a pool is shared) and their mean demand.
+
+    Attributes
+    ----------
+    ips
+        Inferences per second that its threads and its accelerator allow.
+    reload
+        Share of cached parameters that inferences send first (in the demand already), over all its networks.
+    """
+
+    accelerator: int
+    models: tuple[int, ...]
+    threads: float
+    need: Demand
+    ips: float
+    reload: float = 0.0
+
+
+def line_rate(
+    threads: Any, alone_ns: Any, held_ns: Any, lesser: Callable[..., Any] = min, greater: Callable[..., Any] = max
+) -> Any:
+    """Return inferences per ns of threads that queue for one accelerator: min(N / (D + Z), 1 / D).
+
+    Parameters
+    ----------
+    threads, alone_ns, held_ns
+        N, D + Z and D: numbers, or arrays of one shape.
+    lesser, greater
+        ``min`` and ``max``, or numpy's for arrays.
+    """
+    return lesser(threads / greater(1.0, alone_ns), 1 / greater(1.0, held_ns))
+
+
+def lines(setup: Setup) -> list[Line]:
+    """Return the waiting lines of a set-up: one for each accelerator with its threads, one for threads on the CPU.
+
+    On a memory that accelerators share, each of them takes as long as it does beside the others.
+    """
+    if setup.pipelines:
+        return []
+    return _lines(beside_others(setup, _accelerator_rates))
+
+
+def _accelerator_rates(setup: Setup) -> list[float]:
+    """Inferences per ns through each accelerator, as far as threads and cores allow."""
+    rows = _lines(setup)
+    found = limits(setup, rows)
+    scale = min(found.values()) / found["threads"] / 1e9
+    return [scale * sum(row.ips for row in rows if row.accelerator == i) for i in range(len(setup.accelerators))]
+
+
+def _lines(setup: Setup) -> list[Line]:
+    if setup.turns:
+        return list(_in_turn_lines(setup))
+    needs = [for_each(lambda each: demand_of(each, setup), row) for row in setup.stage_times]
+    if setup.scenario.arrival_process.rates:
+        return _overloaded_lines(setup, needs) or list(_arriving_lines(setup))
+    return list(_bound_lines(setup, needs) if keeps_home(setup) else _pool_lines(setup, needs))
+
+
+def keeps_home(setup: Setup) -> bool:
+    """Whether a thread keeps its accelerator; under every other dispatch it may use them all."""
+    return setup.scenario.dispatch in DISPATCHES and DISPATCHES[setup.scenario.dispatch].keeps_home
+
+
+def _bound_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Line]:
+    """Thread i belongs to accelerator i modulo their number; one that never uses it is a line of its own."""
+    count = len(setup.accelerators)
+    for accelerator in range(count):
+        mine = setup.thread_models[accelerator::count]
+        users = tuple(model for model in mine if needs[model][accelerator].held_ns)
+        rest = [model for model in mine if not needs[model][accelerator].held_ns]
+        if are_unequal(setup, users):
+            yield from _turn_lines(setup, users, accelerator, needs)
+        elif users:
+            yield _line(setup, accelerator, users, len(users), *_loading(setup, users, accelerator, needs))
+        yield from (_line(setup, accelerator, (model,), 1, needs[model][accelerator]) for model in rest)
+
+
+def _in_turn_lines(setup: Setup) -> Iterator[Line]:
+    """A line for each accelerator whose threads run all networks in turn, parameters sent again at each change."""
+    count, threads = len(setup.accelerators), len(setup.thread_models)
+    for i in range(min(count, threads)):
+        turn, loads = [setup.stage_times[model][i] for model in setup.turns], turn_loads(setup, i)
+        rows = [with_load(demand_of(times, setup), load) for times, load in zip(turn, loads, strict=True)]
+        alone_ns = sum(row.alone_ns for row in rows) / len(rows)  # one after the other, in the same thread
+        mean, own = replace(mean_demand(rows), alone_ns=alone_ns), len(range(i, threads, count))
+        sent_ns = sum(load * times.load_ns for load, times in zip(loads, turn, strict=True))
+        yield _line(setup, i, setup.turns, own, mean, sent_ns / max(1, sum(times.load_ns for times in turn)))
+
+
+def turn_loads(setup: Setup, accelerator: int) -> list[float]:
+    """Return 1 for each place of a turn whose network finds another token's parameters, else 0."""
+    tokens = [setup.stage_times[model][accelerator].token for model in setup.turns]
+    return [float(token != before) for before, token in zip(tokens[-1:] + tokens[:-1], tokens, strict=True)]
+
+
+def _arriving_lines(setup: Setup) -> Iterator[Line]:
+    """A line for each network on each accelerator, in the proportion of their requests: those may come in any order.
+
+    A request follows another token's with the share of requests that have another token.
+    """
+    rates, count = setup.scenario.arrival_process.rates, len(setup.accelerators)
+    for i in range(count):
+        tokens = [row[i].token for row in setup.stage_times]
+        shares = [rate / sum(rates) for rate in rates]
+        other = [1 - sum(s for s, t in zip(shares, tokens, strict=True) if t == token) for token in tokens]
+        rows = [with_load(demand_of(row[i], setup), o) for row, o in zip(setup.stage_times, other, strict=True)]
+        held_ns = sum(share * row.held_ns for share, row in zip(shares, rows, strict=True))
+        alone_ns = sum(share * row.alone_ns for share, row in zip(shares, rows, strict=True))
+        whole = 1e9 * float(line_rate(len(setup.thread_models) / count, alone_ns, held_ns))
+        for model, (share, row, reload) in enumerate(zip(shares, rows, other, strict=True)):
+            yield Line(i, (model,), len(setup.thread_models) / count * share, row, share * whole, reload)
+
+
+def _overloaded_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> list[Line]:
+    """Lines of networks with threads of their own on one accelerator, of which some get more requests than they serve.
+
+    Those that would serve more in a closed loop than comes are served; the others share what is left of the lock, in
+    the proportion of their closed loops. Where all are late it is a closed loop. Empty where all are served, or where
+    that is not known.
+    """
+    rates = setup.scenario.arrival_process.rates
+    if setup.is_server or len(setup.accelerators) > 1 or not are_unequal(setup, setup.thread_models):
+        return []
+    closed = {line.models[0]: line for line in _turn_lines(setup, setup.thread_models, 0, needs)}
+    late = {model for model, line in closed.items() if rates[model] > line.ips}
+    if len(late) in (0, len(closed)):
+        return list(closed.values()) if late else []
+    served = sum(rates[model] for model in closed.keys() - late)
+    left = 1e9 - sum(rates[model] * closed[model].need.held_ns for model in closed.keys() - late)
+    wanted = sum(closed[model].ips * closed[model].need.held_ns for model in late)
+    found = []
+    for model, line in closed.items():
+        most = max(line.ips, line.ips * left / wanted)
+        if len(late) == 1:  # it sends its parameters again after each request of the others, and not otherwise
+            need, sends = needs[model][0], float(line.reload > 0)
+            most = max(line.ips, (left - served * need.load_ns * sends) / max(1.0, need.held_ns))
+            again = min(1.0, served / most) * sends
+            line = replace(line, need=with_load(need, again), reload=again) if model in late else line
+        alone = line.threads * 1e9 / max(1.0, line.need.alone_ns)
+        found.append(replace(line, ips=min(alone, most, rates[model]) if model in late else rates[model]))
+    return found
+
+
+def _line(
+    setup: Setup, accelerator: int, models: tuple[int, ...], threads: float, need: Demand, reload: float = 0.0
+) -> Line:
+    idle_ns = hand_over_ns(setup, need) if threads > 1 else 0.0
+    ips = float(line_rate(threads, need.alone_ns, need.held_ns + idle_ns)) * 1e9
+    return Line(accelerator, models, threads, need, ips, reload)
+
+
+def hand_over_ns(setup: Setup, need: Demand) -> float:
+    """Mean time (ns) between two passes of threads that queue: until a waiter runs, or the releaser is back before.
+
+    Of two passes one is then the releaser's (:mod:`sim.machine.scheduler`). Waits for a core are left out.
+    """
+    costs = setup.hand_over
+    if costs is None or not need.held_ns:
+        return 0.0
+    away_ns = need.alone_ns - need.held_ns
+    is_back = away_ns < costs.wake_ns and not costs.is_fair
+    return (away_ns + costs.wake_ns) / 2 if is_back else costs.wake_ns
+
+
+def are_unequal(setup: Setup, models: Sequence[int]) -> bool:
+    """Whether threads of one accelerator differ, and take turns at its lock, first come first served."""
+    return len(set(models)) > 1 and setup.scenario.discipline == "fifo"
+
+
+def _turn_lines(
+    setup: Setup, models: Sequence[int], accelerator: int, needs: Sequence[Sequence[Demand]]
+) -> Iterator[Line]:
+    """A line for each network of threads that differ, at the rates with which they come to the lock."""
+    own = [needs[model][accelerator] for model in models]
+    tokens = [setup.stage_times[model][accelerator].token for model in models]
+    turns = [
+        Turn(need.held_ns, need.load_ns, need.alone_ns - need.held_ns, token)
+        for need, token in zip(own, tokens, strict=True)
+    ]
+    costs = setup.hand_over
+    rates = turn_rates(turns, costs.wake_ns if costs else 0, is_fair=bool(costs and costs.is_fair))
+    for model in dict.fromkeys(models):
+        mine = [rate for rate, one in zip(rates, models, strict=True) if one == model]
+        whole = sum(rate for rate, _ in mine)
+        share = sum(rate * loads for rate, loads in mine) / whole
+        need = with_load(needs[model][accelerator], share)
+        yield Line(accelerator, (model,) * len(mine), len(mine), need, 1e9 * whole, share)
+
+
+def _pool_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Line]:
+    """Every thread may use every accelerator, and each gets a share of them; alike ones are computed once."""
+    count, models = len(setup.accelerators), setup.thread_models
+    found: dict[Any, tuple[Demand, float]] = {}
+    found_all: list[tuple[Demand, float]] = []
+    for accelerator in range(count):
+        kind = tuple((row[accelerator], setup.stage_times[m][accelerator].token) for m, row in enumerate(needs))
+        if kind not in found:
+            found[kind] = _loading(setup, models, accelerator, needs)
+        found_all.append(found[kind])
+    for accelerator, threads in enumerate(_shares(setup, [need for need, _ in found_all])):
+        if threads:
+            yield _line(setup, accelerator, models, threads, *found_all[accelerator])
+
+
+def _shares(setup: Setup, needs: Sequence[Demand]) -> list[float]:
+    """Threads at each accelerator of a pool: as many at each, but the fastest first where a dispatch may prefer them.
+
+    No accelerator has use for more threads than are away from it and at it: alone over held time.
+    """
+    threads, count = len(setup.thread_models), len(needs)
+    if setup.scenario.dispatch == "round_robin" or all(need == needs[0] for need in needs):
+        return [threads / count] * count
+    found, left = [0.0] * count, float(threads)
+    for i in sorted(range(count), key=lambda i: needs[i].alone_ns):
+        found[i] = min(left, needs[i].alone_ns / needs[i].held_ns if needs[i].held_ns else left)
+        left -= found[i]
+    return found
+
+
+def _loading(
+    setup: Setup, models: Sequence[int], accelerator: int, needs: Sequence[Sequence[Demand]]
+) -> tuple[Demand, float]:
+    """Mean demand of threads on one accelerator, and the share of inferences that send parameters again."""
+    share = reload_share(setup, models, accelerator)
+    return mean_demand([with_load(needs[model][accelerator], share) for model in models]), share
+
+
+def reload_share(setup: Setup, models: Sequence[int], accelerator: int) -> float:
+    """Share of inferences that find another network's parameters.
+
+    None where all have one token (one network, or compiled together); else all, as threads take turns, unless the
+    discipline batches by model.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+    """
+    if len({setup.stage_times[model][accelerator].token for model in models}) < 2:
+        return 0.0
+    discipline = DISCIPLINES.get(setup.scenario.discipline)
+    batched = discipline is not None and discipline.batches_by_model
+    counts = Counter(setup.stage_times[model][accelerator].token for model in models).values()
+    most = setup.scenario.affinity_batch
+    # Every interpreter sends its own parameters once in a batch.
+    return len(models) / sum(max(count, most) if count > 1 else 1 for count in counts) if batched else 1.0
+
+
+def line_rates(setup: Setup, rows: Sequence[Line], ways: Sequence[str] = ("out", "in")) -> list[float]:
+    """Return the lines' rates (1/s) with those on a shared bus scaled to what it carries.
+
+    Parameters
+    ----------
+    rows
+        Waiting lines of :func:`lines`.
+    ways
+        Directions of the buses that count.
+    """
+    rates = [row.ips for row in rows]
+    for bus in setup.buses:
+        on_bus = frozenset(bus.accelerators if bus.takes_turns else ())
+        on_it = [i for i, row in enumerate(rows) if row.accelerator in on_bus and row.need.held_ns] if on_bus else []
+        used = max((sum(rates[i] * getattr(rows[i].need, f"{way}_ns") for i in on_it) / 1e9 for way in ways), default=0)
+        for i in on_it:
+            rates[i] /= max(1.0, used)
+    return rates
+
+
+def limits(setup: Setup, rows: Sequence[Line]) -> dict[str, float]:
+    """Return the inferences per second that each resource allows by itself, by name.
+
+    Parameters
+    ----------
+    rows
+        Waiting lines of :func:`lines`.
+
+    Returns
+    -------
+    dict
+        ``threads`` (with their accelerators), ``out`` and ``in`` where a bus is shared, ``cpu`` and ``gil``, which
+        allow the mix of the lines' rates up to their capacity.
+    """
+    found = {"threads": sum(row.ips for row in rows)}
+    if any(bus.takes_turns for bus in setup.buses):
+        found |= {way: sum(line_rates(setup, rows, [way])) for way in ("out", "in")}
+    rates = line_rates(setup, rows)
+    if setup.scenario.mode == "coexec":
+        found["cpu"] = sum(_beside_the_cpu(setup, rows, rates))
+    for name, many in (("cpu", float(setup.core_capacity)), ("gil", 1.0)):
+        used = sum(rate * getattr(row.need, f"{name}_ns") for rate, row in zip(rates, rows, strict=True)) / 1e9
+        if used > 0:
+            found[name] = max(found.get(name, 0.0), sum(rates) * many / used)
+    return found
+
+
+def _beside_the_cpu(setup: Setup, rows: Sequence[Line], rates: Sequence[float]) -> list[float]:
+    """Rates where accelerators take what they need of the cores, and networks on the CPU share the rest."""
+    on_cpu = [row.need.held_ns == 0 for row in rows]
+    used = [rate * row.need.cpu_ns / 1e9 for rate, row in zip(rates, rows, strict=True)]
+    rest = float(setup.core_capacity) - sum(use for use, alone in zip(used, on_cpu, strict=True) if not alone)
+    wanted = sum(use for use, alone in zip(used, on_cpu, strict=True) if alone)
+    share = min(1.0, max(0.0, rest / wanted)) if wanted else 1.0
+    return [rate * share if alone else rate for rate, alone in zip(rates, on_cpu, strict=True)]
+
+
+def expected_ips(setup: Setup) -> float:
+    """Return inferences per second of all models: the least that threads, accelerators, buses, cores, the GIL allow.
+
+    Notes
+    -----
+    X = min over resources of capacity / demand, and N / (D + Z) for threads; see docs/concurrency.md.
+    """
+    if setup.pipelines:
+        return pipeline_ips(setup)
+    return min(limits(setup, lines(setup)).values())
+
+
+def pipeline_ips(setup: Setup) -> float:
+    """Inferences per second of pipelines: the slowest segment's, less the filling and draining of each batch."""
+    segments = [demand_of(setup.stage_times[m][i], setup) for i, m in enumerate(setup.thread_models)]
+    rates = pipeline_rates(setup, segments)
+    whole = sum(rates)
+    shares = [rate / whole for rate, row in zip(rates, setup.pipelines, strict=True) for _ in row]
+    needs = [sum(share * row.cpu_ns for share, row in zip(shares, segments, strict=True)) / setup.free_cores]
+    needs.append(sum(share * row.gil_ns for share, row in zip(shares, segments, strict=True)))
+    for bus in setup.buses:
+        if bus.takes_turns:  # an inference crosses it once for each of its pipeline's segments that lies on it
+            needs += [
+                sum(shares[i] * getattr(segments[i], way) for i in bus.accelerators) for way in ("out_ns", "in_ns")
+            ]
+    return min(whole, *(1 / need for need in needs if need)) * 1e9
+
+
+def pipeline_rates(setup: Setup, segments: Sequence[Demand]) -> list[float]:
+    """Inferences per ns of each pipeline by itself, given what its segments ask for."""
+    return [_in_batches(setup.scenario.batch, [segments[i].alone_ns for i in row]) for row in setup.pipelines]
+
+
+def _in_batches(batch: int, alone_ns: Sequence[float]) -> float:
+    """Inferences per ns of one pipeline whose segments take these times; it is kept filled where ``batch`` is 0."""
+    slowest = max(alone_ns)
+    return batch / (sum(alone_ns) + (batch - 1) * slowest) if batch else 1 / slowest

@@ -1,0 +1,64 @@
+"""The command ``edgetpusim compare``, added to the command line by :func:`register`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Annotated, Any
+
+import typer
+
+from hwmodels.errors import InputError
+from sim.commands.options import scenario_command
+
+__all__ = ["register", "scenario_of"]
+
+LEAST, MOST = 2, 8
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``compare`` to a typer application."""
+    app.command(context_settings={"ignore_unknown_options": True})(compare)  # a set-up begins with dashes
+
+
+def compare(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="As of run; every set-up runs it.")],
+    setups: Annotated[list[str], typer.Argument(metavar='"OPTIONS"...', help="Options of run, a text each set-up.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Set-ups side by side: which figures differ, and why.
+
+    Example: edgetpusim compare mobilenet_v2_1.0_224 "--threads 1" "--threads 4" "--threads 4 --accelerators 2"
+    """
+    from sim.views.comparison import compare as side_by_side
+
+    if not LEAST <= len(setups) <= MOST:
+        raise InputError.value("the number of set-ups", len(setups), f"{LEAST} to {MOST} texts of options")
+    found = side_by_side([scenario_of(model, text) for text in setups])
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    from sim.commands.run_output import print_comparison
+
+    print_comparison(setups, found)
+
+
+def scenario_of(model: str, text: str) -> Any:
+    """Return the scenario that ``edgetpusim run MODEL`` with these options runs.
+
+    Raises :class:`InputError`, or typer's own error, for options that are none.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise InputError.problem(f"the set-up {text}", f"cannot be read ({error})", "close the quotes") from None
+    found: list[Any] = []
+
+    def keep(scenario: Any) -> None:
+        """Take what the options make."""
+        found.append(scenario)
+
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(scenario_command(keep))
+    app([model, *words], standalone_mode=False)
+    return found[0]

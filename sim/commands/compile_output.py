@@ -1,0 +1,130 @@
+"""``compile`` on the terminal: in the words and units of the compiler's log, so that both can be laid side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+
+from sim.commands.tables import new_table
+
+__all__ = ["print_compile", "print_layers", "print_set"]
+
+#: What the log calls the accelerator; those of other families have no such log.
+DEVICES = {"edgetpu": "Edge TPU"}
+
+
+def print_compile(report: dict[str, Any]) -> None:
+    """Print what the compiler model does with a network."""
+    console = Console(highlight=False)
+    _print_network(console, report)
+    _print_segments(console, report.get("segments", []))
+    print_layers(console, report["layers"])
+
+
+def print_set(report: dict[str, Any]) -> None:
+    """Print what it does with several networks, and who gets how much of the parameter memory."""
+    console = Console(highlight=False)
+    title = "compiled together: one parameter memory" if report["cocompiled"] else "compiled one by one"
+    shares = new_table(title, "network", "cached", "streamed", "share of its parameters on the chip")
+    for one in report["models"]:
+        on, off = one["on_chip_bytes"], one["off_chip_bytes"]
+        shares.add_row(one["model"], _size(on), _size(off), f"{on / (on + off):.0%}" if on + off else "")
+    console.print(shares)
+    for one in report["models"]:
+        console.print()
+        _print_network(console, one)
+
+
+def _print_network(console: Console, report: dict[str, Any]) -> None:
+    console.print(f"{report['model']} on {report['size']} ({report['source']})", style="italic")
+    for name, value in _facts(report):
+        console.print(f"{name}: {value}", soft_wrap=True)
+    console.print(_operators(report))
+    first = report["first_unmapped"]
+    if first:
+        taken = f" It takes {first['taken_along']} along that follow it." if first["taken_along"] else ""
+        console.print(
+            f"First operator that is not mapped: {first['index']} {first['op']}: {first['reason']}.{taken}",
+            soft_wrap=True,
+        )
+    for note in report["notes"]:
+        console.print(f"note: {note}", soft_wrap=True)
+
+
+def _facts(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "On-chip memory used for caching model parameters", _size(report["on_chip_bytes"])
+    yield "On-chip memory remaining for caching model parameters", _size(report["on_chip_free_bytes"])
+    yield "Off-chip memory used for streaming uncached model parameters", _streamed(report)
+    yield f"Number of {_device(report)} subgraphs", str(report["subgraphs"])
+    yield "Total number of operations", str(report["ops_total"])
+    yield "MACs", f"{report['macs'] / 1e6:.1f} M"
+    sent = ("instruction_bytes", "input_bytes", "output_bytes", "scratch_bytes")
+    each = [f"{key.removesuffix('_bytes')} {_size(report[key])}" for key in sent if report[key]]
+    if each:
+        yield "Over the link in every inference", ", ".join(each)
+
+
+def _device(report: dict[str, Any]) -> str:
+    return DEVICES.get(report["family"], "accelerator")
+
+
+def _streamed(report: dict[str, Any]) -> str:
+    low, high = report.get("streamed_interval90_bytes", (0, 0))
+    interval = f" (90 %: {_size(low)} to {_size(high)})" if high > low else ""
+    return _size(report["off_chip_bytes"]) + interval
+
+
+def _operators(report: dict[str, Any]) -> Any:
+    found = new_table("", "Operator", "Count", "Status")
+    reasons = {op["index"]: op["reason"] for op in report["cpu_ops"]}
+    mapped = f"Mapped to {_device(report)}"
+    counts = Counter((layer["op"], reasons.get(layer["index"], mapped)) for layer in report["layers"])
+    for (op, status), count in sorted(counts.items()):
+        found.add_row(op, str(count), status)
+    found.columns[2].justify, found.columns[2].no_wrap = "left", False
+    return found
+
+
+def _size(n_bytes: float) -> str:
+    """Bytes as the compiler's log writes them."""
+    for unit in ("B", "KiB"):
+        if abs(n_bytes) < 1024:
+            return f"{n_bytes:.2f}{unit}"
+        n_bytes /= 1024
+    return f"{n_bytes:.2f}MiB"
+
+
+def _print_segments(console: Console, segments: list[dict[str, Any]]) -> None:
+    if not segments:
+        return
+    found = new_table("\nsegments", "segment", "ops", "M MACs", "parameters", "off chip", "compute ms")
+    for segment in segments:
+        found.add_row(
+            segment["model"], str(segment["ops"]), f"{segment['macs'] / 1e6:.1f}", _size(segment["parameter_bytes"]),
+            _size(segment["off_chip_bytes"]), f"{segment['compute_ms']:.3f}",
+        )  # fmt: skip
+    console.print(found)
+
+
+def print_layers(console: Console, layers: list[dict[str, Any]]) -> None:
+    """Print the layers: where each runs, and what it takes."""
+    found = new_table("\nlayers", "op", "#", "output", "M MACs", "KiB", "kept", "k cycles", "array")
+    for layer in layers:
+        found.add_row(
+            layer["op"], str(layer["index"]), "x".join(map(str, layer["output"])), f"{layer['macs'] / 1e6:.1f}",
+            f"{layer['parameter_bytes'] / 1024:.1f}" if layer["parameter_bytes"] else "", _kept(layer),
+            f"{layer['cycles'] / 1e3:.1f}", f"{layer['utilisation']:.0%}",
+        )  # fmt: skip
+    console.print(found)
+
+
+def _kept(layer: dict[str, Any]) -> str:
+    """Where a layer's parameters are: on the chip, or sent in every inference."""
+    if layer["device"] == "cpu":
+        return "CPU"
+    if layer["streamed_bytes"]:
+        return "sent"
+    return "yes" if layer["parameter_bytes"] else ""

@@ -1,0 +1,1 @@
+"""The machine at run time: threads, cores, locks, accelerators, links, and the inference that visits them."""

@@ -1,0 +1,173 @@
+"""Cameras of a video recorder: frames at equal distances, of which each camera keeps two and drops what comes late.
+
+A camera is a closed loop inside an open one. It takes its oldest frame, asks for the frame's regions one after the
+other, and turns to the next frame when the last region is done. Frames come whether or not it has time. One that finds
+:data:`KEPT` others waiting is dropped, as Frigate's queue of two frames does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from itertools import count as naturals
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hwmodels.errors import InputError
+from sim.machine.machine import Machine
+
+if TYPE_CHECKING:
+    import simpy
+
+__all__ = [
+    "KEPT",
+    "MAX_CAMERAS",
+    "Cameras",
+    "camera_processes",
+    "frame_gaps_ns",
+    "inferences_of_frames",
+    "parse_cameras",
+]
+
+KEPT = 2  # frames that wait beside the one that is worked on
+MAX_CAMERAS = 1024
+MAX_FPS = 1000.0
+SOURCES = 1 << 20  # random streams of cameras are numbered from here, apart from those of networks
+
+Steps = Generator[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cameras:
+    """Some cameras of one kind.
+
+    Attributes
+    ----------
+    count
+        Their phases are spread evenly over the time between two frames.
+    fps
+        Frames a second of each.
+    motion
+        Share of the frames that need inference; which ones is left to chance.
+    regions
+        Inferences of such a frame on average: one, and as many more as chance has it (Poisson).
+    """
+
+    count: int
+    fps: float
+    motion: float = 1.0
+    regions: float = 1.0
+
+    @property
+    def inferences_per_s(self) -> float:
+        """Inferences a second that all of them ask for, as long as no frame is dropped."""
+        return self.count * self.fps * self.motion * self.regions
+
+    @property
+    def is_even(self) -> bool:
+        """Whether requests come at equal distances: every frame asks for one inference."""
+        return self.motion == 1 and self.regions == 1
+
+
+def parse_cameras(text: str, motion: float = 1.0, regions: float = 1.0) -> Cameras | None:
+    """Parse ``3x10``: three cameras of 10 frames a second; None for no text.
+
+    Raises :class:`InputError` for anything else.
+    """
+    if not text:
+        return None
+    match = re.fullmatch(r"([0-9]{1,6})x([0-9.]{1,12})", text)
+    count, fps = (int(match[1]), _number(match[2])) if match else (0, 0.0)
+    if not (1 <= count <= MAX_CAMERAS and 0 < fps <= MAX_FPS):
+        allowed = f"NxFPS such as 3x10, up to {MAX_CAMERAS} cameras of {MAX_FPS:g} frames a second"
+        raise InputError.value("--cameras", text, allowed)
+    return Cameras(count, fps, motion, regions)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+class Server(Protocol):
+    """What serves the inferences of frames."""
+
+    machine: Machine
+
+    def serve(self, request: int, arrived_ns: int, model: int = -1) -> Steps:
+        """Serve one request from its arrival to its end."""
+
+
+def camera_processes(pool: Server, asked: Cameras, seed: int) -> list[Steps]:
+    """Processes of all cameras: one that lets frames come, and one that works on them."""
+    found: list[Steps] = []
+    for number in range(asked.count):
+        camera = _Camera(pool, inferences_of_frames(asked, seed, number))
+        found += [camera.frames(frame_gaps_ns(asked, number)), camera.work()]
+    return found
+
+
+class _Camera:
+    """One camera: the moments (ns) at which its waiting frames were taken."""
+
+    def __init__(self, pool: Server, inferences: Iterator[int]) -> None:
+        self.pool, self.machine, self.inferences = pool, pool.machine, inferences
+        self.waiting = deque[int]()
+        self.sleeps: simpy.Event | None = None
+
+    def frames(self, gaps_ns: Iterator[int]) -> Steps:
+        """Frames come; one that finds no room is dropped."""
+        env = self.machine.env
+        for gap in gaps_ns:
+            yield env.timeout(gap)
+            log = self.machine.frames
+            log.frames += 1
+            if len(self.waiting) >= KEPT:
+                log.skipped += 1
+                continue
+            self.waiting.append(env.now)
+            if self.sleeps is not None:
+                self.sleeps.succeed()
+                self.sleeps = None
+
+    def work(self) -> Steps:
+        """Ask for the regions of one frame after another, each when the last is done."""
+        env = self.machine.env
+        while True:
+            if not self.waiting:
+                self.sleeps = env.event()
+                yield self.sleeps
+            taken_ns, regions = self.waiting.popleft(), next(self.inferences)
+            for _ in range(regions):
+                yield from self.pool.serve(next(self.machine.requests), env.now)
+            if regions:
+                self.machine.frames.ages_ns.append(env.now - taken_ns)
+
+
+def frame_gaps_ns(asked: Cameras, number: int) -> Iterator[int]:
+    """Times between a camera's frames in whole ns that keep the rate; the first follows after its share of a period."""
+    rate, before = asked.count * asked.fps, 0
+    for frame in naturals():
+        now = round((frame * asked.count + number + 1) * 1e9 / rate)
+        yield now - before
+        before = now
+
+
+def inferences_of_frames(asked: Cameras, seed: int, number: int) -> Iterator[int]:
+    """How many inferences each frame of a camera needs, from a random stream of its own."""
+    if asked.is_even:
+        return repeat(1)
+    return _drawn(asked, seed, number)
+
+
+def _drawn(asked: Cameras, seed: int, number: int) -> Iterator[int]:
+    import numpy as np
+
+    stream = np.random.default_rng(np.random.SeedSequence((seed, SOURCES + number)))
+    while True:
+        moves = stream.random(256) < asked.motion
+        yield from (int(many) for many in np.where(moves, 1 + stream.poisson(asked.regions - 1, 256), 0))

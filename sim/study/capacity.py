@@ -1,0 +1,126 @@
+"""How many requests a second, and how many cameras, a set-up serves within limits.
+
+The highest rate is found by bisection: simulated latencies grow with the rate, and every run has the same seed. The
+limit that holds it there is the one that a little more breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from math import exp
+from typing import Any
+
+from hwmodels.errors import InputError
+from sim.advice import Limits
+from sim.closed_form.bounds import throughput_bound
+from sim.engine import simulate
+from sim.machine.cameras import MAX_CAMERAS, Cameras
+from sim.scenario import Scenario
+from sim.setup import build
+from sim.trust.interval import Z90, relative_sd
+
+__all__ = ["capacity"]
+
+KINDS = ("poisson", "periodic", "server")
+CLOSE = 1.002  # the highest rate is known to within this factor
+MORE = 1.01  # what breaks a limit at so much more names it
+LOWEST = 1e-3  # of what the accelerators could do: a set-up that cannot do that has no capacity
+
+
+def capacity(
+    scenario: Scenario, limit: Limits, camera_fps: float = 30.0, progress: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Return the highest rate of requests at which a set-up keeps its limits.
+
+    Parameters
+    ----------
+    scenario
+        Its ``arrivals`` say how requests come (Poisson where it says ``closed``). A rate that it names is judged, too.
+        Where it has cameras, more and fewer of them are tried.
+    limit
+        What has to hold at that rate.
+    camera_fps
+        Frames a second of a camera, of which every frame is a request.
+    progress
+        Called with a line for each rate that was tried.
+
+    Returns
+    -------
+    dict
+        ``rate_ips`` and ``interval90`` of it, ``cameras``, ``limit`` (what a little more breaks), ``valid`` (whether
+        the rate that was named keeps the limits; without one, whether any does) and ``at``: the answer of ``run`` at
+        the highest rate, None where there is none.
+
+    Raises
+    ------
+    InputError
+        For arrivals without a rate, or a scenario that cannot be built.
+    """
+    arrivals = scenario.arrival_process
+    if arrivals.cameras:
+        return _cameras(scenario, arrivals.cameras, limit, progress)
+    kind = "poisson" if arrivals.kind == "closed" else arrivals.kind
+    if kind not in KINDS or (arrivals.rates and not arrivals.follow_ups):
+        raise InputError.problem(
+            "capacity", f"cannot vary {scenario.models} with --arrivals {scenario.arrivals}", "take poisson or periodic"
+        )
+    if not camera_fps > 0:
+        raise InputError.value("--camera-fps", camera_fps, "a number above 0")
+    search = _Search(scenario, kind, limit, progress)
+    rate, broken = search.highest()
+    valid = not limit.broken_by(search.at(arrivals.request_ips)) if arrivals.rate_ips else rate > 0
+    spread = exp(Z90 * relative_sd(build(scenario.with_options(arrivals="closed"))))
+    return {
+        "rate_ips": rate, "interval90": [rate / spread, rate * spread], "cameras": int(rate / camera_fps),
+        "camera_fps": camera_fps, "limit": broken, "valid": valid, "limits": asdict(limit),
+        "at": search.at(rate) if rate else None,
+    }  # fmt: skip
+
+
+def _cameras(scenario: Scenario, asked: Cameras, limit: Limits, progress: Callable[[str], None]) -> dict[str, Any]:
+    """The most cameras of a kind: limits of latency are limits of the age of their results."""
+
+    def at(count: int) -> dict[str, Any]:
+        """The answer of ``run`` with so many."""
+        progress(f"{count} cameras ...")
+        return dict(simulate(scenario.with_options(cameras=f"{count}x{asked.fps:g}"), compare=False).summary)
+
+    each = scenario.arrival_process.rate_ips / asked.count
+    low, high = 0, min(MAX_CAMERAS, int(throughput_bound(build(scenario)) / each * MORE) + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if limit.broken_by(at(middle)) else (middle, high)
+    spread = exp(Z90 * relative_sd(build(scenario)))
+    return {
+        "rate_ips": low * each, "interval90": [low * each / spread, low * each * spread], "cameras": low,
+        "camera_fps": asked.fps, "limit": limit.broken_by(at(low + 1)) or "it was not tried with more",
+        "valid": not limit.broken_by(at(asked.count)), "limits": asdict(limit), "at": at(low) if low else None,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Bisection for the highest rate that keeps a limit."""
+
+    scenario: Scenario
+    kind: str
+    limit: Limits
+    progress: Callable[[str], None]
+
+    def at(self, rate_ips: float) -> dict[str, Any]:
+        """The answer of ``run`` at a rate."""
+        return dict(simulate(self.scenario.with_options(arrivals=f"{self.kind}:{rate_ips}"), compare=False).summary)
+
+    def highest(self) -> tuple[float, str]:
+        """The highest rate, to within 0.2 %, and the limit that a little more breaks; 0 where none keeps them."""
+        high = throughput_bound(build(self.scenario.with_options(arrivals="closed")))
+        low = high * LOWEST
+        broken = self.limit.broken_by(self.at(low))
+        if broken:
+            return 0.0, broken
+        while high > CLOSE * low:
+            self.progress(f"between {low:.4g} and {high:.4g} /s ...")
+            middle = (low * high) ** 0.5 if high > 2 * low else (low + high) / 2
+            low, high = (low, middle) if self.limit.broken_by(self.at(middle)) else (middle, high)
+        return low, self.limit.broken_by(self.at(low * MORE)) or "it does not keep up"

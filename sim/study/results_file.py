@@ -1,0 +1,180 @@
+"""Rows of results: one flat row for a simulated point, and the Parquet files that hold them.
+
+A results file is written whole or not at all, says which version of these rows it holds, and is checked when read.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwmodels.errors import InputError, need
+from hwmodels.files import whole_file
+from hwmodels.version import program_version
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = [
+    "RESULTS_VERSION",
+    "check_target",
+    "flat",
+    "read_results",
+    "stamp",
+    "write_parquet",
+]
+
+#: Changes whenever a column of the results files changes its meaning.
+RESULTS_VERSION = 1
+#: Stands before a file's footer, where readers skip it, with the CRC-32 of everything else: Parquet readers abort the
+#: whole process at some damage.
+SEAL = b"edgetpusim crc32 "
+SKIPPED = ("wall_s", "models", "scenario", "baseline", "remedies")  # not of the point alone, or not a scalar
+
+
+def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the summary of a run as one flat row: options first, then scalars, nested keys joined by ``_``.
+
+    Pairs (intervals) become ``..._lo`` and ``..._hi``; warnings one text; the wall time is left out, so that a row
+    depends on nothing but its point.
+
+    Parameters
+    ----------
+    summary
+        Of a run or an estimate.
+
+    Returns
+    -------
+    dict
+        Scalars only, in a fixed order.
+    """
+    row: dict[str, Any] = dict(summary.get("scenario", {}))
+    for key, value in summary.items():
+        if key not in SKIPPED:
+            row.update(_flat(key, value))
+    return row
+
+
+def _flat(key: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(f"{key}_{name}", inner)
+    elif isinstance(value, list) and key == "warnings":
+        yield key, "; ".join(value)
+    elif isinstance(value, list | tuple):
+        yield from zip((f"{key}_lo", f"{key}_hi"), value, strict=True)
+    else:
+        yield key, value
+
+
+def stamp() -> dict[str, Any]:
+    """The columns that say which program and which meaning of the columns made a row."""
+    return {"edgetpusim_version": program_version(), "results_version": RESULTS_VERSION}
+
+
+def check_target(path: Path) -> None:
+    """Raise :class:`InputError` unless a file can be written at ``path``."""
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError.problem(
+            str(path), "cannot be written", "give a file in a folder that exists and can be written"
+        )
+
+
+def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as Parquet: to a temporary name, then renamed. Missing cells are null.
+
+    Raises :class:`InputError` where the folder cannot be written.
+    """
+    write_frame(path, frame_of(rows))
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows as a frame, with the stamp's columns; the columns are in the order in which they first appear."""
+    pl = need("polars", "study")
+    marks = stamp()
+    return pl.DataFrame([{**row, **marks} for row in rows], infer_schema_length=None, strict=False)  # type: ignore[no-any-return]  # an extra
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write a frame as Parquet, whole or not at all."""
+    with whole_file(path) as temporary:
+        frame.write_parquet(temporary)
+        _seal(temporary)
+
+
+def _seal(path: Path) -> None:
+    """Put the checksum of a Parquet file before its footer."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        footer = data[-8 - int.from_bytes(data[-8:-4], "little") :]
+        checksum = zlib.crc32(data)
+        file.seek(-len(footer), os.SEEK_END)
+        file.write(SEAL + checksum.to_bytes(4, "little") + footer)
+
+
+def is_damaged(path: Path) -> bool:
+    """Tell whether a file is empty, or differs from what was sealed; a file without a seal may be whole."""
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return True
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+            at = data.rfind(SEAL)
+            if at < 0:
+                return data[:4] != b"PAR1" or data[-4:] != b"PAR1"
+            end = at + len(SEAL) + 4
+            return zlib.crc32(view[end:], zlib.crc32(view[:at])).to_bytes(4, "little") != data[end - 4 : end]
+
+
+def read_results(path: Path, any_version: bool = False) -> pl.DataFrame:
+    """Read a results file of this version, or with ``any_version`` of whatever version or mix of them.
+
+    Raises :class:`InputError` for a file that is missing, truncated, no results file, or of another version.
+    """
+    pl = need("polars", "study")
+    if not path.is_file():
+        raise InputError.problem(
+            str(path), "cannot be read (no such file)", "give a results file of edgetpusim sweep or study"
+        )
+    try:
+        if is_damaged(path):
+            raise InputError.problem(
+                str(path), "is truncated, damaged or not Parquet", "give a whole results file of sweep or study"
+            )
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):  # its reader panics at some damage
+        raise InputError.problem(
+            str(path), "is truncated, or not Parquet", "give a whole results file of sweep or study"
+        ) from None
+    _check_version(path, frame, any_version)
+    return frame  # type: ignore[no-any-return]  # an extra
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _check_version(path: Path, frame: pl.DataFrame, any_version: bool) -> None:
+    is_odd = any(kind.is_nested() for kind in frame.dtypes) or str(frame.schema.get("error", "String")) != "String"
+    if "results_version" not in frame.columns or is_odd:
+        raise InputError.problem(
+            str(path), "holds no results of edgetpusim", "give a file written by edgetpusim sweep or study"
+        )
+    if any_version:
+        return
+    flag = "or give --any-version to compare what may not be alike"
+    found = frame["results_version"].unique().to_list()
+    if found != [RESULTS_VERSION]:
+        raise InputError.problem(
+            str(path),
+            f"holds results of version {_listed(found)}, not {RESULTS_VERSION}",
+            f"run sweep or study again, {flag}",
+        )
+    programs = frame["edgetpusim_version"].unique().to_list() if "edgetpusim_version" in frame.columns else []
+    if len(programs) > 1:
+        raise InputError.problem(
+            str(path), f"holds rows of the versions {_listed(programs)}", f"give rows of one version, {flag}"
+        )

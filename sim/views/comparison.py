@@ -1,0 +1,122 @@
+"""Set-ups side by side: which figures differ, and what in the set-ups makes them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sim.engine import simulate
+from sim.machine.states import BREAKDOWN, TRAITS
+from sim.scenario import Scenario
+
+__all__ = ["Difference", "compare", "differences"]
+
+NOTICEABLE = 0.01  # relative; what differs by less is not shown
+WORDS = {state.name.lower(): TRAITS[state].words for state in BREAKDOWN}
+
+Answers = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure by its key in the answers, its value in each set-up, and why they differ."""
+
+    key: str
+    values: tuple[Any, ...]
+    why: str
+
+
+def compare(scenarios: Sequence[Scenario]) -> dict[str, Any]:
+    """Simulate scenarios and explain how their answers differ.
+
+    Raises :class:`InputError` for one that cannot be built.
+
+    Returns
+    -------
+    dict
+        ``setups`` (an answer of ``run`` each) and ``differences`` (:class:`Difference` as dictionaries).
+    """
+    answers = [simulate(scenario).summary for scenario in scenarios]
+    return {"setups": answers, "differences": [asdict(one) for one in differences(answers)]}
+
+
+def differences(answers: Answers) -> list[Difference]:
+    """Return the figures that differ by more than 1 % between any two answers, the options that differ first."""
+    options = [
+        Difference(f"scenario.{key}", tuple(answer["scenario"][key] for answer in answers), "it was asked for")
+        for key in answers[0]["scenario"]
+        if len({repr(answer["scenario"][key]) for answer in answers}) > 1
+    ]
+    figures = [(key, tuple(_at(answer, key) for answer in answers), why(answers)) for key, why in _figures(answers)]
+    return options + [Difference(key, values, why) for key, values, why in figures if _differ(values)]
+
+
+def _figures(answers: Answers) -> Iterator[tuple[str, Callable[[Answers], str]]]:
+    """Figures that every answer has: only those of cameras know frames."""
+    for key, why in FIGURES.items():
+        if all(key.partition(".")[0] in answer for answer in answers):
+            yield key, why
+
+
+def _at(answer: Mapping[str, Any], key: str) -> Any:
+    value: Any = answer
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    if isinstance(values[0], str):
+        return len(set(values)) > 1
+    return bool(max(values) > min(values) + NOTICEABLE * abs(max(values)))
+
+
+def _limits(answers: Answers) -> str:
+    """What limits each set-up."""
+    found = [str(answer["bottleneck"]) for answer in answers]
+    if len(set(found)) == 1:
+        used = ", ".join(f"{max(answer['utilisation'].values()):.0%}" for answer in answers)
+        return f"all are limited by the {found[0]}; their busiest resource is used {used}"
+    return f"limited by: {', '.join(found)}"
+
+
+def _longest_change(answers: Answers, key: str, words: Mapping[str, str], unit: str) -> str:
+    """The part of a sum that differs most."""
+    parts = {name: [float(answer[key][name]) for answer in answers] for name in answers[0][key] if name != "total"}
+    name = max(parts, key=lambda part: max(parts[part]) - min(parts[part]))
+    return f"most by {words.get(name, name)}: {', '.join(f'{value:.3g}' for value in parts[name])} {unit}"
+
+
+def _time(answers: Answers) -> str:
+    return _longest_change(answers, "time_breakdown_ms", WORDS, "ms")
+
+
+def _power(answers: Answers) -> str:
+    return _longest_change(answers, "power_w", {}, "W")
+
+
+def _energy(answers: Answers) -> str:
+    """Energy is power over throughput."""
+    powers = ", ".join(f"{answer['power_w']['total']:.3g}" for answer in answers)
+    rates = ", ".join(f"{answer['throughput_ips']:.3g}" for answer in answers)
+    return f"{powers} W at {rates} inferences a second"
+
+
+def _frames(answers: Answers) -> str:
+    """Frames are dropped where a camera still waits for the regions of those before."""
+    waits = ", ".join(f"{answer['latency_ms']['mean']:.3g}" for answer in answers)
+    return f"a region takes {waits} ms, and a camera asks for one after the other"
+
+
+def _spread(answers: Answers) -> str:
+    times = [answer["latency_ms"] for answer in answers]
+    return "over the mean: " + ", ".join(f"{one['p95'] / one['mean']:.2f}" if one["mean"] else "0" for one in times)
+
+
+#: Figure of an answer -> what explains its differences.
+FIGURES: dict[str, Callable[[Answers], str]] = {
+    "throughput_ips": _limits, "latency_ms.mean": _time, "latency_ms.p95": _spread, "invoke_ms.mean": _time,
+    "skipped_share": _frames, "age_ms.p95": _frames, "energy_mj_per_inference": _energy, "power_w.total": _power,
+    "bottleneck": _limits,
+}  # fmt: skip
