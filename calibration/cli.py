@@ -1,14 +1,18 @@
-"""The command ``edgetpusim-calibrate``: measure, fit, validate, datasets. It parses, calls and prints."""
+"""The command ``edgetpusim-calibrate``: measure, fit, validate, convert, datasets. It parses, calls and prints."""
 
 from __future__ import annotations
 
 import json as json_module
 import sys
+from collections.abc import Callable
+from dataclasses import fields
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from calibration.harness.options import MeasureOptions
 from sim.commands.cli import run_app
 
 __all__ = ["app", "main"]
@@ -16,6 +20,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     help="Measure Edge TPUs, fit part files to measurements, and hold the models against measurements.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 datasets_app = typer.Typer(help="The shipped measurements, and checks of your own.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
@@ -56,7 +61,7 @@ def list_datasets(json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from calibration.data import dataset_info, dataset_names
+    from calibration.shipped import dataset_info, dataset_names
 
     found = [dataset_info(name) for name in dataset_names()]
     if json:
@@ -74,7 +79,7 @@ def show_dataset(name: str, json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from calibration.data import load_dataset
+    from calibration.shipped import load_dataset
 
     rows = load_dataset(name)
     if json:
@@ -91,10 +96,10 @@ def check_dataset(file: Path, json: Json = False) -> None:
 
     Example: edgetpusim-calibrate datasets check mine.csv
     """
-    from calibration.data import read_measurements
-    from calibration.predict import is_known
+    from calibration.setups import is_known
+    from calibration.shipped import load_dataset
 
-    rows = read_measurements(file)
+    rows = load_dataset(file)
     unknown = sorted({row.model for row in rows if not is_known(row)})
     answer = {
         "file": str(file), "rows": len(rows), "flagged": sum(bool(row.flag) for row in rows),
@@ -120,9 +125,13 @@ def fit_command(
     from calibration.fitting import fit
     from calibration.partfiles import write_parts
     from calibration.report import fit_report, print_fit
+    from calibration.shipped import load_dataset
 
+    names = dataset or ()
+    for name in names:  # what cannot be read is told before the work begins
+        load_dataset(name)
     _progress("fitting ...")
-    calibration = fit(dataset or ())
+    calibration = fit(names)
     paths = write_parts(calibration, output)
     report = fit_report(calibration) | {"files": [str(path) for path in paths]}
     if json:
@@ -140,17 +149,22 @@ def validate_command(
         ),
     ] = None,
     leave_out: Annotated[str, typer.Option(help="model, family, source or host: refit without each row's group.")] = "",
+    services: Annotated[
+        str, typer.Option(metavar="FILE.csv", help="Service and switch times by network, for tables of mixes.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Predict every row of measurement files and print the error.
 
     Example: edgetpusim-calibrate validate mine.csv --leave-out model
     """
-    from calibration.data import dataset_names
+    from calibration.mixes import mix_tables
     from calibration.report import print_validation
+    from calibration.shipped import dataset_names
+    from calibration.threadrows import thread_tables
     from calibration.validation import validate
 
-    answer = validate(files or dataset_names(), leave_out, _progress)
+    answer = validate(files or [*dataset_names(), *mix_tables(), *thread_tables()], leave_out, _progress, services)
     if json:
         _print(answer)
     else:
@@ -179,40 +193,66 @@ def validate_boards_command(
         print_validation(answer)
 
 
-@app.command("measure")
-def measure(
-    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file to write.")] = Path("measured.csv"),
-    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL...]", help="Compiled .tflite files.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="Only list what would be done.")] = False,
-    fake_device: Annotated[bool, typer.Option(help="Replay the simulator instead of a device.")] = False,
-    host_only: Annotated[bool, typer.Option(help="Measure this host without a device.")] = False,
-    repetitions: Annotated[int, typer.Option(help="Inferences of a row.")] = 200,
-    warm_up: Annotated[int, typer.Option(help="Inferences before it that do not count.")] = 10,
-    threads: Annotated[int, typer.Option(help="Most threads on one device.")] = 2,
-    devices: Annotated[int, typer.Option(help="Use at most so many devices; 0 = all.")] = 0,
-    meter: Annotated[Path | None, typer.Option(help="CSV of a power meter that grows while the harness runs.")] = None,
-    host_id: Annotated[str, typer.Option(help="Host part of the rows; found out where empty.")] = "",
-    link: Annotated[str, typer.Option(help="usb3, usb2 or pcie; found out where empty.")] = "",
-    clock_id: Annotated[str, typer.Option(help="max or std; found out where empty.")] = "",
-    size: Annotated[str, typer.Option(help="Accelerator of the fake device.")] = "coral",
-    time_scale: Annotated[float, typer.Option(help="Fake device: real time times this; 0 = without waiting.")] = 1.0,
+@app.command("convert")
+def convert_command(
+    file: Annotated[Path, typer.Argument(metavar="OLD.csv", help="Measurement file of the old layout.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file to write.")],
     json: Json = False,
 ) -> None:
-    """Measure on a machine with Edge TPUs (or --host-only, or --fake-device) and write the measurement schema.
+    """Give a measurement file of the old layout the columns that its prose states, once.
+
+    Example: edgetpusim-calibrate convert old.csv -o new.csv
+    """
+    from calibration.measurements import convert_file
+
+    count = convert_file(file, output)
+    if json:
+        _print({"rows": count, "output": str(output)})
+    else:
+        print(f"{count} rows -> {output}")
+
+
+def _measure_command(function: Callable[[MeasureOptions, bool], None]) -> Callable[..., None]:
+    """Give a command the options of ``measure``: one for each field of :class:`MeasureOptions` that has a help."""
+    hints = get_type_hints(MeasureOptions)
+    named = [
+        Parameter(
+            field.name, Parameter.KEYWORD_ONLY, default=field.default,
+            annotation=Annotated[hints[field.name], typer.Option(help=field.metadata["help"])],
+        )
+        for field in fields(MeasureOptions) if "help" in field.metadata
+    ]  # fmt: skip
+    models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL...]", help="Compiled .tflite files.")]
+    output = Annotated[Path, typer.Option("-o", "--output", help="CSV file to write.")]
+    first = [
+        Parameter("models", Parameter.KEYWORD_ONLY, default=None, annotation=models),
+        Parameter("output", Parameter.KEYWORD_ONLY, default=MeasureOptions.output, annotation=output),
+    ]
+
+    def command(models: list[str] | None, json: bool, **options: Any) -> None:
+        """Make the options one value and hand it to the body."""
+        function(MeasureOptions(models=tuple(models or ()), **options), json)
+
+    last = Parameter("json", Parameter.KEYWORD_ONLY, default=False, annotation=Json)
+    command.__signature__ = Signature([*first, *named, last])  # type: ignore[attr-defined]  # functions take it
+    command.__doc__ = function.__doc__
+    return command
+
+
+@app.command("measure")
+@_measure_command
+def measure(options: MeasureOptions, json: bool) -> None:
+    """Measure on a machine with Edge TPUs (or --host-only, --virtual, --fake-device) and write a table of rows.
 
     Example: edgetpusim-calibrate measure -o mine.csv mobilenet_v2_1.0_224_quant_edgetpu.tflite
     """
     from calibration.harness.measure import measure_command
 
-    answer: dict[str, Any] = measure_command(
-        output, models or (), dry_run=dry_run, fake_device=fake_device, host_only=host_only, repetitions=repetitions,
-        warm_up=warm_up, threads=threads, devices=devices, meter=meter, host_id=host_id, link=link, clock_id=clock_id,
-        size=size, time_scale=time_scale, report=_progress,
-    )  # fmt: skip
+    answer = measure_command(options, _progress)
     if json:
         _print(answer)
     else:
-        print(f"{answer.get('rows', 0)} rows -> {answer.get('output', output)}")
+        print(f"{answer['rows']} rows -> {answer['output']}")
 
 
 def main() -> None:

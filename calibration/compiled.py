@@ -5,21 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from calibration.data import read_table
-from calibration.predict import Skip, network_named, per_tensor
-from hwmodels.accelerator import load_accelerator
-from hwmodels.compiler import compile_graph
+from calibration.answers import Z90, around, unanswered
+from calibration.measurements import Measurement
+from calibration.setups import Skip, network_named, per_tensor
+from calibration.tables import read_table
+from hwmodels.edgetpu.accelerator import load_accelerator
+from hwmodels.edgetpu.compiler import compile_graph
 from hwmodels.executable import Executable
-from hwmodels.graph import LayerGraph
+from hwmodels.networks.graph import LayerGraph
 
-__all__ = ["COMPILED_HEADER", "compiled_rows"]
+__all__ = ["COMPILED_HEADER", "compiled_rows", "executable_of", "generation", "version"]
 
 COMPILED_HEADER = frozenset(
     ["name", "instr_bytes_main", "param_bytes_cached", "param_bytes_streamed_hint", "est_cycles_main", "min_runtime"]
 )
 SPREADS = {"param_blob_bytes": 0.03, "instruction_bytes": 0.15}
-#: First runtime that the compilers of 2021 ask for; older ones wrote a cycle estimate.
-RUNTIME_2021 = 12
+#: First runtime that compilers from 2020 on ask for; those before 2021 wrote a cycle estimate.
+RUNTIME_2020 = 12
 
 
 def compiled_rows(path: Path) -> list[dict[str, Any]]:
@@ -33,12 +35,12 @@ def _answers(path: Path, line: int, record: dict[str, str]) -> list[dict[str, An
         "instruction_bytes": _number(record, "instr_bytes_main"),
     }
     try:
-        executable = _executable(record)
+        executable = executable_of(record)
     except Skip as skip:
         return [_row(path, line, record, metric, value) | {"skipped": str(skip)} for metric, value in measured.items()]
     predicted = {
         "param_blob_bytes": float(sum(plan.blob_bytes for plan in executable.plans if not plan.reason)),
-        "instruction_bytes": float(sum(segment.instruction_bytes for segment in executable.tpu_segments)),
+        "instruction_bytes": float(sum(segment.instruction_bytes for segment in executable.accelerator_segments)),
     }
     return [_row(path, line, record, m, measured[m]) | _prediction(m, measured[m], predicted[m]) for m in measured]
 
@@ -50,14 +52,15 @@ def _number(record: dict[str, str], key: str) -> float:
         return 0.0
 
 
-def _executable(record: dict[str, str]) -> Executable:
+def executable_of(record: dict[str, str]) -> Executable:
+    """Compile the network of a compiled file's row; raises :class:`Skip` where it cannot be built here."""
     if "segment_" in record["name"]:
         raise Skip("a part of a network")
     name = record["name"].removesuffix("_edgetpu")
     graph = network_named((record["name"], name, name.partition("_cocompiled")[0].removesuffix("_quant")))
     if graph is None:
         raise Skip("network not in the zoo")
-    return compile_graph(_as_quantised(graph, name), load_accelerator("coral"), _generation(record))
+    return compile_graph(_as_quantised(graph, name), load_accelerator("coral"), version(record))
 
 
 def _as_quantised(graph: LayerGraph, name: str) -> LayerGraph:
@@ -67,24 +70,25 @@ def _as_quantised(graph: LayerGraph, name: str) -> LayerGraph:
     return per_tensor(graph) if is_trained or name.startswith("model_") else graph
 
 
-def _generation(record: dict[str, str]) -> str:
+def generation(record: dict[str, str]) -> str:
     """Compiler generation: those before 2021 wrote a cycle estimate or ask for an older runtime."""
-    is_old = _number(record, "est_cycles_main") > 0 or _number(record, "min_runtime") < RUNTIME_2021
+    is_old = _number(record, "est_cycles_main") > 0 or _number(record, "min_runtime") < RUNTIME_2020
     return "2020" if is_old else "2021"
 
 
+def version(record: dict[str, str]) -> str:
+    """Version of the compiler: of the early generation, files for the runtime of 2019 are told apart."""
+    return "2019" if _number(record, "min_runtime") < RUNTIME_2020 else generation(record)
+
+
 def _row(path: Path, line: int, record: dict[str, str], metric: str, value: float) -> dict[str, Any]:
-    return {
-        "file": path.name, "line": line, "source_id": f"compiled {_generation(record)}", "device": "edgetpu",
-        "link": "", "host_id": "", "model": record["name"], "metric": metric, "threads": 1, "accelerators": 1,
-        "batch": 1, "mode": "single", "measured": value, "predicted": None, "lo90": None, "hi90": None,
-        "error": None, "assumed": [], "flag": None, "skipped": None,
-    }  # fmt: skip
+    source = f"compiled {generation(record)}"
+    row = Measurement(
+        file=path.name, line=line, source_id=source, device="edgetpu", model=record["name"], metric=metric, value=value
+    )
+    return unanswered(row, "", "")
 
 
 def _prediction(metric: str, measured: float, predicted: float) -> dict[str, Any]:
-    reach = 1.645 * SPREADS[metric]
-    return {
-        "predicted": predicted, "lo90": predicted * (1 - reach), "hi90": predicted * (1 + reach),
-        "error": predicted / measured - 1 if measured else None,
-    }  # fmt: skip
+    error = predicted / measured - 1 if measured else None
+    return {"predicted": predicted, "error": error} | around(predicted, Z90 * SPREADS[metric])

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from calibration.data import Row
+from calibration.measurements import Measurement
+from hwmodels.parts import part_names
 
-__all__ = ["corrected", "host_part_of"]
+__all__ = ["WORD_SIZES", "corrected", "host_part_of", "stand_in"]
 
 #: Rows (source, host_id) that were taken on another word size or TFLite generation than the board's own part.
 OTHER_PARTS = {
@@ -19,14 +20,18 @@ OTHER_PARTS = {
     ("ddps_58", "raspberry-pi-4"): "raspberry-pi-4-32bit",
     ("softserve", "raspberry-pi-3b-plus"): "raspberry-pi-3b-plus-tensorflow",
 }
-#: Networks of CPU rows (source, name as written) that the source's figures show to be others (docs/measuring.md).
+#: Networks (source, name as written) that the source's figures show to be others (docs/measuring.md).
 NETWORKS = {
     ("deepedgebench", "mobilenet_v2_224"): "mobilenet_v2_1.4_224",
     ("deepedgebench", "mobilenet_v1_small"): "mobilenet_v1_0.25_128",
 }
+#: Those whose watts are predicted under the other name with an accelerator, too: the zoo has none of theirs.
+STAND_INS = frozenset([("deepedgebench", "mobilenet_v1_small")])
+#: Boards whose CPU has a part of its own for a 32-bit system.
+WORD_SIZES = ("raspberry-pi-3b", "raspberry-pi-3b-plus", "raspberry-pi-4")
 
 
-def corrected(row: Row) -> Row:
+def corrected(row: Measurement) -> Measurement:
     """Return a row with its network's true name.
 
     ``NETWORKS`` holds those that a source calls otherwise; rows with an accelerator keep their name and their flag.
@@ -41,12 +46,17 @@ def corrected(row: Row) -> Row:
     return replace(row, model=NETWORKS.get((row.source_id, row.model), row.model))
 
 
-def host_part_of(row: Row) -> str:
+def host_part_of(row: Measurement) -> str:
     """Return the host part that fits a row's CPU: by board, word size and TFLite generation; empty without a host."""
     if (row.source_id, row.host_id) in OTHER_PARTS:
         return OTHER_PARTS[row.source_id, row.host_id]
-    if "(32bit)" in row.host and row.host_id in ("raspberry-pi-3b", "raspberry-pi-3b-plus", "raspberry-pi-4"):
+    if row.word_size == "32" and row.host_id in WORD_SIZES:
         return f"{row.host_id}-32bit"
-    if row.source_id == "salimmj" and "quant=False" in row.conditions:
-        return "x86-desktop-float"
-    return row.host_id
+    is_float = row.dtype == "float32" and f"{row.host_id}-float" in part_names("host")
+    return f"{row.host_id}-float" if is_float else row.host_id
+
+
+def stand_in(row: Measurement) -> Measurement:
+    """Return a row of a meter with the zoo network that its times come nearest to, where the source named none."""
+    key = row.source_id, row.model
+    return replace(row, model=NETWORKS[key]) if key in STAND_INS else row

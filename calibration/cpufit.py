@@ -7,20 +7,21 @@ built-in int8 kernels (measured one operator at a time) and leave them only as f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
+from calibration.parttext import with_quantities
+from calibration.solver import Array, Parameter, Search, Solution, solve
+from hwmodels.cache import remembered
+from hwmodels.cpu import cpu_op_ns, cpu_operator
 from hwmodels.files import write_text
-from hwmodels.graph import LayerGraph
-from hwmodels.host import THREADED, Host, cpu_op_ns, load_host
-from hwmodels.parts import perturbed
-from sim.setup import ByIdentity
+from hwmodels.host import Host, load_host
+from hwmodels.networks.graph import LayerGraph
+from hwmodels.quantities import Quantity
 
 __all__ = ["RATIOS", "TENSORFLOW", "CpuFit", "CpuSample", "fit_cpu", "leave_one_out", "predicted_ns", "update_part"]
 
@@ -59,7 +60,7 @@ TENSORFLOW: Ratios = RATIOS | {
 SPREAD = 0.08  # relative: scatter of a row about the model
 EFFICIENCY = (0.8, 1.0)  # thread efficiency expected, and sd of its log-odds
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+SEARCH = Search(tolerance=1e-8, inflate=False)
 
 
 @dataclass(frozen=True)
@@ -83,50 +84,26 @@ class CpuFit:
     std_errors: dict[str, float]
 
 
-class _Row(Protocol):
-    @property
-    def source_id(self) -> str:
-        """The file or publication."""
-
-    @property
-    def host_id(self) -> str:
-        """The host's part, empty where it is not known."""
-
-    @property
-    def host(self) -> str:
-        """The host as the source names it."""
-
-    @property
-    def conditions(self) -> str:
-        """What else the source says."""
-
-
 @cache
 def _unit_hosts() -> dict[str, Host]:
-    nothing = replace(load_host("x86-xeon"), cached_weight_bytes=0)
-    for key in RATIOS:
-        nothing = perturbed(nothing, key, 1e-9)
-    return {key: perturbed(nothing, key, 1e3) for key in RATIOS}
+    nothing = load_host("x86-xeon").with_numbers({"cached_weight_bytes": 0, **dict.fromkeys(RATIOS, 1e-9)})
+    return {key: nothing.with_numbers({key: 1e3}) for key in RATIOS}
 
 
+@remembered(4096)
 def _work(graph: LayerGraph, threaded: bool) -> Array:
     """Work of each kind, of the ops that use threads or of those that do not (op_ns: every operator, not threaded)."""
-    return _work_of(ByIdentity(graph), threaded)
-
-
-@lru_cache(maxsize=4096)
-def _work_of(graph: ByIdentity, threaded: bool) -> Array:
     hosts = _unit_hosts()
-    layers = [layer for layer in graph.value.layers if (layer.op in THREADED) == threaded]
+    layers = [layer for layer in graph.layers if cpu_operator(layer.op).threaded == threaded]
     sums = [sum(cpu_op_ns(layer, hosts[name]) for layer in layers) / 1e3 for name in RATIOS if name != "op_ns"]
-    return np.array([*sums, 0.0 if threaded else float(len(graph.value.layers))])
+    return np.array([*sums, 0.0 if threaded else float(len(graph.layers))])
 
 
 @dataclass(frozen=True)
 class _Table:
     """The samples as numbers: work that threads share, work that they do not, threads, and times."""
 
-    shared: Array
+    threaded: Array
     alone: Array
     threads: Array
     ns: Array
@@ -134,13 +111,13 @@ class _Table:
     def predict(self, logs: Array, efficiency: float) -> Array:
         """Times (ns) of the samples with these logarithms of constants and this thread efficiency."""
         speedup = 1 + (self.threads - 1) * efficiency
-        return np.asarray((self.shared @ np.exp(logs)) / speedup + self.alone @ np.exp(logs))
+        return np.asarray((self.threaded @ np.exp(logs)) / speedup + self.alone @ np.exp(logs))
 
 
 def _table(samples: Sequence[CpuSample]) -> _Table:
-    shared, alone = (np.array([_sample_work(sample, threaded) for sample in samples]) for threaded in (True, False))
+    wide, alone = (np.array([_sample_work(sample, threaded) for sample in samples]) for threaded in (True, False))
     threads = np.array([float(sample.num_threads) for sample in samples])
-    return _Table(shared, alone, threads, np.array([sample.ns for sample in samples]))
+    return _Table(wide, alone, threads, np.array([sample.ns for sample in samples]))
 
 
 def _sample_work(sample: CpuSample, threaded: bool) -> Array:
@@ -154,35 +131,34 @@ def fit_cpu(samples: Sequence[CpuSample], ratios: Ratios = RATIOS) -> CpuFit:
     ``ratios`` are those of the kernels that ran. Needs SciPy. The standard errors come from the curvature at the
     optimum, priors included.
     """
-    from scipy.optimize import least_squares
-
     table = _table(samples)
     priors = np.log([ratio for ratio, _ in ratios.values()])
     widths = np.array([width for _, width in ratios.values()])
-    expected = np.log(EFFICIENCY[0] / (1 - EFFICIENCY[0]))
 
     def residuals(point: Array) -> Array:
-        """Misses of samples, ratios, and thread efficiency, each in its spread."""
+        """Misses of samples and ratios, each in its spread."""
         logs, scale, odds = point[:-2], point[-2], point[-1]
         misses = np.log(table.predict(logs, _share(odds)) / table.ns) / SPREAD
-        return np.concatenate([misses, (logs - scale - priors) / widths, [(odds - expected) / EFFICIENCY[1]]])
+        return np.concatenate([misses, (logs - scale - priors) / widths])
 
-    start = np.log(np.median(table.ns / np.maximum(1, table.shared[:, :2].sum(axis=1))))
-    found = least_squares(residuals, np.concatenate([priors + start, [start, expected]]))
-    sds = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
-    return _result(found.x, sds)
+    start = float(np.log(np.median(table.ns / np.maximum(1, table.threaded[:, :2].sum(axis=1)))))
+    expected = float(np.log(EFFICIENCY[0] / (1 - EFFICIENCY[0])))
+    parameters = [Parameter(key, start + float(prior)) for key, prior in zip(ratios, priors, strict=True)]
+    parameters += [Parameter("scale", start), Parameter("odds", expected, prior=(expected, EFFICIENCY[1]))]
+    return _result(solve(residuals, parameters, SEARCH))
 
 
 def _share(odds: float) -> float:
     return float(1 / (1 + np.exp(-odds)))
 
 
-def _result(point: Array, sds: Array) -> CpuFit:
-    values = {key: float(np.exp(log)) for key, log in zip(RATIOS, point, strict=False)}
-    errors = {key: values[key] * float(sd) for key, sd in zip(RATIOS, sds, strict=False)}
-    efficiency = _share(point[-1])
+def _result(found: Solution) -> CpuFit:
+    relative = dict(zip(found.values, map(float, found.std_errors), strict=True))
+    values = {key: float(np.exp(found.values[key])) for key in RATIOS}
+    errors = {key: values[key] * relative[key] for key in RATIOS}
+    efficiency = _share(found.values["odds"])
     values["thread_efficiency"] = efficiency
-    errors["thread_efficiency"] = efficiency * (1 - efficiency) * float(sds[-1])
+    errors["thread_efficiency"] = efficiency * (1 - efficiency) * relative["odds"]
     return CpuFit(values, errors)
 
 
@@ -205,11 +181,6 @@ def leave_one_out(samples: Sequence[CpuSample], ratios: Ratios = RATIOS) -> Arra
 
 
 def update_part(path: Path, fit: CpuFit, source: str, keys: Iterable[str] = ()) -> None:
-    """Write fitted constants into a host's part file, replacing the lines of their keys (all, or only ``keys``)."""
-    text = path.read_text(encoding="utf-8")
-    for key in keys or fit.values:
-        value, error = fit.values[key], fit.std_errors[key]
-        line = f'{key} = {{ value = {value:.3g}, status = "fitted", source = "{source}", std_error = {error:.2g} }}'
-        pattern = re.compile(rf"^{key} = .*$", re.MULTILINE)
-        text = pattern.sub(line, text) if pattern.search(text) else f"{text.rstrip()}\n{line}\n"
-    write_text(path, text)
+    """Write fitted constants into a host's part file, replacing those of their keys (all, or only ``keys``)."""
+    found = {key: Quantity(fit.values[key], "fitted", source, fit.std_errors[key]) for key in keys or fit.values}
+    write_text(path, with_quantities(path.read_text(encoding="utf-8"), found, digits=3, error_digits=2))

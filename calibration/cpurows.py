@@ -11,22 +11,14 @@ from itertools import chain
 
 from calibration.corrections import corrected, host_part_of
 from calibration.cpufit import RATIOS, TENSORFLOW, CpuFit, CpuSample, fit_cpu
-from calibration.data import Row, dataset_names, load_dataset
-from calibration.predict import Parts, Skip, accelerator_part, api_ns, executable_of, network_of, times_of
-from hwmodels.graph import Layer, LayerGraph
-from hwmodels.host import CUSTOM_DETECTION
-from hwmodels.zoo import load_network
+from calibration.measurements import Measurement
+from calibration.setups import Parts, Skip, accelerator_part, api_ns, executable_of, keeping, network_of, times_of
+from calibration.shipped import dataset_names, load_dataset
+from calibration.tables import matches, shipped_table
+from hwmodels.networks.zoo import load_network
 
 __all__ = ["cpu_samples", "fit_hosts", "fit_without"]
 
-#: Rows that stay out of the fit: (source, part of the model's name, part of host or file) and the reason.
-LEFT_OUT = {
-    ("deepedgebench", "", ""): "a later TFLite than the board's other rows: held out as a test",
-    ("coral_ai_table1", "efficientnet", "desktop"): "unoptimised kernels, as the source says",
-    ("nobuo", "efficientdet-lite0", "Raspberry Pi 4 (32bit) 4"): "repeats the 64-bit figure",
-    ("jetson_nano", "stride_", ""): "times the old API's copy of the input (api_copies.csv)",
-    ("jetson_nano", "padding_", ""): "times the old API's conversion of the output to floats (api_copies.csv)",
-}
 #: ns of a call of the 2019 Python API on the Jetson Nano, taken off before the fit: an empty network takes it.
 CALL_NS = {"jetson_nano": 6500.0}
 #: Parts whose rows ran on other kernels than TFLite's.
@@ -42,10 +34,10 @@ def cpu_samples() -> dict[str, list[CpuSample]]:
 
 
 @cache
-def _rows_and_samples() -> dict[str, list[tuple[Row, CpuSample]]]:
+def _rows_and_samples() -> dict[str, list[tuple[Measurement, CpuSample]]]:
     rows = [row for name in dataset_names() for row in load_dataset(name)]
-    found: dict[str, list[tuple[Row, CpuSample]]] = defaultdict(list)
-    for row in filter(_is_used, rows):
+    found: dict[str, list[tuple[Measurement, CpuSample]]] = defaultdict(list)
+    for row in filter(is_used, rows):
         found[host_part_of(row) or "x86-desktop"] += [(row, sample) for sample in _sample(row)]
     for row, sample in chain(_postprocessing(rows), _tails(rows)):
         found[row.host_id].append((row, sample))
@@ -62,7 +54,7 @@ def fit_hosts(parts: Iterable[str] = ()) -> dict[str, CpuFit]:
     }  # fmt: skip
 
 
-def fit_without(part: str, is_out: Callable[[Row], bool]) -> CpuFit | None:
+def fit_without(part: str, is_out: Callable[[Measurement], bool]) -> CpuFit | None:
     """Fit a host part without some rows; None where none of its rows is out, or none is left."""
     pairs = _rows_and_samples().get(part, [])
     kept = [sample for row, sample in pairs if not is_out(row)]
@@ -74,22 +66,17 @@ def ratios_of(part: str) -> dict[str, tuple[float, float]]:
     return OTHER_KERNELS.get(part, RATIOS)
 
 
-def _is_used(row: Row) -> bool:
+def is_used(row: Measurement) -> bool:
+    """Whether a row times a whole network on a CPU, and its figure is believed."""
     if row.link != "none" or row.metric not in ("invoke_latency_ms", "coexec_cpu_latency_ms") or row.value <= 0:
         return False
     if row.source_id.startswith("ddps") and not row.host_id:
         return False
-    return not any(_matches(row, *key) for key in LEFT_OUT) and _is_kept_of_a_sweep(row)
+    is_out = any(matches(row, pattern) for pattern in shipped_table("left_out"))
+    return not is_out and _is_kept_of_a_sweep(row)
 
 
-def _matches(row: Row, source: str, model: str, host: str) -> bool:
-    place = f"{row.host} {row.threads}"
-    if source == "jetson_nano" and row.model.startswith("padding_stride"):
-        return row.value < 0.012
-    return row.source_id == source and row.model.startswith(model) and host in place
-
-
-def _is_kept_of_a_sweep(row: Row) -> bool:
+def _is_kept_of_a_sweep(row: Measurement) -> bool:
     """Keep every eighth network of villarrubia's sweeps, and of the dense ones those that fit the cache."""
     match = re.search(r"_[fn](\d+)_", corrected(row).model)
     if row.source_id != "villarrubia" or not match:
@@ -100,7 +87,7 @@ def _is_kept_of_a_sweep(row: Row) -> bool:
     return size % 80 == 32
 
 
-def _sample(row: Row) -> Iterator[CpuSample]:
+def _sample(row: Measurement) -> Iterator[CpuSample]:
     try:
         graph = network_of(row)
     except Skip:
@@ -109,21 +96,20 @@ def _sample(row: Row) -> Iterator[CpuSample]:
     yield CpuSample(graph, row.value * 1e6 - CALL_NS.get(row.source_id, 0.0) - api_ns(row, graph), threads)
 
 
-def _postprocessing(rows: Iterable[Row]) -> Iterator[tuple[Row, CpuSample]]:
+def _postprocessing(rows: Iterable[Measurement]) -> Iterator[tuple[Measurement, CpuSample]]:
     """SpaghettiNet on the accelerator with 10 to 100 detections, less the same network without post-processing."""
-    found: dict[tuple[str, str], dict[int, Row]] = defaultdict(dict)
+    found: dict[tuple[str, str], dict[int, Measurement]] = defaultdict(dict)
     for row in rows:
         match = SPAGHETTI.match(row.model)
         if match and row.metric == "invoke_latency_ms" and row.host_id in ("dev-board", "raspberry-pi-4"):
-            kept = re.search(r"max_detections?[_=](\d+)", f"{row.conditions} {row.citation}")
-            found[row.host_id, match[0]][int(kept[1]) if kept else 0] = row
+            found[row.host_id, match[0]][row.detections or 0] = row
     for (_, name), times in found.items():
         for kept_boxes, row in times.items():
             if kept_boxes and 0 in times:
                 yield row, _pair(name, kept_boxes, row.value - times[0].value)
 
 
-def _tails(rows: Iterable[Row]) -> Iterator[tuple[Row, CpuSample]]:
+def _tails(rows: Iterable[Measurement]) -> Iterator[tuple[Measurement, CpuSample]]:
     """Networks whose operators on the CPU take most of the time, less what their accelerator's part takes."""
     for row in rows:
         if row.metric == "invoke_latency_ms" and row.link != "none" and (row.source_id, row.model) in TAILS:
@@ -135,14 +121,4 @@ def _tails(rows: Iterable[Row]) -> Iterator[tuple[Row, CpuSample]]:
 
 def _pair(name: str, kept_boxes: int, ms: float) -> CpuSample:
     whole, without = load_network(f"{name}_320"), load_network(f"{name}_320_no_postprocess")
-    return CpuSample(_keeping(whole, kept_boxes), ms * 1e6, minus=without)
-
-
-def _keeping(graph: LayerGraph, kept_boxes: int) -> LayerGraph:
-    layers = tuple(_kept_layer(layer, kept_boxes) if layer.op == CUSTOM_DETECTION else layer for layer in graph.layers)
-    return replace(graph, layers=layers, name=f"{graph.name}_keep{kept_boxes}")
-
-
-def _kept_layer(layer: Layer, kept_boxes: int) -> Layer:
-    first = replace(layer.outputs[0], shape=(1, kept_boxes, 4))
-    return replace(layer, outputs=(first, *layer.outputs[1:]))
+    return CpuSample(keeping(whole, kept_boxes), ms * 1e6, minus=without)

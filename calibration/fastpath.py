@@ -7,25 +7,25 @@ a layer is costed once however many networks hold it, and only cycles and rates 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.data import Row
-from calibration.predict import Parts, conditions, executable_of, network_of, times_of
-from hwmodels.accelerator import Accelerator
-from hwmodels.compiler import cocompile
+from calibration.measurements import Measurement
+from calibration.setups import Parts, conditions_of, programs, times_of
+from hwmodels.edgetpu import cost
+from hwmodels.edgetpu.accelerator import EdgeTpu
+from hwmodels.edgetpu.cost import stream_class
 from hwmodels.executable import Executable
-from hwmodels.graph import Layer
-from hwmodels.opcost import layer_cost, stream_class
-from hwmodels.timing import CpuStage
+from hwmodels.host import BusCosts
+from hwmodels.networks.graph import Layer
 
 __all__ = ["Bus", "Evaluator", "bus_of"]
 
 Array = NDArray[np.float64]
-BUS_KEYS = ("out_bytes_per_s", "in_bytes_per_s", "floor_ns", "instruction_ns_per_byte")
+BUS_KEYS = tuple(column.name for column in fields(BusCosts))
 
 
 @dataclass(frozen=True, order=True)
@@ -36,10 +36,10 @@ class Bus:
     link: str
 
 
-def bus_of(row: Row) -> Bus:
+def bus_of(row: Measurement) -> Bus:
     """Return the bus a row was measured on."""
-    setup = conditions(row)
-    return Bus(f"?{row.source_id}" if "host_id" in setup.assumed else setup.host, setup.link)
+    conditions = conditions_of(row)
+    return Bus(f"?{row.source_id}" if "host_id" in conditions.assumed else conditions.host, conditions.link)
 
 
 @dataclass
@@ -79,37 +79,36 @@ class Evaluator:
     Compiling does not depend on the free numbers, so it is done once; an evaluation is a few products of matrices.
     """
 
-    def __init__(self, rows: Sequence[Row], parts: Parts) -> None:
+    def __init__(self, rows: Sequence[Measurement], parts: Parts) -> None:
         self.rows, self.parts = list(rows), parts
         self.accelerator = parts.accelerator()
         self.buses = sorted({bus_of(row) for row in rows})
         self.bus = np.array([self.buses.index(bus_of(row)) for row in rows])
         self._tables = _Tables()
         self._out_bytes, self._in_bytes, self._instructions, self._floors, self._fixed_ms = np.zeros((5, len(rows)))
-        self.clock_hz = np.array([self.accelerator.at_clock(conditions(r).clock, conditions(r).link) for r in rows])
+        self.clock_hz = np.array(
+            [self.accelerator.at_clock(conditions_of(r).clock, parts.link(conditions_of(r).link)) for r in rows]
+        )
         for number, row in enumerate(rows):
             for executable, is_loaded in programs(row, parts):
                 self._add(number, row, executable, is_loaded)
-        self._memory: tuple[Accelerator, Array] | None = None
+        self._memory: tuple[EdgeTpu, Array] | None = None
 
-    def _add(self, number: int, row: Row, executable: Executable, is_loaded: bool) -> None:
+    def _add(self, number: int, row: Measurement, executable: Executable, is_loaded: bool) -> None:
         times = times_of(executable, row, self.parts)
-        self._fixed_ms[number] += times.python_ns / 1e6
-        for stage in times.stages:
-            if isinstance(stage, CpuStage):
-                self._fixed_ms[number] += stage.invoke_ns / 1e6
-                continue
+        self._fixed_ms[number] += (times.python_ns + times.ops_ns) / 1e6
+        for stage in times.accelerator_stages:
             self._fixed_ms[number] += stage.copy_ns / 1e6
             loaded = 0 if is_loaded else stage.load_bytes
             self._out_bytes[number] += stage.instruction_bytes + stage.input_bytes + loaded
             self._instructions[number] += stage.instruction_bytes
             self._in_bytes[number] += stage.output_bytes
             self._floors[number] += 1
-        self._add_layers(number, executable, self.parts.link(conditions(row).link).overlaps_input)
+        self._add_layers(number, executable, self.parts.link(conditions_of(row).link).overlaps_input)
 
     def _add_layers(self, number: int, executable: Executable, overlaps_input: float) -> None:
         tables = self._tables
-        for segment in executable.tpu_segments:
+        for segment in executable.accelerator_segments:
             tables.prefetch.append(segment.prefetch_bytes)
             tables.pulled.append((segment.input_bytes + segment.scratch_in_bytes) * overlaps_input)
             for place, plan in enumerate(segment.plans):
@@ -125,15 +124,15 @@ class Evaluator:
         t = self._tables
         return np.array(t.row), np.array(t.layer), np.array(t.streamed, float), np.array(t.passes)
 
-    def cycles(self, accelerator: Accelerator) -> Array:
+    def cycles(self, accelerator: EdgeTpu) -> Array:
         """Cycles of every different layer."""
         plain = replace(accelerator, quantities={})
         if self._memory is None or self._memory[0] != plain:
-            costs = [layer_cost(layer, accelerator).cycles for layer in self._tables.unique]
+            costs = [cost.cycles(layer, accelerator) for layer in self._tables.unique]
             self._memory = plain, np.array(costs)
         return self._memory[1]
 
-    def predict_ms(self, accelerator: Accelerator, buses: Array) -> Array:
+    def predict_ms(self, accelerator: EdgeTpu, buses: Array) -> Array:
         """Times of all rows; ``buses``: bytes/s out and in, floor (ns), ns per instruction byte, by bus.
 
         Parameters
@@ -159,7 +158,7 @@ class Evaluator:
         share: Array = np.minimum(1.0, self._fixed_ms / measured_ms)
         return share
 
-    def _program_ms(self, accelerator: Accelerator, out: Array) -> Array:
+    def _program_ms(self, accelerator: EdgeTpu, out: Array) -> Array:
         row, layer, streamed, passes = self._flat
         compute = self.cycles(accelerator)[layer] / self.clock_hz[row]
         repeats = np.array([1.0, *(number for _, number in accelerator.stream_passes)])
@@ -202,14 +201,3 @@ class Evaluator:
             ahead = np.minimum(following[:, column], taken - own)
             seconds[index[:, column]] = taken
         return seconds[:-1]
-
-
-def programs(row: Row, parts: Parts) -> list[tuple[Executable, bool]]:
-    """What one measured time consists of: executables, and whether their parameters are on the chip already."""
-    if row.metric != "alternating_pair_latency_ms":
-        return [(executable_of(row, parts), row.metric != "first_inference_ms")]
-    models = row.model.split("+")
-    if row.mode == "cocompiled":
-        graphs = [network_of(row, model) for model in models]
-        return [(e, True) for e in cocompile(graphs, parts.accelerator(), conditions(row).compiler)]
-    return [(executable_of(row, parts, model), False) for model in models]

@@ -17,9 +17,10 @@ from statistics import mean
 
 from calibration.corrections import host_part_of
 from calibration.cpufit import CpuFit, update_part
-from calibration.data import Row, load_dataset
+from calibration.measurements import Measurement
 from calibration.partfiles import SHIPPED
-from calibration.predict import Parts, conditions, executable_of, times_of
+from calibration.setups import Parts, conditions_of, executable_of, times_of
+from calibration.shipped import load_dataset
 from hwmodels.timing import touched_bytes
 
 __all__ = ["KEY", "FirstRun", "first_runs", "first_touch_without", "fit_first_touch"]
@@ -28,6 +29,10 @@ KEY = "first_touch_ns_per_byte"
 DATASETS = ("nobuo_detection", "salimmj_sweep")
 #: Their float kernels pack all weights in the first inference, which is another cost.
 PACKS_WEIGHTS = ("x86-desktop-float",)
+#: Columns that the rows of one run share.
+RUN = (
+    "source_id", "host_id", "word_size", "link", "model", "threads", "dtype", "detections", "postprocess", "citation",
+)  # fmt: skip
 ARM_NS_PER_BYTE = (10.0, 10.0)  # mean, and scatter between boards
 SCATTER = 0.05  # of a first inference about any model
 
@@ -36,7 +41,7 @@ SCATTER = 0.05  # of a first inference about any model
 class FirstRun:
     """One first inference: bytes touched, ns over later ones and the parameters' transfer, and its whole time in ns."""
 
-    row: Row
+    row: Measurement
     touched_bytes: int
     surplus_ns: float
     first_ns: float
@@ -53,17 +58,17 @@ def first_runs() -> Mapping[str, tuple[FirstRun, ...]]:
     return {part: tuple(each) for part, each in sorted(found.items()) if part not in PACKS_WEIGHTS}
 
 
-def _part_of(row: Row) -> str:
-    return row.host_id if row.link != "none" else host_part_of(row) or conditions(row).host
+def _part_of(row: Measurement) -> str:
+    return row.host_id if row.link != "none" else host_part_of(row) or conditions_of(row).host
 
 
-def _run_of(row: Row) -> tuple[object, ...]:
-    return row.source_id, row.host, row.link, row.model, row.threads, row.conditions, row.citation
+def _run_of(row: Measurement) -> tuple[object, ...]:
+    return tuple(getattr(row, name) for name in RUN)
 
 
-def _first_runs(rows: Iterable[Row]) -> Iterator[FirstRun]:
+def _first_runs(rows: Iterable[Measurement]) -> Iterator[FirstRun]:
     later: dict[tuple[object, ...], list[float]] = defaultdict(list)
-    firsts: list[Row] = []
+    firsts: list[Measurement] = []
     for row in rows:
         if row.metric == "invoke_latency_ms":
             later[_run_of(row)].append(row.value)
@@ -78,15 +83,18 @@ def _first_runs(rows: Iterable[Row]) -> Iterator[FirstRun]:
 
 
 def fit_first_touch(runs: Sequence[FirstRun]) -> CpuFit:
-    """Fit ns for each byte touched first: weighted least squares through 0, with the boards' value as prior."""
+    """Fit ns for each byte touched first: weighted least squares through 0, with the boards' value as prior.
+
+    It is not negative: where the best line falls, the best of those that do not is flat.
+    """
     weights = [1 / (SCATTER * run.first_ns) ** 2 for run in runs]
     expected, scatter = ARM_NS_PER_BYTE
     curvature = 1 / scatter**2 + sum(w * run.touched_bytes**2 for w, run in zip(weights, runs, strict=True))
     slope = sum(w * run.touched_bytes * run.surplus_ns for w, run in zip(weights, runs, strict=True))
-    return CpuFit({KEY: (slope + expected / scatter**2) / curvature}, {KEY: 1 / sqrt(curvature)})
+    return CpuFit({KEY: max(0.0, (slope + expected / scatter**2) / curvature)}, {KEY: 1 / sqrt(curvature)})
 
 
-def first_touch_without(part: str, is_out: Callable[[Row], bool]) -> CpuFit | None:
+def first_touch_without(part: str, is_out: Callable[[Measurement], bool]) -> CpuFit | None:
     """Fit a host without some rows; None where none of its rows is out, or none is left."""
     runs = first_runs().get(part, ())
     kept = [run for run in runs if not is_out(run.row)]

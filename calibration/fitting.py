@@ -14,45 +14,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.data import Row, dataset_names, load_dataset
-from calibration.predict import Parts, canonical, conditions
+from calibration.measurements import Measurement
 from calibration.problem import Number, Problem, block_of, fit_rows
+from calibration.setups import Parts, Skip, canonical, conditions_of, network_of
+from calibration.shipped import dataset_names, load_dataset
+from calibration.solver import Array, Search, Solution, solve
 from hwmodels.errors import InputError
 
 __all__ = ["Calibration", "fit", "fit_problem", "group_errors"]
 
-Array = NDArray[np.float64]
 CORRELATED = 0.9
+SEARCH = Search("soft_l1", margin=1.5, tolerance=1e-4)
 DEFAULT_HOST = "x86-desktop"
 
 
 @dataclass
 class Calibration:
-    """A finished fit: the free numbers, their logarithms and covariance, and the linearised problem around them.
-
-    Attributes
-    ----------
-    x
-        Logarithms of the free numbers at the optimum, shape (numbers,).
-    covariance
-        Of ``x``, shape (numbers, numbers).
-    jacobian, residuals
-        Of rows and priors at ``x``, shapes (rows + numbers, numbers) and (rows + numbers,).
-    robust
-        Weight of each row after the robust loss.
-    scale
-        By which errors are larger than the rows are believed to be.
-    """
+    """A finished fit: the problem, and the solver's solution in logarithms of the free numbers."""
 
     problem: Problem
-    x: Array
-    covariance: Array
-    jacobian: Array
-    residuals: Array
-    robust: Array
-    scale: float = 1.0
+    solution: Solution
     _moved: dict[str, Array] = field(default_factory=dict, repr=False)
     _groups: dict[str, list[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def x(self) -> Array:
+        """Logarithms of the free numbers at the optimum, shape (numbers,)."""
+        return self.solution.x
 
     @property
     def numbers(self) -> list[Number]:
@@ -60,7 +48,7 @@ class Calibration:
         return self.problem.numbers
 
     def values(self, x: Array | None = None) -> dict[tuple[str, str], dict[str, float]]:
-        """Fitted numbers by part, as :class:`calibration.predict.Parts` takes them."""
+        """Fitted numbers by part, as :class:`calibration.setups.Parts` takes them."""
         return part_changes(self.problem, self.x if x is None else x)
 
     def parts(self, x: Array | None = None) -> Parts:
@@ -69,7 +57,7 @@ class Calibration:
 
     def std_errors(self) -> Array:
         """Relative standard errors of the numbers (scaled by the residuals where these are larger than believed)."""
-        return np.sqrt(np.maximum(0.0, np.diag(self.covariance)))
+        return self.solution.std_errors
 
     def groups(self, by: str) -> list[str]:
         """Group of every row, for leaving groups out."""
@@ -79,11 +67,8 @@ class Calibration:
 
     def correlated(self) -> list[tuple[str, str, float]]:
         """Pairs of numbers that the data cannot separate: |correlation| above 0.9."""
-        sd = self.std_errors()
-        matrix = self.covariance / np.outer(sd, sd)
-        labels = [n.label for n in self.numbers]
-        pairs = zip(*np.where(np.triu(np.abs(matrix), 1) > CORRELATED), strict=True)
-        return [(labels[i], labels[j], float(matrix[i, j])) for i, j in pairs]
+        labels = [number.label for number in self.numbers]
+        return [(labels[i], labels[j], correlation) for i, j, correlation in self.solution.correlated(CORRELATED)]
 
     def without(self, out: NDArray[np.bool_], key: str) -> Array:
         """Numbers fitted without the rows where ``out`` is true, by one Gauss-Newton step.
@@ -101,55 +86,15 @@ class Calibration:
             Logarithms; a test holds the step against a whole new fit.
         """
         if key not in self._moved:
-            self._moved[key] = self._step_without(out)
+            pairs = np.array([out[slow] or out[fast] for slow, fast in self.problem.pairs], bool)
+            self._moved[key] = self.solution.without(np.concatenate([out, pairs]))
         return self._moved[key]
-
-    def _step_without(self, out: NDArray[np.bool_]) -> Array:
-        problem = self.problem
-        pairs = np.array([out[slow] or out[fast] for slow, fast in problem.pairs], bool)
-        keep = np.concatenate([~out, ~pairs, np.ones(len(self.numbers), bool)])
-        jacobian, residuals = self.jacobian[keep] * self.robust[keep, None], self.residuals[keep] * self.robust[keep]
-        step, *_ = np.linalg.lstsq(jacobian, -residuals, rcond=1e-10)
-        moved: Array = self.x + np.clip(step, -1.0, 1.0)
-        return moved
 
 
 def fit_problem(problem: Problem) -> Calibration:
-    """Solve a calibration problem with lmfit (soft-L1 loss, deterministic)."""
-    import lmfit
-
-    parameters = lmfit.Parameters()
-    for index, (value, number) in enumerate(zip(problem.start(), problem.numbers, strict=True)):
-        reach = 3 * number.half_width
-        parameters.add(f"p{index}", value=value, min=number.middle - reach, max=number.middle + reach)
-
-    def residuals(values: Any) -> Array:
-        """Misses of rows and of priors at a point of the search."""
-        x = np.array([values[f"p{index}"].value for index in range(len(problem.numbers))])
-        return np.concatenate([problem.data_residuals(x), problem.prior_residuals(x)])
-
-    minimizer = lmfit.Minimizer(residuals, parameters, calc_covar=False)
-    found = minimizer.minimize("least_squares", loss="soft_l1", f_scale=1.5, max_nfev=20_000, ftol=1e-4, xtol=1e-4)
-    x = np.array([found.params[f"p{index}"].value for index in range(len(problem.numbers))])
-    return _linearised(problem, x)
-
-
-def _linearised(problem: Problem, x: Array) -> Calibration:
-    def residuals(at: Array) -> Array:
-        """Misses of rows and of priors at a point."""
-        return np.concatenate([problem.data_residuals(at), problem.prior_residuals(at)])
-
-    base = residuals(x)
-    jacobian = np.empty((len(base), len(x)))
-    for index in range(len(x)):
-        shifted = x.copy()
-        shifted[index] += 1e-4
-        jacobian[:, index] = (residuals(shifted) - base) / 1e-4
-    robust = (1 + (base / 1.5) ** 2) ** -0.25
-    weighted = jacobian * robust[:, None]
-    covariance = np.linalg.pinv(weighted.T @ weighted)
-    scale = max(1.0, float(np.mean((base * robust) ** 2)) ** 0.5)
-    return Calibration(problem, x, covariance * scale**2, jacobian, base, robust, scale)
+    """Solve a calibration problem: robust, with the numbers' ranges as priors and three times these as bounds."""
+    parameters = [number.parameter(start) for start, number in zip(problem.start(), problem.numbers, strict=True)]
+    return Calibration(problem, solve(problem.data_residuals, parameters, SEARCH))
 
 
 def part_changes(problem: Problem, x: Array) -> dict[tuple[str, str], dict[str, float]]:
@@ -176,21 +121,19 @@ def unstated(problem: Problem, x: Array) -> dict[str, list[float]]:
     return found
 
 
-GROUPS: dict[str, Callable[[Row, Parts], str]] = {
+GROUPS: dict[str, Callable[[Measurement, Parts], str]] = {
     "model": block_of,
     "family": lambda row, parts: family_of(row, parts),
     "source": lambda row, _: row.source_id,
-    "host": lambda row, _: conditions(row).host,
+    "host": lambda row, _: conditions_of(row).host,
 }
 
 
-def family_of(row: Row, parts: Parts) -> str:
+def family_of(row: Measurement, parts: Parts) -> str:
     """Family of a row's network: that of the zoo, else the sweep, else the name up to its first digit."""
-    from calibration.predict import network_of
-
     try:
         families = [str(network_of(row, model).meta.get("family", "")) for model in row.model.split("+")]
-    except Exception:
+    except Skip:
         return canonical(row)
     return "+".join(sorted(set(families))) or block_of(row, parts).partition(" ")[0]
 
@@ -241,6 +184,10 @@ def fit(datasets: Sequence[str] = (), parts: Parts | None = None) -> Calibration
     rows = [row for name in datasets or dataset_names() for row in load_dataset(name)]
     used = fit_rows(rows, parts)
     if not used:
-        raise InputError("--dataset", f"{len(rows)} rows", "at least one unflagged invoke latency of a known network")
+        raise InputError.problem(
+            "--dataset",
+            f"gives {len(rows)} rows and none to fit",
+            "give at least one unflagged invoke latency of a known network",
+        )
     is_own = any(name not in dataset_names() for name in datasets)
     return fit_problem(Problem(used, parts, is_own))

@@ -5,63 +5,52 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from calibration.data import Row
-from calibration.predict import Parts, Skip, conditions, network_of
+from calibration.harness.gil import METRIC
+from calibration.measurements import Measurement
+from calibration.setups import Parts, Skip, conditions_of, network_of
 from hwmodels.link import load_link
-from hwmodels.timing import CpuStage, StageTimes
+from hwmodels.stages import CpuStage, StageTimes
+from sim import setup as simsetup
 from sim.engine import run
 from sim.scenario import Scenario
-from sim.setup import assemble_graphs
 
-__all__ = ["METRIC", "gil_ms", "with_profile"]
-
-METRIC = "gil_invoke_latency_ms"
-INTERVAL = re.compile(r"switch interval ([\d.]+) ms, (one|\d+) busy")
-ALONE = re.compile(r"alone ([\d.e+-]+) ms")
+__all__ = ["gil_ms", "with_profile"]
 
 
-def with_profile(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows, those beside busy threads with the time of the invoke alone in their conditions."""
-    alone = {_series(row): row.value for row in rows if row.metric == METRIC and not INTERVAL.search(row.conditions)}
-    return [_stated(row, alone.get(_series(row))) for row in rows]
+def with_profile(rows: Sequence[Measurement]) -> list[Measurement]:
+    """Return the rows, those beside busy threads with the row of the invoke alone as their ``reference``."""
+    alone = {_series(row): row for row in rows if row.metric == METRIC and not row.python_threads}
+    return [replace(row, reference=alone.get(_series(row))) if _is_beside(row) else row for row in rows]
 
 
-def _series(row: Row) -> tuple[str, ...]:
+def _is_beside(row: Measurement) -> bool:
+    return row.metric == METRIC and bool(row.python_threads)
+
+
+def _series(row: Measurement) -> tuple[str, ...]:
     return row.source_id, row.host_id, row.host, row.model
 
 
-def _stated(row: Row, alone_ms: float | None) -> Row:
-    known = row.metric != METRIC or alone_ms is None or ALONE.search(row.conditions)
-    return row if known else replace(row, conditions=f"{row.conditions}; alone {alone_ms:g} ms")
-
-
-def gil_ms(row: Row, parts: Parts) -> float:
+def gil_ms(row: Measurement, parts: Parts) -> float:
     """Mean time of an invoke beside busy Python threads (ms), from its time alone.
 
     Raises :class:`Skip` for the profile itself, and where it is missing.
     """
-    interval = INTERVAL.search(row.conditions)
-    if not interval:
+    if not row.python_threads or not row.switch_interval_ms:
         raise Skip("the invoke alone, from which the rows beside a busy thread are predicted")
-    alone = ALONE.search(row.conditions)
-    if not alone:
+    if row.reference is None:
         raise Skip("no row of the same invoke alone")
-    busy = 1 if interval[2] == "one" else int(interval[2])
-    return invoke_beside_ms(row, parts, float(alone[1]), busy, float(interval[1]))
-
-
-def invoke_beside_ms(row: Row, parts: Parts, alone_ms: float, busy: int, interval_ms: float) -> float:
-    """Replay one thread whose invoke takes ``alone_ms``, most of it without the lock, beside busy ones (ms)."""
-    graph, setup = network_of(row), conditions(row)
+    graph, host_name = network_of(row), conditions_of(row).host
     scenario = Scenario(
-        models=graph.name, host=setup.host, busy_python_threads=busy, switch_interval_ms=interval_ms, inferences=100
-    )
-    host, link = parts.host(setup.host), load_link(scenario.link)
-    built = assemble_graphs(scenario, host, [parts.accelerator()], [link], [graph], [0])
+        models=graph.name, host=host_name, busy_python_threads=row.python_threads,
+        switch_interval_ms=row.switch_interval_ms, inferences=100,
+    )  # fmt: skip
+    host, link = parts.host(host_name), load_link(scenario.link)
+    built = simsetup.assemble_graphs(scenario, simsetup.Parts(host, (parts.accelerator(),), (link,)), [graph], [0])
     locked_ns = round(host.python_call_ns)
-    times = StageTimes(graph.name, "", (CpuStage(round(alone_ms * 1e6) - locked_ns),), python_ns=locked_ns)
-    return 1e3 / run(replace(built, networks=((times,),))).throughput_ips
+    invoke = CpuStage(round(row.reference.value * 1e6) - locked_ns)
+    times = StageTimes(graph.name, "", (invoke,), python_ns=locked_ns)
+    return 1e3 / run(replace(built, stage_times=((times,),))).throughput_ips

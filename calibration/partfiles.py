@@ -6,15 +6,16 @@ number's source says how many rows of which publications it rests on.
 
 from __future__ import annotations
 
-import re
 from math import exp
 from pathlib import Path
 from statistics import fmean, pstdev
 
 from calibration.fitting import DEFAULT_HOST, Calibration, unstated
+from calibration.parttext import with_quantities
 from hwmodels import parts
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, reason
 from hwmodels.files import write_text
+from hwmodels.quantities import Quantity
 
 __all__ = ["part_text", "write_parts"]
 
@@ -45,7 +46,9 @@ def write_parts(calibration: Calibration, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         return [_written(folder / name, text) for name, text in texts.items()]
     except OSError as error:
-        raise InputError(f"-o {folder}", error.strerror or "not writable", "a folder that can be written") from None
+        raise InputError.problem(
+            f"-o {folder}", f"cannot be written ({reason(error)})", "give a folder that can be written"
+        ) from None
 
 
 def _written(path: Path, text: str) -> Path:
@@ -58,11 +61,12 @@ def part_text(calibration: Calibration, kind: str, name: str) -> str:
     text = (SHIPPED / f"{kind}s" / f"{name}.toml").read_text(encoding="utf-8")
     errors = _errors(calibration, kind, name)
     own = {number.key for number in calibration.numbers if number.part == name}
+    found: dict[str, Quantity] = {}
     for key, value in calibration.values()[kind, name].items():
         is_table = isinstance(value, tuple)
         source = _source(calibration, kind, name if key in own or is_table else "?")
-        text = _replaced(text, key, value, errors.get(key), source)
-    return text
+        found[key] = Quantity(value, "fitted", source, errors.get(key))
+    return with_quantities(text, found)
 
 
 def _errors(calibration: Calibration, kind: str, name: str) -> dict[str, float]:
@@ -85,16 +89,3 @@ def _source(calibration: Calibration, kind: str, name: str) -> str:
     sources = sorted({row.source_id for row in rows})
     shown = ", ".join(sources[:6]) + (f" and {len(sources) - 6} more" if len(sources) > 6 else "")
     return f"edgetpusim-calibrate fit: {len(rows)} rows of {shown}"
-
-
-def _replaced(text: str, key: str, value: object, std_error: float | None, source: str) -> str:
-    error = f", std_error = {std_error:.3g}" if std_error else ""
-    line = f'{key} = {{ value = {_toml(value)}, status = "fitted", source = "{source}"{error} }}'
-    changed, count = re.subn(rf"^{re.escape(key)} = .*$", lambda _: line, text, flags=re.M)
-    return changed if count else f"{text.rstrip()}\n{line}\n"
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(f"[{a:.6g}, {b:.5g}]" for a, b in value) + "]"
-    return f"{value:.6g}"

@@ -15,18 +15,19 @@ from functools import cache
 from math import exp, log
 
 import numpy as np
-from numpy.typing import NDArray
 
-from calibration.data import FOLDER, Row, read_table, trust_of
 from calibration.fastpath import BUS_KEYS, Bus, Evaluator
-from calibration.predict import Parts, Skip, canonical, executable_of, source_table
-from hwmodels.accelerator import Accelerator
+from calibration.measurements import Measurement
+from calibration.setups import Parts, Skip, canonical, executable_of
+from calibration.shipped import source_table, trust_of
+from calibration.solver import Array, Parameter
+from calibration.tables import shipped_table
+from hwmodels.edgetpu.accelerator import EdgeTpu
 from hwmodels.errors import InputError
 from hwmodels.link import channel
 
 __all__ = ["Number", "Problem", "block_of", "fit_rows", "sigma_of"]
 
-Array = NDArray[np.float64]
 FITTED_METRICS = ("invoke_latency_ms", "alternating_pair_latency_ms")
 TRUST_SIGMA = {"A": 0.05, "B": 0.08, "C": 0.25, "": 0.05}
 CLOCK_PAIR_SIGMA = 0.05
@@ -65,6 +66,12 @@ class Number:
         """Half of the range's logarithmic width."""
         return (log(self.high) - log(self.low)) / 2
 
+    def parameter(self, start: float) -> Parameter:
+        """The number's logarithm as the solver takes it: the range as prior, bounds at three times its width."""
+        reach = 3 * self.half_width
+        prior = self.middle, self.half_width
+        return Parameter(self.label, start, self.middle - reach, self.middle + reach, prior)
+
     @property
     def label(self) -> str:
         """How the number is called in reports."""
@@ -74,8 +81,8 @@ class Number:
 @cache
 def priors() -> tuple[tuple[str, str, str, float, float], ...]:
     """The prior ranges of ``priors.csv``; later lines are more special."""
-    _, records = read_table(FOLDER / "priors.csv")
-    return tuple((r["kind"], r["part"], r["key"], float(r["low"]), float(r["high"])) for _, r in records)
+    cells = shipped_table("priors")
+    return tuple((c["kind"], c["part"], c["key"], float(c["low"]), float(c["high"])) for c in cells)
 
 
 def prior_of(kind: str, part: str, key: str) -> tuple[float, float] | None:
@@ -84,7 +91,7 @@ def prior_of(kind: str, part: str, key: str) -> tuple[float, float] | None:
     return found[-1] if found else None
 
 
-def sigma_of(row: Row) -> float:
+def sigma_of(row: Measurement) -> float:
     """Relative standard error that a row is believed to: by its source's trust, wider where it was rounded.
 
     Trust A, B and C stand for 5, 8 and 25 %, unless the source has a figure of its own; a value printed as a whole
@@ -96,7 +103,7 @@ def sigma_of(row: Row) -> float:
     return float(np.hypot(sigma, digits / row.value))
 
 
-def fit_rows(rows: Sequence[Row], parts: Parts) -> list[Row]:
+def fit_rows(rows: Sequence[Measurement], parts: Parts) -> list[Measurement]:
     """Rows that the fit explains: unflagged single-inference latencies of known networks, each figure once.
 
     Parameters
@@ -108,17 +115,17 @@ def fit_rows(rows: Sequence[Row], parts: Parts) -> list[Row]:
 
     Returns
     -------
-    list of Row
+    list of Measurement
         In their order; of equal figures the first.
     """
-    kept: dict[tuple[object, ...], Row] = {}
+    kept: dict[tuple[object, ...], Measurement] = {}
     for row in rows:
         if _is_fitted(row) and _is_known(row, parts):
             kept.setdefault((canonical(row), row.link, row.host_id, row.clock_id, row.mode, row.value), row)
     return list(kept.values())
 
 
-def _is_fitted(row: Row) -> bool:
+def _is_fitted(row: Measurement) -> bool:
     alone = row.threads == row.accelerators == 1 and row.mode in ("single", "cocompiled") and row.batch == 1
     source = source_table().get(row.source_id)
     is_trusted = source is None or bool(source["sigma"])
@@ -126,14 +133,14 @@ def _is_fitted(row: Row) -> bool:
     return row.metric in FITTED_METRICS and row.link != "none" and alone and is_fair
 
 
-def _is_known(row: Row, parts: Parts) -> bool:
+def _is_known(row: Measurement, parts: Parts) -> bool:
     try:
-        return all(executable_of(row, parts, model).tpu_segments for model in row.model.split("+"))
+        return all(executable_of(row, parts, model).accelerator_segments for model in row.model.split("+"))
     except (Skip, InputError):
         return False
 
 
-def block_of(row: Row, parts: Parts) -> str:
+def block_of(row: Measurement, parts: Parts) -> str:
     """What leaves the fit together: a network under all its names; of a sweep a whole cached or streamed regime."""
     match = SWEEP.match(row.model)
     if not match:
@@ -150,7 +157,7 @@ def block_of(row: Row, parts: Parts) -> str:
 class Problem:
     """Rows, free numbers and residuals of one calibration; ``is_own``: the shipped parts never saw these rows."""
 
-    def __init__(self, rows: Sequence[Row], parts: Parts, is_own: bool = False) -> None:
+    def __init__(self, rows: Sequence[Measurement], parts: Parts, is_own: bool = False) -> None:
         self.rows, self.parts = list(rows), parts
         self.evaluator = Evaluator(rows, parts)
         self.accelerator = parts.accelerator()
@@ -164,8 +171,9 @@ class Problem:
         numbers = [Number(kind, self.accelerator.name, key, low, high) for kind, _, key, low, high in own]
         for bus in self.evaluator.buses:
             for key in BUS_KEYS:
-                found = prior_of("host", bus.host, f"{bus.link}_{key}")
-                numbers += [Number("host", bus.host, f"{bus.link}_{key}", *found)] if found else []
+                name = f"bus.{bus.link}.{key}"
+                found = prior_of("host", bus.host, name)
+                numbers += [Number("host", bus.host, name, *found)] if found else []
         return numbers
 
     def _narrowed(self, number: Number) -> Number:
@@ -184,27 +192,28 @@ class Problem:
 
     def _present(self, number: Number) -> float:
         if number.kind == "accelerator":
-            return accelerator_number(self.accelerator, number.key)
+            return float(self.accelerator.number(number.key))
         try:
-            return float(getattr(self.parts.host(number.part.lstrip("?")), number.key)) or np.exp(number.middle)
+            return float(self.parts.host(number.part.lstrip("?")).number(number.key)) or np.exp(number.middle)
         except InputError:
             return float(np.exp(number.middle))
 
-    def unpack(self, x: Array) -> tuple[Accelerator, Array]:
+    def unpack(self, x: Array) -> tuple[EdgeTpu, Array]:
         """Return the accelerator and the table of buses that a vector of logarithms stands for."""
         values = np.exp(x)
         accelerator = self.accelerator
-        table = np.array([self._fixed(bus) for bus in self.evaluator.buses])
+        table = np.array([self.shipped(bus) for bus in self.evaluator.buses])
         changes: dict[str, float] = {}
         for number, value in zip(self.numbers, values, strict=True):
             if number.kind == "accelerator":
                 changes[number.key] = float(value)
                 continue
-            link, _, key = number.key.partition("_")
+            _, link, key = number.key.split(".")
             table[self.evaluator.buses.index(Bus(number.part, link)), BUS_KEYS.index(key)] = value
-        return changed_accelerator(accelerator, changes), table
+        return accelerator.with_numbers(changes, "a fit"), table
 
-    def _fixed(self, bus: Bus) -> tuple[float, float, float, float]:
+    def shipped(self, bus: Bus) -> tuple[float, float, float, float]:
+        """Return a bus's present numbers in the order of ``BUS_KEYS``; a host without a name has a desktop's."""
         host = self.parts.host("x86-desktop" if bus.host.startswith("?") else bus.host)
         line = channel(self.parts.link(bus.link), host)
         return line.out_bytes_per_s, line.in_bytes_per_s, line.floor_ns, line.instruction_ns_per_byte
@@ -231,30 +240,8 @@ class Problem:
         ratio = max(1e-3, predicted[slow] - predicted[fast]) / measured
         return float(np.log(ratio) / np.hypot(CLOCK_PAIR_SIGMA, rounding))
 
-    def prior_residuals(self, x: Array) -> Array:
-        """How far each number is from the middle of its range, in half widths."""
-        return np.array([(value - n.middle) / n.half_width for value, n in zip(x, self.numbers, strict=True)])
 
-
-def accelerator_number(accelerator: Accelerator, key: str) -> float:
-    """A number of the accelerator; ``stream_passes[2]`` is the second line of the table."""
-    name, _, line = key.rstrip("]").partition("[")
-    value = getattr(accelerator, name)
-    return float(value[int(line) - 1][1] if line else value)
-
-
-def changed_accelerator(accelerator: Accelerator, changes: dict[str, float]) -> Accelerator:
-    """Return the accelerator with numbers replaced."""
-    plain = {key: value for key, value in changes.items() if "[" not in key}
-    table = [list(line) for line in accelerator.stream_passes]
-    for key, value in changes.items():
-        if "[" in key:
-            table[int(key.rstrip("]").partition("[")[2]) - 1][1] = value
-    # mypy: plain holds names of numbers of the part
-    return replace(accelerator, stream_passes=tuple((a, b) for a, b in table), **plain)  # type: ignore[arg-type]
-
-
-def _weights(rows: Sequence[Row], host_share: Array) -> Array:
+def _weights(rows: Sequence[Measurement], host_share: Array) -> Array:
     """One over the standard error, CPU operators' uncertainty included; a source counts as CROWD rows at most."""
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
@@ -263,7 +250,7 @@ def _weights(rows: Sequence[Row], host_share: Array) -> Array:
     return crowd / np.hypot([sigma_of(row) for row in rows], HOST_SIGMA * host_share)
 
 
-def _clock_pairs(rows: Sequence[Row]) -> list[tuple[int, int]]:
+def _clock_pairs(rows: Sequence[Measurement]) -> list[tuple[int, int]]:
     """Rows of one network, host and source at both clocks: their difference holds no host time."""
     found: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
     for number, row in enumerate(rows):

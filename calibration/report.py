@@ -6,8 +6,8 @@ from collections import defaultdict
 from math import exp
 from typing import Any
 
-from calibration.data import trust_of
 from calibration.fitting import Calibration, group_errors
+from calibration.shipped import trust_of
 from sim.study.statistics import quantile
 
 __all__ = ["fit_report", "print_fit", "print_validation"]
@@ -83,6 +83,9 @@ def print_validation(answer: dict[str, Any]) -> None:
         if row["n"] > 1 and row["median_difference"] > WORTH_TELLING:
             share = f"{100 * row['median_difference']:.1f} %"
             print(f"{row['group']}: {row['n']} measured more than once, readings {share} apart in the median")
+    for row in answer.get("decisions", []):
+        share = f"{100 * row['right']:.1f} %"
+        print(f"decisions, {row['kind']}: of {row['pairs']} pairs of measured set-ups, {share} named the better one")
     reasons: dict[str, int] = defaultdict(int)
     for row in answer["rows"]:
         if row["skipped"]:

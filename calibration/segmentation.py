@@ -11,10 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from calibration.data import Row, load_dataset
+from calibration.measurements import Measurement
 from calibration.pipelines import logged_cuts, pipeline_ms, simulated_ms, usable_log
-from calibration.predict import Parts, conditions, network_of
-from hwmodels.compiler import segment_cuts, split
+from calibration.scenarios import scenario_of
+from calibration.setups import Parts, conditions_of, network_of
+from calibration.shipped import load_dataset
+from hwmodels.cuts import in_cutting_order, split
+from sim.setup import Parts as SetupParts
+from sim.setup import cuts_of
 
 __all__ = ["OWN", "Pair", "Regret", "pairs", "pipeline_errors", "regrets", "report"]
 
@@ -26,8 +30,8 @@ APART = 0.05  # readings closer than this name no winner
 class Pair:
     """A network measured with a cut by rule and with a profiled one; times of an inference in a batch, in ms."""
 
-    by_rule: Row
-    profiled: Row
+    by_rule: Measurement
+    profiled: Measurement
     rule_ms: float
     profiled_ms: float
 
@@ -62,9 +66,9 @@ class Regret:
     measured: float | None
 
 
-def pairs(rows: Iterable[Row], parts: Parts) -> list[Pair]:
+def pairs(rows: Iterable[Measurement], parts: Parts) -> list[Pair]:
     """Rows of batches, paired by network, accelerators, batch and runner."""
-    found: dict[tuple[str, int, int, str], dict[bool, Row]] = defaultdict(dict)
+    found: dict[tuple[str, int, int, str], dict[bool, Measurement]] = defaultdict(dict)
     for row in rows:
         if row.mode == "pipeline" and row.metric == "time_per_inference_ms" and not row.flag:
             found[row.model, row.accelerators, row.batch, row.runner][row.segmentation == "profiled"] = row
@@ -78,18 +82,23 @@ def regrets(found: Iterable[Pair], parts: Parts, own: str) -> list[Regret]:
 
 
 def _regret(pair: Pair, parts: Parts, own: str) -> Regret:
-    graph, accelerator = network_of(pair.by_rule), parts.accelerator()
+    graph, accelerator = in_cutting_order(network_of(pair.by_rule)), parts.accelerator()
     count = pair.by_rule.accelerators
-    cuts = tuple(segment_cuts(graph, accelerator, count, own))
+    conditions = conditions_of(pair.by_rule)
+    scenario = scenario_of(
+        pair.by_rule, parts, mode="pipeline", num_segments=count, accelerators=count, segmentation=own
+    )
+    links = (parts.link(conditions.link),) * count
+    cuts = cuts_of(graph, scenario, SetupParts(parts.host(conditions.host), (accelerator,) * count, links))
     own_ms = simulated_ms(pair.by_rule, parts, split(graph, cuts), [accelerator] * count)
     readings = [row.value for row in (pair.by_rule, pair.profiled) if _recorded(row, parts) == cuts]
     better = min(pair.by_rule.value, pair.profiled.value)
     return Regret(pair, own, cuts, own_ms / pair.better_ms - 1, mean(readings) / better - 1 if readings else None)
 
 
-def _recorded(row: Row, parts: Parts) -> tuple[int, ...]:
-    log, setup = usable_log(row, parts), conditions(row)
-    return logged_cuts(network_of(row), log, setup.compiler) if log else ()
+def _recorded(row: Measurement, parts: Parts) -> tuple[int, ...]:
+    log = usable_log(row, parts)
+    return logged_cuts(network_of(row), log, conditions_of(row).compiler) if log else ()
 
 
 def report(parts: Parts) -> str:
@@ -107,7 +116,7 @@ def report(parts: Parts) -> str:
     return "\n".join(lines)
 
 
-def pipeline_errors(rows: Iterable[Row], parts: Parts) -> list[float]:
+def pipeline_errors(rows: Iterable[Measurement], parts: Parts) -> list[float]:
     """Absolute relative errors of all times of pipelines that are not flagged: of one inference, and in batches."""
     timed = (row for row in rows if row.mode == "pipeline" and row.metric.endswith("_ms") and not row.flag)
     return [abs(pipeline_ms(row, parts) / row.value - 1) for row in timed]

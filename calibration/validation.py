@@ -6,32 +6,40 @@ Groups can be left out: the row is then predicted with numbers fitted without it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp
 from pathlib import Path
 from typing import Any
 
+from calibration.answers import Z90, around, unanswered
+from calibration.boards.sweeps import board_file_predictor
 from calibration.compiled import COMPILED_HEADER, compiled_rows
 from calibration.corrections import corrected
 from calibration.cpurows import fit_without
-from calibration.data import Row, dataset_path, read_measurements, read_table
-from calibration.energy import with_meter
+from calibration.decisions import decisions
 from calibration.firstrun import first_touch_without
 from calibration.fitting import GROUPS, Calibration, fit, members
 from calibration.gilrows import with_profile
-from calibration.predict import PREDICTORS, Parts, Skip, canonical, conditions, network_of, predict
+from calibration.kinds import spread_of
+from calibration.measurements import Measurement
+from calibration.meter import with_meter
+from calibration.mixes import MIX_HEADER, Service, mix_answers, read_services
+from calibration.predict import PREDICTORS, predict
+from calibration.scenarios import run_spread
 from calibration.series import with_series
-from calibration.spread import spread_of
-from hwmodels.errors import InputError, nearest
+from calibration.setups import Parts, Skip, canonical, conditions_of, network_of
+from calibration.shipped import dataset_path, load_dataset
+from calibration.tables import read_table
+from calibration.threadrows import THREAD_HEADER, thread_answers
+from hwmodels.errors import InputError, either, nearest
 from sim.study.statistics import quantile
 
 __all__ = ["LEAVE_OUT", "error_of", "repeats", "summarise", "validate"]
 
 LEAVE_OUT = tuple(GROUPS)
-Z90 = 1.645
 SAME_THING = (
-    "source_id", "metric", "link", "host_id", "model", "threads", "accelerators", "batch", "mode", "predicted",
+    "source_id", "metric", "link", "host_id", "model", "threads", "accelerators", "batch", "mode", "load", "predicted",
 )  # fmt: skip
 
 
@@ -41,24 +49,25 @@ class Validator:
 
     leave_out: str = ""
     parts: Parts = field(default_factory=Parts)
+    services: Mapping[str, Service] | None = None
     calibration: Calibration | None = None
     _without: dict[str, Parts] = field(default_factory=dict)
     _with_cpu: dict[tuple[str, str, str], Parts] = field(default_factory=dict)
-    _cpu_groups: dict[Row, str] = field(default_factory=dict)
+    _cpu_groups: dict[Measurement, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fit once where groups are to be left out."""
         if self.leave_out and self.leave_out not in GROUPS:
-            raise InputError("--leave-out", self.leave_out, ", ".join(LEAVE_OUT), nearest(self.leave_out, LEAVE_OUT))
+            raise InputError.value("--leave-out", self.leave_out, either(LEAVE_OUT), nearest(self.leave_out, LEAVE_OUT))
         if self.leave_out and self.calibration is None:
             self.calibration = fit(parts=self.parts)
 
-    def parts_for(self, row: Row) -> Parts:
+    def parts_for(self, row: Measurement) -> Parts:
         """Parts for one row: the shipped ones, or those of fits (accelerator, and the host's CPU) without its group."""
         if self.calibration is None:
             return self.parts
         group = GROUPS[self.leave_out](row, self.parts)
-        key = group, self._cpu_group(row), conditions(row).host
+        key = group, self._cpu_group(row), conditions_of(row).host
         if key not in self._with_cpu:
             self._with_cpu[key] = self._without_on_cpu(self._without_on_accelerator(self.calibration, group), *key[1:])
         return self._with_cpu[key]
@@ -70,7 +79,7 @@ class Validator:
             self._without[group] = calibration.parts(x)
         return self._without[group]
 
-    def _cpu_group(self, row: Row) -> str:
+    def _cpu_group(self, row: Measurement) -> str:
         """As the accelerator's, but a sweep's networks leave one by one: its blocks are regimes of the accelerator."""
         if row not in self._cpu_groups:
             is_model = self.leave_out == "model"
@@ -80,7 +89,7 @@ class Validator:
     def _without_on_cpu(self, parts: Parts, group: str, host: str) -> Parts:
         """Parts without a group; a host's costs stay as shipped where no row of the group, or no other, tells them."""
 
-        def is_out(row: Row) -> bool:
+        def is_out(row: Measurement) -> bool:
             """Whether a row belongs to the group."""
             return self._cpu_group(row) in group.split("+")
 
@@ -88,19 +97,13 @@ class Validator:
         values = {key: value for fitted in fits if fitted for key, value in fitted.values.items()}
         if not values:
             return parts
-        changes = parts.changes | {("host", host): parts.changes.get(("host", host), {}) | values}
+        changes = {**parts.changes, ("host", host): {**parts.changes.get(("host", host), {}), **values}}
         return replace(parts, changes=changes)
 
-    def answer(self, row: Row) -> dict[str, Any]:
+    def answer(self, row: Measurement) -> dict[str, Any]:
         """One row of the JSON answer."""
-        setup = conditions(row)
-        answer: dict[str, Any] = {
-            "file": row.file, "line": row.line, "source_id": row.source_id, "device": row.device,
-            "link": setup.link, "host_id": setup.host, "model": row.model, "metric": row.metric,
-            "threads": row.threads, "accelerators": row.accelerators, "batch": row.batch, "mode": row.mode,
-            "measured": row.value, "predicted": None, "lo90": None, "hi90": None, "error": None,
-            "assumed": list(setup.assumed), "flag": f"outlier: {row.flag}" if row.flag else None, "skipped": None,
-        }  # fmt: skip
+        conditions = conditions_of(row)
+        answer = unanswered(row, conditions.link, conditions.host, conditions.assumed)
         try:
             parts = self.parts_for(row) if row.metric in PREDICTORS else self.parts
             value = predict(row, parts)
@@ -108,15 +111,18 @@ class Validator:
         except (Skip, InputError) as skip:
             return answer | {"skipped": str(skip)}
 
-    def interval(self, row: Row, value: float) -> dict[str, float]:
-        """The 90 % interval: the spread of residuals of such rows when their group is left out."""
-        spread = spread_of(row)
+    def interval(self, row: Measurement, value: float) -> dict[str, float]:
+        """The 90 % interval: that of ``run`` where the row asks what it answers, else the spread of such rows.
+
+        The spread is that of residuals when a row's group is left out.
+        """
+        spread = run_spread(row, self.parts) or spread_of(row)
         if row.metric.endswith("_bytes"):
-            return {"lo90": value * (1 - spread), "hi90": value * (1 + spread)}
+            return around(value, spread)
         return {"lo90": value * exp(-Z90 * spread), "hi90": value * exp(Z90 * spread)}
 
 
-def error_of(row: Row, predicted: float) -> float | None:
+def error_of(row: Measurement, predicted: float) -> float | None:
     """Predicted over measured less 1, null where 0 was measured; for bytes the difference over all parameter bytes."""
     if row.metric.endswith("_bytes"):
         total = sum(network_of(row, model).parameter_bytes for model in row.model.split("+"))
@@ -125,25 +131,32 @@ def error_of(row: Row, predicted: float) -> float | None:
 
 
 def validate(
-    files: Sequence[str | Path], leave_out: str = "", progress: Callable[[str], None] = lambda _: None
+    files: Sequence[str | Path],
+    leave_out: str = "",
+    progress: Callable[[str], None] = lambda _: None,
+    services: str | Path = "",
 ) -> dict[str, Any]:
     """Predict every row of measurement files (or shipped datasets by name) and sum up the errors.
 
-    ``leave_out`` is model, family, source or host. Returns ``rows``, ``summary``, ``repeats``, ``predicted_rows`` and
-    ``skipped_rows``.
+    ``leave_out`` is model, family, source or host. Returns ``rows``, ``summary``, ``repeats``, ``decisions``,
+    ``predicted_rows`` and ``skipped_rows``.
     Raises :class:`InputError` for a bad file.
 
     Parameters
     ----------
     files
-        Paths, or names of shipped datasets; compiled files and boards are known by their header.
+        Paths, or names of shipped datasets; compiled files, boards and mixes are known by their header.
     leave_out
         Group that each row is predicted without.
     progress
         Called with a line for each file.
+    services
+        A table of service and switch times, for tables of mixes.
     """
     readers = [(path, _reader(path)) for path in map(_path, files)]
-    validator = Validator(leave_out)
+    if services and not any(set(read_table(path)[0]) >= MIX_HEADER for path, _ in readers):
+        raise InputError.problem("--services", "acts on tables of mixes alone", "give one, such as ibis_mixes")
+    validator = Validator(leave_out, services=read_services(_path(services)) if services else None)
     answers: list[dict[str, Any]] = []
     for path, read in readers:
         progress(f"{path.name} ...")
@@ -151,7 +164,7 @@ def validate(
     done = [answer for answer in answers if answer["predicted"] is not None]
     return {
         "rows": answers, "summary": summarise(done), "repeats": repeats(done),
-        "predicted_rows": len(done), "skipped_rows": len(answers) - len(done),
+        "decisions": decisions(done), "predicted_rows": len(done), "skipped_rows": len(answers) - len(done),
     }  # fmt: skip
 
 
@@ -167,12 +180,14 @@ def _reader(path: Path) -> Reader:
     header, _ = read_table(path)
     if set(header) >= COMPILED_HEADER:
         return lambda path, _: compiled_rows(path)
-    from calibration.boards.sweeps import board_file_predictor
-
+    if set(header) >= MIX_HEADER:
+        return lambda path, validator: mix_answers(path, validator.parts, validator.services)
+    if set(header) >= THREAD_HEADER:
+        return lambda path, _: thread_answers(path)
     predictor = board_file_predictor(header)
     if predictor is not None:
         return lambda path, _: list(predictor(path)["rows"])
-    rows = with_series(with_profile(with_meter(read_measurements(path))))
+    rows = with_series(with_profile(with_meter(load_dataset(path))))
     return lambda _, validator: [validator.answer(row) for row in rows]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median, stdev
 
@@ -22,7 +22,7 @@ from calibration.boards.replay import (
     read_board_rows,
     suspicion,
 )
-from hwmodels.board import Board
+from hwmodels.dpu.board import Board
 from sim.study.statistics import quantile
 
 __all__ = ["CONSTANTS", "Case", "cases", "errors", "fit", "main"]
@@ -77,8 +77,7 @@ def changed(values: dict[str, float]) -> Callable[[BoardRow], Board]:
         board = row.part()
         is_one_core = row.board.startswith(ONE_CORE)
         skipped = "host_factor" if is_one_core else "early_slowdown"
-        # mypy: the keys are names of numbers, which a checker cannot see
-        return replace(board, **{key: value for key, value in values.items() if key != skipped})  # type: ignore[arg-type]
+        return board.with_numbers({key: value for key, value in values.items() if key != skipped}, "a fit")
 
     return part
 

@@ -1,6 +1,6 @@
 """The layer roofline held against boards: calibrated on one core (and the board on two), it predicts more cores.
 
-A network's compute scale comes from its one-core row; everything else is the board's (:mod:`hwmodels.roofline`).
+A network's compute scale comes from its one-core row; everything else is the board's (:mod:`hwmodels.dpu.roofline`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from calibration.boards.replay import (
     summary,
     suspicion,
 )
-from hwmodels.board import Board, closed_loop_ips
+from hwmodels.dpu.board import Board, closed_loop_ips
+from hwmodels.dpu.roofline import compute_scale, network_s, phases
 from hwmodels.errors import InputError
-from hwmodels.graph import Layer, LayerGraph
-from hwmodels.roofline import compute_scale, network_s, phases
-from hwmodels.zoo import load_network
+from hwmodels.networks.graph import Layer, LayerGraph
+from hwmodels.networks.zoo import load_network
 
 __all__ = ["LAYER_NETWORKS", "layer_network", "layers_of", "predict_layers", "validate_layers"]
 
@@ -74,13 +74,13 @@ def layer_network(model: str) -> str:
 def predict_layers(one_core: BoardRow, graph: LayerGraph, target: Board, release: str) -> float:
     """Return inferences per second on a board from a one-core row and the network's layers."""
     source = one_core.part()
-    plain = replace(source, early_slowdown=1.0)
+    plain = source.with_numbers({"early_slowdown": 1})
     work = one_core_work(one_core, plain)
     early = 0 < release_number(release) < source.early_before_release
     scale = compute_scale(phases(graph, source), source, work.accelerator_s, source.early_port_factor if early else 1.0)
     busy_s = network_s(phases(graph, target), target, target.accelerators, scale)
     alone = replace(on_board(work, plain, target), accelerator_s=busy_s, memory_share=0.0)
-    return closed_loop_ips(alone, replace(target, slow_port=0))
+    return closed_loop_ips(alone, target.with_numbers({"slow_port": 0}))
 
 
 def validate_layers(

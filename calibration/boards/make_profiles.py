@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from calibration.boards.replay import BoardRow, read_board_rows, release_number
-from hwmodels.board import load_board
+from hwmodels.dpu.board import load_board
 from hwmodels.files import whole_file
 
 __all__ = ["BOARDS", "main", "newest", "profile_rows"]

@@ -28,7 +28,7 @@ def peak_gops(size: str) -> float:
     """
     found = re.fullmatch(r"[A-Za-z]*(\d+)[A-Za-z]*", size)
     if not found:
-        raise InputError("dpu_arch", size, "B followed by the operations of a cycle")
+        raise InputError.value("dpu_arch", size, "B followed by the operations of a cycle")
     return int(found[1]) * CLOCK_GHZ
 
 
@@ -59,6 +59,8 @@ def predict_sizes(path: Path, lines: Sequence[Line]) -> Iterator[tuple[Line, flo
                 float(text) for text in (row["runtime_s"], profile["rails_total_w"], profile["runtime_s"])
             )
         except ValueError:
-            raise InputError(f"{path}:{number}", "no number", "runtime_s and rails_total_w above 0") from None
+            raise InputError.problem(
+                f"{path}:{number}", "lacks a number", "give runtime_s and rails_total_w above 0"
+            ) from None
         predicted = running_w(row["dpu_arch"], runtime_s, profile["dpu_arch"], watts, profile_s)
         yield line, predicted, profile is row

@@ -1,12 +1,12 @@
 """Boards held against measurements: one-core rows predict the rows of boards with more cores (profile replay).
 
 A row of the one-core board with one thread and with many gives a network's accelerator time D = 1 / many and its host
-time H = 1 / one - D. Clocks, memory and CPUs of the other board do the rest (:mod:`hwmodels.board`). A second reference
-board with two cores gives a network's own memory share, where the typical one is assumed otherwise.
+time H = 1 / one - D. Clocks, memory and CPUs of the other board do the rest (:mod:`hwmodels.dpu.board`). A second
+reference board with two cores gives a network's own memory share, where the typical one is assumed otherwise.
 
 One-core rows give host and accelerator time of a network; a board with more cores stretches the accelerator time by
-what its memory cannot give (:func:`hwmodels.board.stretches`). Nothing of the row that is predicted goes in, but the
-board's name.
+what its memory cannot give (:func:`hwmodels.dpu.board.stretches`). Nothing of the row that is predicted goes in, but
+the board's name.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from calibration.data import read_table
-from hwmodels.board import Board, Work, closed_loop_ips, load_board
+from calibration.tables import read_table
+from hwmodels.dpu.board import Board, Work, closed_loop_ips, load_board
 from hwmodels.errors import InputError
 from sim.study.statistics import quantile
 
@@ -97,7 +97,9 @@ def read_board_rows(path: str | Path) -> list[BoardRow]:
     header, records = read_table(path)
     missing = [column for column in NEEDED if column not in header]
     if missing:
-        raise InputError(f"{path}:1", f"no column {', '.join(missing)}", ", ".join(NEEDED))
+        raise InputError.problem(
+            f"{path}:1", f"has no column {', '.join(missing)}", f"a table of boards needs {', '.join(NEEDED)}"
+        )
     return [board_row(path, line, record) for line, record in records]
 
 
@@ -122,7 +124,7 @@ def _number(where: str, key: str, text: str, least: float) -> float:
     except ValueError:
         value = float("nan")
     if not least <= value < 1e9:
-        raise InputError(f"{where}: {key}", text, f"a number from {least:g} to 1e9, or nothing")
+        raise InputError.value(f"{where}: {key}", text, f"a number from {least:g} to 1e9, or nothing")
     return value
 
 
@@ -244,7 +246,7 @@ def validate_boards(
     tables = [_by_key(reference, name) for name in names]
     rows = [row for row in read_board_rows(target) if _is_target(row, names, target_board)]
     if target_board and not rows:
-        raise InputError("--target-board", target_board, f"a board of {target}")
+        raise InputError.value("--target-board", target_board, f"a board of {target}")
     answers = [_answer(row, _partners(row, tables), names) for row in rows]
     predicted = [answer for answer in answers if answer["skipped"] is None]
     return {
@@ -271,14 +273,14 @@ def _partners(row: BoardRow, tables: Sequence[dict[tuple[str, str], BoardRow]]) 
 def _names(boards: str | Sequence[str]) -> list[str]:
     names = [name.strip() for name in (boards.split(",") if isinstance(boards, str) else boards)]
     if not 1 <= len(names) <= 2 or not all(names):
-        raise InputError("--reference-board", ",".join(names), "BOARD or BOARD,BOARD: one core, then two")
+        raise InputError.value("--reference-board", ",".join(names), "BOARD, or BOARD,BOARD (one core, then two)")
     return names
 
 
 def _by_key(path: str | Path, board: str) -> dict[tuple[str, str], BoardRow]:
     rows = [row for row in read_board_rows(path) if row.board.lower().startswith(board.lower())]
     if not rows:
-        raise InputError("--reference-board", board, f"a board of {path}")
+        raise InputError.value("--reference-board", board, f"a board of {path}")
     load_board(board)
     return {row.key: row for row in reversed(rows) if row.is_whole}
 

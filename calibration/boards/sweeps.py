@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from calibration.boards.replay import summary
-from calibration.data import read_table
-from hwmodels.board import Board, Work, busy_cores, closed_loop_ips, load_board, spread_ips
+from calibration.boards.graphs import predict_board_table
+from calibration.boards.power import predict_sizes
+from calibration.boards.replay import NEEDED, summary
+from calibration.tables import read_table
+from hwmodels.dpu.board import Board, Work, busy_cores, closed_loop_ips, load_board, spread_ips
 from hwmodels.errors import InputError
 
 __all__ = ["board_file_predictor", "predict_power_by_size", "predict_power_sweep", "predict_thread_sweep"]
@@ -33,6 +35,7 @@ def board_file_predictor(header: Sequence[str]) -> Callable[[Path], dict[str, An
     """Return the function that predicts a file with this header, or None for a file of another kind."""
     found = (
         (SWEEP, predict_thread_sweep), (POWER, predict_power_sweep), (SIZES, predict_power_by_size),
+        (NEEDED, predict_board_table),
     )  # fmt: skip
     return next((function for columns, function in found if all(column in header for column in columns)), None)
 
@@ -55,7 +58,9 @@ def _series(path: Path, columns: Sequence[str], keys: Sequence[str]) -> list[lis
     header, records = read_table(path)
     missing = [column for column in columns if column not in header]
     if missing:
-        raise InputError(f"{path}:1", f"no column {', '.join(missing)}", ", ".join(columns))
+        raise InputError.problem(
+            f"{path}:1", f"has no column {', '.join(missing)}", f"this table needs {', '.join(columns)}"
+        )
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line, record in records:
         log = record.get("source", "").split("#")[0]
@@ -127,7 +132,7 @@ def _one_core(board: Board, one_s: float, most_ips: float) -> Callable[[int], fl
 
     def rate(threads: int) -> float:
         """Inferences per second with this many threads."""
-        return closed_loop_ips(work, replace(board, cpu_parallel=float(threads)), threads)
+        return closed_loop_ips(work, board.with_numbers({"cpu_parallel": threads}), threads)
 
     return rate
 
@@ -181,7 +186,7 @@ def _power_series(path: Path, series: Sequence[Line]) -> list[dict[str, Any]]:
 def _platform(path: Path, line: int, record: Record) -> Board:
     board = _board(record["platform"])
     cores = int(_value(path, line, record, "dpu_cores_assumed")) if record.get("dpu_cores_assumed") else 0
-    return replace(board, accelerators=cores or board.accelerators)
+    return board.with_numbers({"accelerators": cores} if cores else {})
 
 
 def predict_power_by_size(path: str | Path) -> dict[str, Any]:
@@ -191,8 +196,6 @@ def predict_power_by_size(path: str | Path) -> dict[str, Any]:
     (both fitted, :mod:`calibration.boards.power`); the run's length is measured. Returns the JSON object of
     ``validate``.
     """
-    from calibration.boards.power import predict_sizes
-
     path = Path(path)
     lines = [line for series in _series(path, SIZES, ("workload",)) for line in series]
     rows = []
@@ -209,7 +212,7 @@ def _value(path: Path, line: int, record: Record, key: str) -> float:
     except ValueError:
         value = float("nan")
     if not 0 < value < 1e12:
-        raise InputError(f"{path}:{line}: {key}", record[key], "a number above 0")
+        raise InputError.value(f"{path}:{line}: {key}", record[key], "a number above 0")
     return value
 
 

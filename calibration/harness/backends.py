@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from calibration.harness.hostbench import interpreter_module, interpreter_version
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, reason
 
 __all__ = ["Backend", "Clock", "DelegateBackend", "Device", "PycoralBackend", "RealClock", "Session", "find_backend"]
 
@@ -168,16 +168,18 @@ class _RealBackend(ABC):
         """Load a compiled .tflite file on a device; raises :class:`InputError` when the runtime refuses it."""
         del group  # it is in the file
         if not Path(model).is_file():
-            raise InputError("model", model, "a compiled .tflite file")
+            raise InputError.problem(f"the model {model}", "is no file", "give a compiled .tflite file")
         try:
             return _InterpreterSession(self._interpreter(model, device), self.frame)
         except (ValueError, RuntimeError, OSError) as error:
             allowed = "a file compiled for the Edge TPU, and a device nobody else uses"
-            raise InputError(f"{model} on {device.name}", str(error).splitlines()[0], allowed) from None
+            raise InputError.problem(
+                f"{model} on {device.name}", f"cannot be opened ({reason(error).splitlines()[0]})", allowed
+            ) from None
 
     def input_size(self, model: str) -> tuple[int, int]:
         """Height and width of a network's input, read from the file."""
-        from hwmodels.tflite import read_graph
+        from hwmodels.networks.tflite import read_graph
 
         inputs = read_graph(Path(model)).inputs
         return inputs[0].hwc[:2] if inputs else (0, 0)
@@ -189,7 +191,7 @@ class _RealBackend(ABC):
 
 
 def _compiled_ops(path: Path) -> Sequence[Any]:
-    from hwmodels.darwinn import read_compiled_ops
+    from hwmodels.edgetpu.darwinn import read_compiled_ops
 
     return read_compiled_ops(path)
 
@@ -206,7 +208,7 @@ class PycoralBackend(_RealBackend):
     def devices(self) -> list[Device]:
         """List the devices that the runtime finds."""
         kinds = [str(found["type"]) for found in self.edgetpu.list_edge_tpus()]
-        return _named(kinds)
+        return named_devices(kinds)
 
     def versions(self) -> dict[str, str]:
         """Return the runtime's own text."""
@@ -263,7 +265,7 @@ class DelegateBackend(_RealBackend):
         kinds = [("pci", "usb")[found[i].type] for i in range(count.value)]
         if found:
             self.library.edgetpu_free_devices(found)
-        return _named(kinds)
+        return named_devices(kinds)
 
     def versions(self) -> dict[str, str]:
         """Return the driver's own text and the interpreter's version."""
@@ -278,7 +280,9 @@ class DelegateBackend(_RealBackend):
     def pipeline_ns(self, segments: Sequence[str], devices: Sequence[Device], batch: int) -> int:
         """There is no pipeline without pycoral: raises :class:`InputError`."""
         del segments, devices, batch
-        raise InputError("pipeline", "no pycoral", "Google's pycoral, which has PipelinedModelRunner")
+        raise InputError.problem(
+            "a pipeline", "needs Google's pycoral", "install the one that has PipelinedModelRunner"
+        )
 
 
 class _CDevice(ctypes.Structure):
@@ -291,14 +295,18 @@ def _load_library() -> tuple[str, Any]:
             return name, ctypes.CDLL(name)
         except OSError:
             continue
-    raise InputError("driver", "no libedgetpu found", "libedgetpu1-std or -max installed, --fake-device or --host-only")
+    raise InputError.problem(
+        "the driver libedgetpu",
+        "is not installed",
+        "install libedgetpu1-std or -max, or give --fake-device or --host-only",
+    )
 
 
-def _named(kinds: Sequence[str]) -> list[Device]:
+def named_devices(kinds: Sequence[str]) -> list[Device]:
     """Return the devices, each kind numbered as the delegate does; raises :class:`InputError` when there is none."""
     if not kinds:
-        raise InputError("device", "no Edge TPU found", "a device that is plugged in and free, or --fake-device")
-    usb = _usb_link()
+        raise InputError.problem("an Edge TPU", "was not found", "plug in one that is free, or give --fake-device")
+    usb = usb_link()
     found = []
     for index, kind in enumerate(kinds):
         short = "usb" if kind == "usb" else "pci"
@@ -306,7 +314,7 @@ def _named(kinds: Sequence[str]) -> list[Device]:
     return found
 
 
-def _usb_link(folder: Path = USB_FOLDER) -> str:
+def usb_link(folder: Path = USB_FOLDER) -> str:
     """Return usb3 or usb2 by the speed of the first stick that the system lists, empty where it does not."""
     for vendor in sorted(folder.glob("*/idVendor")):
         if vendor.read_text().strip() in USB_VENDORS and (vendor.parent / "speed").exists():

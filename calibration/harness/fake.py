@@ -16,12 +16,15 @@ from itertools import count
 from typing import Protocol
 
 from calibration.harness.backends import Clock, Device, Session
-from hwmodels.accelerator import load_accelerator
-from hwmodels.compiler import cocompile, compile_graph
-from hwmodels.graph import LayerGraph
-from hwmodels.host import frame_ns, load_host, postprocess_ns
+from calibration.harness.microbench import named_network
+from hwmodels.cpu import frame_ns, postprocess_ns
+from hwmodels.edgetpu.accelerator import load_accelerator
+from hwmodels.edgetpu.compiler import cocompile, compile_graph
+from hwmodels.host import load_host
 from hwmodels.link import channel, load_link
-from hwmodels.timing import CpuStage, StageTimes, TpuStage, stage_times
+from hwmodels.parts import shipped_name
+from hwmodels.stages import AcceleratorStage, CpuStage, StageTimes
+from hwmodels.timing import stage_times
 
 __all__ = ["FakeBackend", "FakeInterpreter", "ScaledClock", "VirtualClock"]
 
@@ -188,7 +191,7 @@ class FakeInterpreter:
         self.clock.sleep_ns(self.untouched_ns)
         self.untouched_ns = 0
 
-    def _on_device(self, stage: TpuStage) -> None:
+    def _on_device(self, stage: AcceleratorStage) -> None:
         with self.device.held():
             if self.device.token != self.times.token:
                 self.device.token = self.times.token
@@ -225,7 +228,7 @@ class FakeBackend:
     ) -> None:
         self.accelerator, self.link, self.host = load_accelerator(size), load_link(link), load_host(host)
         self.channel = channel(self.link, self.host)
-        self.clock_hz = self.accelerator.at_clock(clock_id, self.link.root)
+        self.clock_hz = self.accelerator.at_clock(clock_id, self.link)
         self.frame = frame
         self.virtual = VirtualClock() if scale == 0 else ScaledClock(scale)
         self.clock: Clock = self.virtual
@@ -233,7 +236,7 @@ class FakeBackend:
 
     def devices(self) -> list[Device]:
         """List the simulated devices."""
-        return [Device(name, self.link.root) for name in self.found]
+        return [Device(name, shipped_name("link", self.link)) for name in self.found]
 
     def versions(self) -> dict[str, str]:
         """Return which parts are simulated."""
@@ -245,24 +248,18 @@ class FakeBackend:
 
     def times(self, model: str, group: Sequence[str] = ()) -> StageTimes:
         """Return the stage times of a network, with its host work; ``group``: networks compiled together, in order."""
-        graph = self._graph(model)
+        graph = named_network(model)
         if group:
-            executable = cocompile([self._graph(name) for name in group], self.accelerator)[list(group).index(model)]
+            executable = cocompile([named_network(name) for name in group], self.accelerator)[list(group).index(model)]
         else:
             executable = compile_graph(graph, self.accelerator)
         times = stage_times(executable, self.channel, self.host, self.clock_hz)
         before, after = frame_ns(graph, self.host, *self.frame), postprocess_ns(graph, self.host)
         return replace(times, preprocess_ns=before, postprocess_ns=after)
 
-    def _graph(self, model: str) -> LayerGraph:
-        from calibration.harness.microbench import micro_network
-        from hwmodels.zoo import load_network
-
-        return (micro_network(model) if model.startswith("micro_") else None) or load_network(model)
-
     def input_size(self, model: str) -> tuple[int, int]:
         """Height and width of a network's input."""
-        return self._graph(model).inputs[0].hwc[:2]
+        return named_network(model).inputs[0].hwc[:2]
 
     def pair_modes(self, first: str, second: str) -> tuple[str, ...]:
         """Both ways: the model of the compiler does either."""

@@ -11,12 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-__all__ = ["measure_gil", "serial_share", "switch_ns"]
+#: Metric of an invoke beside busy Python threads, and of the same invoke alone.
+METRIC = "gil_invoke_latency_ms"
+
+__all__ = ["METRIC", "measure_gil", "serial_share", "switch_ns"]
 
 
 def measure_gil(invoke: Callable[[], object], intervals_ms: Sequence[float] = (5, 2, 1, 0.2)) -> dict[float, float]:
     """Return the mean time of an invoke in ms beside one busy Python thread, by switch interval; key 0 = alone."""
-    found = {0.0: _mean_ms(invoke)}
+    found = {0.0: mean_ms(invoke)}
     before = sys.getswitchinterval()
     stop = threading.Event()
     peer = threading.Thread(target=_spin, args=(stop,), daemon=True)
@@ -24,7 +27,7 @@ def measure_gil(invoke: Callable[[], object], intervals_ms: Sequence[float] = (5
     try:
         for interval_ms in intervals_ms:
             sys.setswitchinterval(interval_ms / 1000)
-            found[interval_ms] = _mean_ms(invoke)
+            found[interval_ms] = mean_ms(invoke)
     finally:
         stop.set()
         peer.join()
@@ -37,7 +40,8 @@ def _spin(stop: threading.Event) -> None:
         pass
 
 
-def _mean_ms(call: Callable[[], object], seconds: float = 1.0) -> float:
+def mean_ms(call: Callable[[], object], seconds: float = 1.0) -> float:
+    """Return the mean time of a call (ms), repeated for so many seconds."""
     count, start = 0, time.perf_counter()
     while time.perf_counter() < start + seconds:
         call()

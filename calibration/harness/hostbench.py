@@ -22,7 +22,8 @@ import numpy as np
 from calibration.harness.gil import serial_share, switch_ns
 from calibration.harness.tflite_writer import CUSTOM, model_bytes
 from hwmodels.errors import InputError
-from hwmodels.graph import Layer, LayerGraph, Tensor
+from hwmodels.networks.graph import Layer, LayerGraph, Tensor
+from hwmodels.networks.operators import operator
 
 __all__ = ["Figure", "interpreter_version", "is_busy", "make_interpreter", "measure_host", "one_op"]
 
@@ -72,8 +73,10 @@ def interpreter_module() -> Any:
             return importlib.import_module(name)
         except ImportError:
             continue
-    raise InputError(
-        "interpreter", "none installed", "ai-edge-litert (pip install 'edgetpusim[measure]'), tflite-runtime"
+    raise InputError.problem(
+        "the TFLite interpreter",
+        "is not installed",
+        "run pip install 'edgetpusim[measure]' for ai-edge-litert, or install tflite-runtime",
     )
 
 
@@ -93,7 +96,7 @@ def quartile_ns(call: Callable[[], object], seconds: float = BENCH_S) -> float:
 def one_op(op: str, shape: tuple[int, ...], filters: int = 0, kernel: int = 1, scale: float = 1.0) -> LayerGraph:
     """Return a network of one operator on an input of ``shape``; ``scale`` enlarges a resize or a padding."""
     source = Tensor(0, "int8", shape)
-    twice = 2 if op in ("ADD", "MUL", "CONCATENATION") else 1
+    twice = 2 if operator(op).reads_two else 1
     output, weights = _one_op_shapes(op, shape, filters, kernel, scale)
     constants = tuple(Tensor(-1, "int32" if i else "int8", extents) for i, extents in enumerate(weights))
     dtype = "int64" if op == "ARG_MAX" else "int8"

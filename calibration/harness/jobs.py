@@ -12,34 +12,23 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from calibration.harness.backends import Backend, Device, Session
+from calibration.harness.machine import environment, host_text, word_size
 from calibration.harness.meter import mean_power_w
-from calibration.harness.records import Record, environment, host_text
-from hwmodels.errors import InputError
+from calibration.harness.options import MeasureOptions
+from calibration.measurements import Measurement
+from hwmodels.errors import InputError, reason
 
-__all__ = ["Job", "Settings", "model_name", "plan_jobs", "run_job", "split_segments"]
+__all__ = ["CITATION", "Job", "job_key", "left_out", "model_name", "plan_jobs", "run_job", "split_segments"]
 
 SEGMENT = re.compile(r"(?P<name>.+)_segment_(?P<index>\d+)_of_(?P<count>\d+)(_edgetpu)?$")
 PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
 FIRST_RUNS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to measure: inferences of a row and before it, most threads on one device, seconds of a power window."""
-
-    repetitions: int = 200
-    warm_up: int = 10
-    threads: int = 2
-    meter: Path | None = None
-    meter_s: float = 30.0
-    host_id: str = ""
-    link: str = ""
-    clock_id: str = ""
-    frame: tuple[int, int] = (1280, 720)
+CITATION = "edgetpusim-calibrate measure"
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,7 @@ def model_name(model: str) -> str:
     return stem.removesuffix("_edgetpu")
 
 
-def plan_jobs(models: Sequence[str], backend: Backend, devices: Sequence[Device], settings: Settings) -> list[Job]:
+def plan_jobs(models: Sequence[str], backend: Backend, devices: Sequence[Device], options: MeasureOptions) -> list[Job]:
     """Return what is to be run, cheapest first: power last, as it takes long and heats the device.
 
     Parameters
@@ -84,7 +73,7 @@ def plan_jobs(models: Sequence[str], backend: Backend, devices: Sequence[Device]
         Names (fake device) or files; files named ``..._segment_<i>_of_<n>...`` make pipelines.
     backend, devices
         What there is to run on.
-    settings
+    options
         Counts, clock and meter.
 
     Returns
@@ -98,7 +87,7 @@ def plan_jobs(models: Sequence[str], backend: Backend, devices: Sequence[Device]
     jobs += [Job("image to result", (model,), "image_to_result_latency_ms") for model in plain]
     for pair in combinations(plain, 2):
         jobs += [Job("alternating", pair, "alternating_pair_latency_ms", mode) for mode in backend.pair_modes(*pair)]
-    for count in range(2, settings.threads + 1):
+    for count in range(2, options.most_threads + 1):
         jobs += [Job("threads", (model,), "throughput_fps", "multithread", count) for model in plain]
     for count in range(2, len(devices) + 1):
         jobs += [Job("devices", (model,), "throughput_fps", "data_parallel", count, count) for model in plain]
@@ -106,7 +95,7 @@ def plan_jobs(models: Sequence[str], backend: Backend, devices: Sequence[Device]
         count = len(parts)
         fits = [Job("pipeline", parts, "time_per_inference_ms", "pipeline", count, count, batch) for batch in (1, 50)]
         jobs += fits if count <= len(devices) else []
-    if settings.meter:
+    if options.meter:
         jobs.append(Job("idle power", (), "power_idle_w"))
         jobs += [Job("loaded power", (model,), "power_full_w") for model in plain]
     return jobs
@@ -114,6 +103,24 @@ def plan_jobs(models: Sequence[str], backend: Backend, devices: Sequence[Device]
 
 def split_segments(models: Iterable[str]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Tell the segments of pipelines (``NAME_segment_0_of_2_edgetpu.tflite``) from whole networks."""
+    parts, plain = _segments(models)
+    return [tuple(found[i] for i in range(n)) for (_, n), found in parts.items() if len(found) == n], plain
+
+
+def left_out(models: Iterable[str], devices: int) -> list[str]:
+    """Say which segments make no job: those of a pipeline with a segment missing, or with too few devices for it."""
+    notes = []
+    for (name, count), found in _segments(models)[0].items():
+        missing = ", ".join(str(i) for i in range(count) if i not in found)
+        if missing:
+            notes.append(f"{name}: segment {missing} of {count} is missing, so the others make no pipeline")
+        elif count > devices:
+            notes.append(f"{name}: a pipeline of {count} segments needs as many devices, not {devices}")
+    return notes
+
+
+def _segments(models: Iterable[str]) -> tuple[dict[tuple[str, int], dict[int, str]], list[str]]:
+    """Segments by pipeline and number, and whole networks."""
     parts: dict[tuple[str, int], dict[int, str]] = {}
     plain = []
     for model in models:
@@ -122,20 +129,25 @@ def split_segments(models: Iterable[str]) -> tuple[list[tuple[str, ...]], list[s
             parts.setdefault((match["name"], int(match["count"])), {})[int(match["index"])] = model
         else:
             plain.append(model)
-    whole = [tuple(found[i] for i in range(count)) for (_, count), found in parts.items() if len(found) == count]
-    return whole, plain
+    return parts, plain
 
 
-def run_job(job: Job, backend: Backend, devices: Sequence[Device], settings: Settings) -> list[Record]:
+def run_job(job: Job, backend: Backend, devices: Sequence[Device], options: MeasureOptions) -> list[Measurement]:
     """Run one job and return its rows."""
-    return _RUNNERS[job.kind](_Bench(job, backend, devices, settings))
+    return _RUNNERS[job.kind](_Bench(job, backend, devices, options))
+
+
+def job_key(job: Job, devices: Sequence[Device], options: MeasureOptions) -> tuple[str, ...]:
+    """Return the :attr:`Measurement.key` of the row that says a job was done."""
+    counts = (str(job.threads), str(job.accelerators), str(job.batch))
+    return job.model, job.metric, job.mode, *counts, options.link or devices[0].link, options.host_id, options.clock_id
 
 
 class _Bench:
     """One job on one backend."""
 
-    def __init__(self, job: Job, backend: Backend, devices: Sequence[Device], settings: Settings) -> None:
-        self.job, self.backend, self.devices, self.settings = job, backend, devices, settings
+    def __init__(self, job: Job, backend: Backend, devices: Sequence[Device], options: MeasureOptions) -> None:
+        self.job, self.backend, self.devices, self.options = job, backend, devices, options
         self.clock = backend.clock
 
     def session(self, model: str = "", device: Device | None = None) -> Session:
@@ -151,36 +163,38 @@ class _Bench:
 
     def times_ms(self, call: Callable[[], object]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Warm up, then time every call."""
-        for _ in range(self.settings.warm_up):
+        for _ in range(self.options.warm_up):
             call()
-        return np.array([self.time_ns(call) for _ in range(self.settings.repetitions)], np.float64) / 1e6
+        return np.array([self.time_ns(call) for _ in range(self.options.repetitions)], np.float64) / 1e6
 
-    def row(self, metric: str, value: float, unit: str = "ms", conditions: str = "") -> Record:
-        """A record of one figure with everything that it was taken with."""
-        job, link = self.job, self.settings.link or self.devices[0].link
+    def row(self, metric: str, value: float, unit: str = "ms", conditions: str = "", **columns: Any) -> Measurement:
+        """A row of one figure with everything that it was taken with."""
+        job, link = self.job, self.options.link or self.devices[0].link
         height, width = self.backend.input_size(job.models[0]) if job.models else ("", "")
-        return Record(
-            device=link or "edgetpu", host=self.host(), clock=self.settings.clock_id, model=job.model,
+        is_fake = self.backend.name == "fake"
+        return Measurement(
+            source_id="own", citation=CITATION, device=link or "edgetpu", host=self.host(),
+            clock=self.options.clock_id, model=job.model,
             model_file="+".join(Path(name).name for name in job.models if name.endswith(".tflite")),
             input_h=str(height), input_w=str(width), metric=metric, value=value, unit=unit, threads=job.threads,
-            accelerators=job.accelerators, batch=job.batch, mode=job.mode, link=link, host_id=self.settings.host_id,
-            clock_id=self.settings.clock_id, conditions="; ".join(filter(None, (conditions, self.conditions()))),
-            runner="pipelined" if job.kind == "pipeline" else "",
+            accelerators=job.accelerators, batch=job.batch, mode=job.mode, link=link, host_id=self.options.host_id,
+            clock_id=self.options.clock_id, conditions="; ".join(filter(None, (conditions, self.state_text()))),
+            runner="pipelined" if job.kind == "pipeline" else "", word_size="" if is_fake else word_size(), **columns,
         )  # fmt: skip
 
     def host(self) -> str:
         """What the machine calls itself."""
         return "simulated" if self.backend.name == "fake" else host_text()
 
-    def conditions(self) -> str:
+    def state_text(self) -> str:
         """Versions, machine state and counts, as text for the record."""
         machine = {} if self.backend.name == "fake" else environment()
         found = {"backend": self.backend.name, **self.backend.versions(), **machine}
-        counts = {"warm_up": self.settings.warm_up, "repetitions": self.settings.repetitions}
+        counts = {"warm_up": self.options.warm_up, "repetitions": self.options.repetitions}
         return "; ".join(f"{key}={value}" for key, value in {**found, **counts}.items())
 
 
-def _first(bench: _Bench) -> list[Record]:
+def _first(bench: _Bench) -> list[Measurement]:
     """Time the first inference of fresh interpreters, parameter load included; mean of the fresh ones."""
     times = []
     for _ in range(FIRST_RUNS):
@@ -191,28 +205,28 @@ def _first(bench: _Bench) -> list[Record]:
     ]
 
 
-def _single(bench: _Bench) -> list[Record]:
+def _single(bench: _Bench) -> list[Measurement]:
     session = bench.session()
     before_ns = time.thread_time_ns()
     times = bench.times_ms(session.invoke)
-    cpu_ms = (time.thread_time_ns() - before_ns) / 1e6 / (len(times) + bench.settings.warm_up)
+    cpu_ms = (time.thread_time_ns() - before_ns) / 1e6 / (len(times) + bench.options.warm_up)
     rows = _latency_rows(bench, times)
     if bench.backend.name != "fake":
         rows.append(bench.row("host_cpu_time_per_invoke_ms", cpu_ms, conditions="CPU time of the calling thread"))
     return rows
 
 
-def _latency_rows(bench: _Bench, times: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Record]:
+def _latency_rows(bench: _Bench, times: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Measurement]:
     rows = [bench.row("invoke_latency_ms", float(times.mean()))]
     rows += [bench.row(f"invoke_latency_{key}_ms", float(np.percentile(times, q))) for key, q in PERCENTILES.items()]
     rows.append(bench.row("invoke_latency_min_ms", float(times.min())))
     return [*rows, bench.row("invoke_latency_std_ms", float(times.std()))]
 
 
-def _image(bench: _Bench) -> list[Record]:
+def _image(bench: _Bench) -> list[Measurement]:
     """Bring a camera frame to a result: resize and cast, invoke, decode; the host's two parts in rows of their own."""
     session = bench.session()
-    text = "{}x{} RGB in memory, resized".format(*bench.settings.frame)
+    text = "{}x{} RGB in memory, resized".format(*bench.options.frame)
 
     def whole() -> None:
         """From the image in memory to the result."""
@@ -225,7 +239,7 @@ def _image(bench: _Bench) -> list[Record]:
     return [bench.row(metric, float(bench.times_ms(call).mean()), conditions=text) for metric, call in calls.items()]
 
 
-def _alternating(bench: _Bench) -> list[Record]:
+def _alternating(bench: _Bench) -> list[Measurement]:
     first, second = (bench.session(model) for model in bench.job.models)
 
     def pair() -> None:
@@ -237,41 +251,47 @@ def _alternating(bench: _Bench) -> list[Record]:
     return [bench.row("alternating_pair_latency_ms", float(bench.times_ms(pair).mean()), conditions=text)]
 
 
-def _parallel(bench: _Bench) -> list[Record]:
-    """Threads with an interpreter each, on one device or one device a thread, started together."""
+def _parallel(bench: _Bench) -> list[Measurement]:
+    """Threads with an interpreter each, on one device or one device a thread, started together.
+
+    Each goes on until the last one has run its inferences, so that all run in the window that counts.
+    """
     devices = [bench.devices[i % bench.job.accelerators] for i in range(bench.job.threads)]
     sessions = [bench.session(device=device) for device in devices]
-    start, errors = threading.Barrier(len(sessions)), []
-    ends: list[tuple[int, int]] = []
+    start = threading.Barrier(len(sessions))
+    errors: list[Exception] = []
+    logs: list[list[tuple[int, int]]] = [[] for _ in sessions]
 
-    def work(session: Session) -> None:
-        """One thread: wait for the others, then run all its inferences."""
+    def work(session: Session, log: list[tuple[int, int]]) -> None:
+        """One thread: wait for the others, then run until all have run enough."""
         try:
             bench.clock.enter()
             start.wait()
-            began = bench.clock.now_ns()
-            for _ in range(bench.settings.repetitions):
+            while not errors and min(map(len, logs)) < bench.options.repetitions:
+                began = bench.clock.now_ns()
                 session.invoke()
-            ends.append((began, bench.clock.now_ns()))
+                log.append((began, bench.clock.now_ns()))
         except Exception as error:  # told by the main thread
             errors.append(error)
         finally:
             bench.clock.leave()
 
-    _warm(sessions, bench.settings.warm_up)
-    _join([threading.Thread(target=work, args=(session,)) for session in sessions])
+    _warm(sessions, bench.options.warm_up)
+    _join([threading.Thread(target=work, args=pair) for pair in zip(sessions, logs, strict=True)])
     if errors:
-        raise InputError(bench.job.text, str(errors[0]), "threads that all run to their end")
-    return _parallel_rows(bench, ends)
+        raise InputError.problem(
+            bench.job.text, f"failed in a thread ({reason(errors[0])})", "every thread must run to its end"
+        )
+    return _parallel_rows(bench, logs)
 
 
-def _parallel_rows(bench: _Bench, ends: list[tuple[int, int]]) -> list[Record]:
-    wall_s = (max(end for _, end in ends) - min(began for began, _ in ends)) / 1e9
-    each_ms = [(end - began) / 1e6 / bench.settings.repetitions for began, end in ends]
-    total = len(ends) * bench.settings.repetitions
+def _parallel_rows(bench: _Bench, logs: Sequence[Sequence[tuple[int, int]]]) -> list[Measurement]:
+    """Figures of the window in which all threads run: there Little's law holds for their number."""
+    begin_ns, end_ns = max(log[0][0] for log in logs), min(log[-1][1] for log in logs)
+    inside = [(a, b) for log in logs for a, b in log if begin_ns < b <= end_ns]
     return [
-        bench.row("throughput_fps", total / wall_s, "inf/s"),
-        bench.row("invoke_latency_ms", float(np.mean(each_ms))),
+        bench.row("throughput_fps", len(inside) * 1e9 / (end_ns - begin_ns), "inf/s"),
+        bench.row("invoke_latency_ms", float(np.mean([b - a for a, b in inside])) / 1e6),
     ]
 
 
@@ -288,40 +308,41 @@ def _join(threads: Sequence[threading.Thread]) -> None:
         thread.join()
 
 
-def _pipeline(bench: _Bench) -> list[Record]:
+def _pipeline(bench: _Bench) -> list[Measurement]:
     job = bench.job
     elapsed_ns = bench.backend.pipeline_ns(job.models, bench.devices[: job.accelerators], job.batch)
     return [bench.row("time_per_inference_ms", elapsed_ns / job.batch / 1e6)]
 
 
-def _idle_power(bench: _Bench) -> list[Record]:
-    return [_power(bench, "power_idle_w", lambda: bench.clock.sleep_ns(bench.settings.meter_s * 1e9))]
+def _idle_power(bench: _Bench) -> list[Measurement]:
+    return [_power(bench, "power_idle_w", lambda: bench.clock.sleep_ns(bench.options.meter_s * 1e9))]
 
 
-def _loaded_power(bench: _Bench) -> list[Record]:
+def _loaded_power(bench: _Bench) -> list[Measurement]:
     session = bench.session()
 
     def load() -> None:
         """Keep the device busy for as long as the meter is read."""
-        end = bench.clock.now_ns() + bench.settings.meter_s * 1e9
+        end = bench.clock.now_ns() + bench.options.meter_s * 1e9
         while bench.clock.now_ns() < end:
             session.invoke()
 
     return [_power(bench, "power_full_w", load)]
 
 
-def _power(bench: _Bench, metric: str, call: Callable[[], object]) -> Record:
+def _power(bench: _Bench, metric: str, call: Callable[[], object]) -> Measurement:
     """Mean of the meter's samples while ``call`` runs (unix time; a virtual clock's own time)."""
-    path = bench.settings.meter
+    path = bench.options.meter
     if path is None:
-        raise InputError("--meter", "no file", "a meter's CSV")
+        raise InputError.problem("--meter", "names no file", "give a meter's CSV file")
     start_s = bench.clock.wall_s()
     call()
     watts, samples = mean_power_w(path, start_s, bench.clock.wall_s())
-    return bench.row(metric, watts, "W", f"mean of {samples} samples of the meter in {bench.settings.meter_s:g} s")
+    text = f"mean of {samples} samples of the meter in {bench.options.meter_s:g} s"
+    return bench.row(metric, watts, "W", text, meter=bench.options.meter_at)
 
 
-_RUNNERS: dict[str, Callable[[_Bench], list[Record]]] = {
+_RUNNERS: dict[str, Callable[[_Bench], list[Measurement]]] = {
     "first inference": _first,
     "single": _single,
     "image to result": _image,

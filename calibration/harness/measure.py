@@ -7,29 +7,28 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from calibration.harness.backends import Backend, Device, find_backend
+from calibration.harness.backends import Backend, find_backend
 from calibration.harness.fake import FakeBackend
-from calibration.harness.gil import measure_gil
+from calibration.harness.gil import METRIC, measure_gil
+from calibration.harness.handover import measure_hand_over
 from calibration.harness.hostbench import Figure, interpreter_version, make_interpreter, measure_host, quartile_ns
-from calibration.harness.jobs import Job, Settings, model_name, plan_jobs, run_job
-from calibration.harness.microbench import micro_network
-from calibration.harness.records import (
-    Record,
-    append_records,
-    board_id,
-    environment,
-    host_text,
-    read_records,
-    runtime_clock,
-)
+from calibration.harness.jobs import CITATION, job_key, left_out, model_name, plan_jobs, run_job
+from calibration.harness.machine import board_id, environment, host_text, runtime_clock, word_size
+from calibration.harness.microbench import named_network
+from calibration.harness.options import MeasureOptions
 from calibration.harness.tflite_writer import model_bytes
+from calibration.harness.threadbench import COLUMNS, measure_setup, row_key, thread_setups
+from calibration.measurements import Measurement, append_measurements, read_measurements
+from calibration.tables import read_table, write_table
 from hwmodels.errors import InputError
 from hwmodels.files import write_text
-from hwmodels.graph import LayerGraph
 from hwmodels.parts import part_names
 
 __all__ = ["host_part_text", "measure_command"]
@@ -39,59 +38,13 @@ GIL_NETWORK = "conv5x3x3_f72_64x64"
 Report = Callable[[str], None]
 
 
-def measure_command(
-    output: Path,
-    models: Sequence[str] = (),
-    *,
-    dry_run: bool = False,
-    fake_device: bool = False,
-    host_only: bool = False,
-    repetitions: int = 200,
-    warm_up: int = 10,
-    threads: int = 2,
-    devices: int = 0,
-    meter: Path | None = None,
-    meter_s: float = 30.0,
-    host_id: str = "",
-    link: str = "",
-    clock_id: str = "",
-    size: str = "coral",
-    time_scale: float = 1.0,
-    frame: tuple[int, int] = (1280, 720),
-    report: Report = lambda _: None,
-) -> dict[str, Any]:
+def measure_command(options: MeasureOptions, report: Report = lambda _: None) -> dict[str, Any]:
     """Run the harness and return what it did: ``jobs`` (text and state), ``rows`` written, ``output``, ``host_part``.
 
     Parameters
     ----------
-    output
-        CSV file of the measurement schema; rows that are in it already are not measured again.
-    models
-        Compiled .tflite files (several segments ``NAME_segment_0_of_2_edgetpu.tflite`` make a pipeline). With
-        ``fake_device`` names of the zoo or of generated families; with ``host_only`` plain .tflite files or such names,
-        timed on the CPU.
-    dry_run
-        Only list the jobs; neither devices nor files are touched with ``fake_device`` or ``host_only``.
-    fake_device
-        Replay the simulator: accelerator ``size``, link ``link`` and host ``host_id`` by name or part file.
-    host_only
-        Measure this host without a device; also writes a part file ``<output stem>.host.toml``, which takes buses and
-        power from the shipped part ``host_id``.
-    repetitions, warm_up
-        Inferences of a row, and inferences before it that do not count.
-    threads
-        Most threads on one device.
-    devices
-        Use at most so many devices; 0 = all (fake: 2).
-    meter, meter_s
-        A power meter's CSV that grows while the harness runs, and the length of a window in s.
-    host_id, link, clock_id
-        What the rows say of host part, link (usb3, usb2, pcie) and clock (max, std); empty = found
-        out or not known.
-    time_scale
-        Fake device: real time times this; 0 = virtual time, without waiting.
-    frame
-        Width and height of the camera frame for pre- and postprocessing.
+    options
+        What to measure and how.
     report
         Called with one line for every job.
 
@@ -100,143 +53,167 @@ def measure_command(
     InputError
         One line: no driver, no device, no interpreter, an unknown network, an unwritable file.
     """
-    _check(repetitions=repetitions, threads=threads, warm_up=warm_up + 1, devices=devices + 1)
-    if host_only:
-        return _host_only(output, models, host_id, repetitions, dry_run, report)
-    settings = Settings(
-        repetitions=repetitions, warm_up=warm_up, threads=threads, meter=meter, meter_s=meter_s,
-        host_id=host_id or ("x86-xeon" if fake_device else board_id(host_text())), link=link * (not fake_device),
-        clock_id=clock_id or ("max" if fake_device else runtime_clock()), frame=frame,
+    if options.virtual:
+        return _on_virtual_devices(options, report)
+    if options.host_only:
+        return _host_only(options, report)
+    return _on_fake_device(options, report) if options.fake_device else _on_devices(options, report)
+
+
+def _on_fake_device(options: MeasureOptions, report: Report) -> dict[str, Any]:
+    known = replace(
+        options, models=tuple(options.models or FAKE_MODELS), host_id=options.host_id or "x86-xeon",
+        link=options.link or "usb3", clock_id=options.clock_id or "max", devices=options.devices or 2,
     )  # fmt: skip
-    if fake_device:
-        backend: Backend = FakeBackend(
-            size, link or "usb3", host_id or "x86-xeon",
-            clock_id=clock_id or "max", devices=devices or 2, scale=time_scale, frame=frame,
-        )  # fmt: skip
-    else:
-        backend = find_backend(frame)
-    found = backend.devices()[: devices or None]
-    return _run_plan(output, models or (FAKE_MODELS if fake_device else ()), backend, found, settings, dry_run, report)
+    backend = FakeBackend(
+        known.size, known.link, known.host_id,
+        clock_id=known.clock_id, devices=known.devices, scale=known.time_scale, frame=known.frame,
+    )  # fmt: skip
+    return _run_plan(replace(known, link=""), backend, report)
 
 
-def _check(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise InputError(f"--{name.replace('_', '-')}", count, "a natural number")
+def _on_devices(options: MeasureOptions, report: Report) -> dict[str, Any]:
+    host_id, clock_id = options.host_id or board_id(host_text()), options.clock_id or runtime_clock()
+    return _run_plan(replace(options, host_id=host_id, clock_id=clock_id), find_backend(options.frame), report)
 
 
-def _run_plan(
-    output: Path,
-    models: Sequence[str],
-    backend: Backend,
-    devices: Sequence[Device],
-    settings: Settings,
-    dry_run: bool,
-    report: Report,
-) -> dict[str, Any]:
-    if not models:
-        raise InputError("models", "none", "files compiled for the Edge TPU (NAME_edgetpu.tflite)")
-    done = {_done_key(record) for record in read_records(output)}
-    jobs, written = [], 0
-    for job in plan_jobs(models, backend, devices, settings):
-        state = "skipped" if _job_key(job, devices, settings) in done else "planned" if dry_run else "measured"
+def _run_plan(options: MeasureOptions, backend: Backend, report: Report) -> dict[str, Any]:
+    devices = backend.devices()[: options.devices or None]
+    if not options.models:
+        raise InputError.problem(
+            "the command", "names no models", "give files compiled for the Edge TPU (NAME_edgetpu.tflite)"
+        )
+    done = _done(options.output)
+    jobs: list[dict[str, str]] = []
+    written = 0
+    for note in left_out(options.models, len(devices)):
+        report(f"left out: {note}")
+        jobs.append({"job": note, "state": "left out"})
+    for job in plan_jobs(options.models, backend, devices, options):
+        is_done = job_key(job, devices, options) in done
+        state = "skipped" if is_done else "planned" if options.dry_run else "measured"
         report(f"{state}: {job.text}")
         if state == "measured":
-            rows = run_job(job, backend, devices, settings)
-            append_records(output, rows)
-            written += len(rows)
+            written += _appended(options.output, run_job(job, backend, devices, options))
         jobs.append({"job": job.text, "state": state})
-    return {
-        "jobs": jobs,
-        "rows": written,
-        "output": str(output),
-        "host_part": None,
-        "devices": [d.name for d in devices],
-    }
+    return _answer(options, jobs, written) | {"devices": [device.name for device in devices]}
 
 
-def _done_key(record: Record) -> tuple[str, ...]:
-    names = ("model", "metric", "mode", "threads", "accelerators", "batch", "link", "host_id", "clock_id")
-    return tuple(str(getattr(record, name)) for name in names)
+def _done(output: Path) -> set[tuple[str, ...]]:
+    return {row.key for row in read_measurements(output)} if output.exists() else set()
 
 
-def _job_key(job: Job, devices: Sequence[Device], settings: Settings) -> tuple[str, ...]:
-    counts = (str(job.threads), str(job.accelerators), str(job.batch))
-    place = (settings.link or devices[0].link, settings.host_id, settings.clock_id)
-    return job.model, job.metric, job.mode, *counts, *place
+def _appended(output: Path, rows: Sequence[Measurement]) -> int:
+    append_measurements(output, rows)
+    return len(rows)
 
 
-def _host_only(
-    output: Path, models: Sequence[str], host_id: str, repetitions: int, dry_run: bool, report: Report
-) -> dict[str, Any]:
-    part = output.with_name(f"{output.stem}.host.toml")
-    done = {_done_key(record) for record in read_records(output)}
-    jobs = [("operators, copies, pre- and postprocessing", part.exists()), ("hand-over of the GIL", _has_gil(output))]
-    jobs += [(f"on the CPU: {model_name(model)}", _cpu_key(model, host_id) in done) for model in models]
-    states = ["skipped" if is_done else "planned" if dry_run else "measured" for _, is_done in jobs]
-    works: list[Callable[[], list[Record]]] = [lambda: _write_part(part, host_id), lambda: _gil_rows(host_id)]
-    # mypy: a default argument binds the loop's model, and has no place in the type of a callable
-    works += [lambda model=model: _cpu_rows(model, host_id, repetitions) for model in models]  # type: ignore[misc]
-    written = 0
-    for (text, _), state, work in zip(jobs, states, works, strict=True):
+def _answer(options: MeasureOptions, jobs: list[dict[str, str]], written: int) -> dict[str, Any]:
+    return {"jobs": jobs, "rows": written, "output": str(options.output), "host_part": None, "devices": []}
+
+
+def _on_virtual_devices(options: MeasureOptions, report: Report) -> dict[str, Any]:
+    """Measure every set-up of real threads that is not in the table yet."""
+    rows = [cells for _, cells in read_table(options.output)[1]] if options.output.exists() else []
+    done, jobs, written = {row_key(row) for row in rows}, [], 0
+    if not options.dry_run:
+        _report_load(report)
+    for setup in thread_setups(options.most_threads):
+        state = "skipped" if setup.key in done else "planned" if options.dry_run else "measured"
+        report(f"{state}: {setup.text}")
+        if state == "measured":
+            rows.append(measure_setup(setup, options.host_id, options.window_s))
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            write_table(options.output, COLUMNS, rows)
+            written += 1
+        jobs.append({"job": setup.text, "state": state})
+    return _answer(options, jobs, written)
+
+
+def _report_load(report: Report) -> None:
+    """Say that other programs keep the machine busy: figures of several threads mean little then."""
+    average, most = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, 0.5 * (os.cpu_count() or 1)
+    if average > most:
+        report(f"the load average is {average:.1f}, above {most:g}: other programs change these figures")
+
+
+def _host_only(options: MeasureOptions, report: Report) -> dict[str, Any]:
+    part = options.output.with_name(f"{options.output.stem}.host.toml")
+    if not options.dry_run:
+        _report_load(report)
+    jobs, written = [], 0
+    for text, is_done, work in _host_jobs(options, part):
+        state = "skipped" if is_done else "planned" if options.dry_run else "measured"
         report(f"{state}: {text}")
         if state == "measured":
-            rows = work()
-            append_records(output, rows)
-            written += len(rows)
-    listed = [{"job": text, "state": state} for (text, _), state in zip(jobs, states, strict=True)]
-    return {"jobs": listed, "rows": written, "output": str(output), "host_part": str(part), "devices": []}
+            written += _appended(options.output, work())
+        jobs.append({"job": text, "state": state})
+    return _answer(options, jobs, written) | {"host_part": str(part)}
 
 
-def _has_gil(output: Path) -> bool:
-    return any(record.metric == "gil_invoke_latency_ms" for record in read_records(output))
+def _host_jobs(options: MeasureOptions, part: Path) -> list[tuple[str, bool, Callable[[], list[Measurement]]]]:
+    """What is to be measured on a host: its text, whether it was done, and what does it."""
+    done, host_id = _done(options.output), options.host_id
+    has_gil = any(METRIC in key for key in done)
+    return [
+        (
+            "operators, copies, pre- and postprocessing, hand-over of a lock",
+            part.exists(),
+            partial(_write_part, part, host_id),
+        ),
+        ("hand-over of the GIL", has_gil, partial(_gil_rows, host_id)),
+        *(
+            (f"on the CPU: {model_name(model)}", _cpu_key(model, host_id) in done, partial(_cpu_rows, model, options))
+            for model in options.models
+        ),
+    ]
 
 
 def _cpu_key(model: str, host_id: str) -> tuple[str, ...]:
-    return model_name(model), "invoke_latency_ms", "single", "1", "1", "1", "none", host_id, ""
+    return Measurement(model=model_name(model), metric="invoke_latency_ms", value=0.0, link="none", host_id=host_id).key
 
 
-def _cpu_row(model: str, metric: str, value: float, conditions: str, host_id: str, threads: int = 1) -> Record:
-    texts = [conditions, interpreter_version(), *(f"{key}={text}" for key, text in environment().items())]
-    return Record(
-        device="cpu", host=host_text(), model=model, metric=metric, value=value, threads=threads, link="none",
-        host_id=host_id, conditions="; ".join(texts),
+def _cpu_row(model: str, metric: str, value: float, host_id: str, text: str, **columns: Any) -> Measurement:
+    texts = [text, interpreter_version(), *(f"{key}={text}" for key, text in environment().items())]
+    return Measurement(
+        source_id="own", citation=CITATION, device="cpu", host=host_text(), model=model, metric=metric, value=value,
+        unit="ms", link="none", host_id=host_id, conditions="; ".join(filter(None, texts)), word_size=word_size(),
+        **columns,
     )  # fmt: skip
 
 
-def _cpu_rows(model: str, host_id: str, repetitions: int) -> list[Record]:
-    """Time a whole network on the CPU, int8, by threads of the interpreter (1 and all cores) and kernels."""
-    content = Path(model).read_bytes() if model.endswith(".tflite") else model_bytes(_network(model))
+def _cpu_rows(model: str, options: MeasureOptions) -> list[Measurement]:
+    """Time a whole network on the CPU, int8, by threads of the interpreter (1 and all cores)."""
+    content = Path(model).read_bytes() if model.endswith(".tflite") else model_bytes(named_network(model))
     rows = []
     for threads in sorted({1, os.cpu_count() or 1}):
         interpreter = make_interpreter(content, threads)
-        value = quartile_ns(interpreter.invoke, repetitions / 200) / 1e6
+        value = quartile_ns(interpreter.invoke, options.repetitions / 200) / 1e6
         text = "int8, default kernels (XNNPACK), lower quartile"
-        rows.append(_cpu_row(model_name(model), "invoke_latency_ms", value, text, host_id, threads))
+        columns = {"threads": threads, "kernels": "xnnpack"}
+        rows.append(_cpu_row(model_name(model), "invoke_latency_ms", value, options.host_id, text, **columns))
     return rows
 
 
-def _network(model: str) -> LayerGraph:
-    from hwmodels.zoo import load_network
-
-    return (micro_network(model) if model.startswith("micro_") else None) or load_network(model)
-
-
-def _gil_rows(host_id: str) -> list[Record]:
-    interpreter = make_interpreter(model_bytes(_network(GIL_NETWORK)))
-    return [
-        _cpu_row(
-            GIL_NETWORK, "gil_invoke_latency_ms", value,
-            f"switch interval {interval_ms:g} ms, one busy Python thread" if interval_ms else "alone", host_id,
-        )
-        for interval_ms, value in measure_gil(interpreter.invoke).items()
-    ]  # fmt: skip
+def _gil_rows(host_id: str) -> list[Measurement]:
+    interpreter = make_interpreter(model_bytes(named_network(GIL_NETWORK)))
+    return [_gil_row(interval_ms, value, host_id) for interval_ms, value in measure_gil(interpreter.invoke).items()]
 
 
-def _write_part(path: Path, host_id: str) -> list[Record]:
+def _gil_row(interval_ms: float, value: float, host_id: str) -> Measurement:
+    """The invoke alone (interval 0), or beside one busy Python thread."""
+    if not interval_ms:
+        return _cpu_row(GIL_NETWORK, METRIC, value, host_id, "alone")
+    text = f"switch interval {interval_ms:g} ms, one busy Python thread"
+    columns = {"python_threads": 1, "switch_interval_ms": float(interval_ms)}
+    return _cpu_row(GIL_NETWORK, METRIC, value, host_id, text, **columns)
+
+
+def _write_part(path: Path, host_id: str) -> list[Measurement]:
     path.parent.mkdir(parents=True, exist_ok=True)
     base = host_id if host_id in part_names("host") else ""
-    write_text(path, host_part_text(path.name.removesuffix(".host.toml"), measure_host(), base))
+    figures = [*measure_host(), *(measure_hand_over() if sys.platform == "linux" else [])]
+    write_text(path, host_part_text(path.name.removesuffix(".host.toml"), figures, base))
     return []
 
 

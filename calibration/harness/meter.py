@@ -6,7 +6,7 @@ import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, reason
 
 __all__ = ["mean_power_w", "read_meter"]
 
@@ -31,7 +31,9 @@ def read_meter(path: Path) -> list[tuple[float, float]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(str(path), str(error), "a readable CSV file of a power meter") from None
+        raise InputError.problem(
+            str(path), f"cannot be read ({reason(error)})", "give a readable CSV file of a power meter"
+        ) from None
     return sorted(_sample(path, number, line) for number, line in enumerate(lines, 2))
 
 
@@ -43,7 +45,7 @@ def _sample(path: Path, number: int, line: dict[str, str]) -> tuple[float, float
         return _seconds(_pick(found, TIMES)), power
     except ValueError:
         allowed = "a time (unix seconds or ISO 8601) and power_w, or voltage and current"
-        raise InputError(f"{path}: line {number}", ", ".join(found.values()), allowed) from None
+        raise InputError.value(f"{path}: line {number}", ", ".join(found.values()), allowed) from None
 
 
 def _pick(found: dict[str, str], names: tuple[str, ...]) -> str:
@@ -65,6 +67,9 @@ def mean_power_w(path: Path, start_s: float, end_s: float) -> tuple[float, int]:
     """
     watts = [power for moment, power in read_meter(path) if start_s <= moment <= end_s]
     if not watts:
-        allowed = "samples in unix seconds that the meter writes while the harness runs"
-        raise InputError(str(path), f"no sample between {start_s:.0f} and {end_s:.0f}", allowed)
+        raise InputError.problem(
+            str(path),
+            f"has no sample between {start_s:.0f} and {end_s:.0f}",
+            "log in unix seconds while the harness runs",
+        )
     return sum(watts) / len(watts), len(watts)

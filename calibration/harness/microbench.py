@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.harness.tflite_writer import write_model
-from hwmodels.errors import InputError, nearest
-from hwmodels.generated import Chain, generate
-from hwmodels.graph import LayerGraph, Tensor
+from hwmodels.errors import InputError, either, nearest
+from hwmodels.networks.generated import Chain, generate
+from hwmodels.networks.graph import LayerGraph, Tensor
+from hwmodels.networks.zoo import load_network
 
-__all__ = ["CHAINS", "MICROBENCHES", "Microbench", "export", "micro_network", "table_markdown"]
+__all__ = ["CHAINS", "MICROBENCHES", "Microbench", "export", "micro_network", "named_network", "table_markdown"]
 
 LARGEST_SIZE, LARGEST_CHANNELS, LARGEST_COUNT = 512, 2048, 500
 
@@ -185,12 +186,24 @@ def micro_network(name: str) -> LayerGraph | None:
     return LayerGraph(name, tuple(chain.layers), (start,), (chain.last,), {"family": "micro"})
 
 
+def named_network(name: str) -> LayerGraph:
+    """Return a network by its name: a microbenchmark, one of the zoo, of a generated family or of a file.
+
+    Raises :class:`InputError` where there is none.
+    """
+    return (micro_network(name) if name.startswith("micro_") else None) or load_network(name)
+
+
 def _check(name: str, kind: str, size: int, channels: int, count: int) -> None:
     if kind not in CHAINS:
-        raise InputError(name, kind, ", ".join(CHAINS), nearest(kind, CHAINS))
+        raise InputError.value(f"the kind of {name}", kind, either(CHAINS), nearest(kind, CHAINS))
     limits = (LARGEST_SIZE, LARGEST_CHANNELS, LARGEST_COUNT)
     if not all(1 <= value <= limit for value, limit in zip((size, channels, count), limits, strict=True)) or size < 2:
-        raise InputError(name, f"s{size} c{channels} n{count}", "s 2 to {}, c 1 to {}, n 1 to {}".format(*limits))
+        raise InputError.value(
+            f"the sizes of {name}",
+            f"s{size} c{channels} n{count}",
+            "s 2 to {}, c 1 to {} and n 1 to {}".format(*limits),
+        )
 
 
 def export(folder: Path, names: Iterable[str] = ()) -> list[Path]:
@@ -210,7 +223,9 @@ def _network(name: str) -> LayerGraph:
     graph = micro_network(name)
     if graph is None:
         known = [network for bench in MICROBENCHES for network in bench.networks]
-        raise InputError("microbenchmark", name, "a name of the table or of a generated family", nearest(name, known))
+        raise InputError.value(
+            "the microbenchmark", name, "a name of the table or of a generated family", nearest(name, known)
+        )
     return graph
 
 

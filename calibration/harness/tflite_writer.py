@@ -1,12 +1,14 @@
 """Write a layer graph as an int8 .tflite file with random weights: microbenchmarks without TensorFlow.
 
+A layer ``edgetpu-custom-op`` becomes a compiled operator with the program that is given for it (``darwinn_writer.py``).
 Format: the TFLite schema through the builders of the ``tflite`` package. Activations have one scale; filters are
 symmetric, as the Edge TPU compiler wants them. Time does not depend on the weights' values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,25 +17,21 @@ import flatbuffers
 import numpy as np
 import tflite
 
-from hwmodels.errors import InputError
+from hwmodels.errors import InputError, either
 from hwmodels.files import write_bytes
-from hwmodels.graph import Layer, LayerGraph, Tensor
+from hwmodels.networks.graph import EDGETPU_OP, Layer, LayerGraph, Tensor
 
 __all__ = ["SUPPORTED_OPS", "model_bytes", "write_model"]
 
 SCALE, FILTER_SCALE = 0.05, 0.01
-#: Operator versions that take int8 tensors (tensorflow/lite/core/kernels/register.cc).
-VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "QUANTIZE": 1, "DEQUANTIZE": 2,
-            "HARD_SWISH": 1}  # fmt: skip
-#: Ops whose result keeps the scale of what they read.
-MOVES = frozenset(["PAD", "RESHAPE", "MAX_POOL_2D", "CONCATENATION", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"])
-FIXED_RANGE = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 CUSTOM = "TFLite_Detection_PostProcess"
 TYPES = {"int8": (tflite.TensorType.INT8, np.int8), "int32": (tflite.TensorType.INT32, np.int32),
          "int64": (tflite.TensorType.INT64, np.int64), "float32": (tflite.TensorType.FLOAT32, np.float32)}  # fmt: skip
 
 Builder = Any
 Fields = list[tuple[str, Any]]
+Options = Callable[[Layer], tuple[str, Fields]]
+IntArray = np.ndarray[Any, Any]
 
 
 class _Quantisation(NamedTuple):
@@ -68,68 +66,111 @@ def _joined_axis(layer: Layer) -> int:
     return next((axis for axis, (part, whole) in enumerate(pairs) if part != whole), 0)
 
 
-OPTIONS: dict[str, Callable[[Layer], tuple[str, Fields]]] = {
-    "CONV_2D": _convolution,
-    "DEPTHWISE_CONV_2D": lambda layer: _convolution(layer, "DepthwiseConv2DOptions"),
-    "FULLY_CONNECTED": lambda layer: ("FullyConnectedOptions", [_fused(layer)]),
-    "MAX_POOL_2D": _pool,
-    "AVERAGE_POOL_2D": _pool,
-    "ADD": lambda layer: ("AddOptions", [_fused(layer)]),
-    "MUL": lambda layer: ("MulOptions", [_fused(layer)]),
-    "CONCATENATION": lambda layer: ("ConcatenationOptions", [("Axis", _joined_axis(layer)), _fused(layer)]),
-    "SOFTMAX": lambda _: ("SoftmaxOptions", [("Beta", 1.0)]),
-    "MEAN": lambda _: ("ReducerOptions", [("KeepDims", True)]),
-    "ARG_MAX": lambda _: ("ArgMaxOptions", [("OutputType", tflite.TensorType.INT64)]),
-    "RESIZE_BILINEAR": lambda _: ("ResizeBilinearOptions", [("HalfPixelCenters", True)]),
-    "RESIZE_NEAREST_NEIGHBOR": lambda _: ("ResizeNearestNeighborOptions", [("HalfPixelCenters", True)]),
-    "PAD": lambda _: ("PadOptions", []),
-    "RESHAPE": lambda _: ("ReshapeOptions", []),
-    "QUANTIZE": lambda _: ("QuantizeOptions", []),
-    "DEQUANTIZE": lambda _: ("DequantizeOptions", []),
-    "LOGISTIC": lambda _: ("", []),
-    "HARD_SWISH": lambda _: ("HardSwishOptions", []),
-    CUSTOM: lambda _: ("", []),
-}
-SUPPORTED_OPS = tuple(OPTIONS)
-
-
-def _pad_operand(layer: Layer) -> np.ndarray[Any, Any]:
+def _pad_operand(layer: Layer) -> IntArray:
     before = [1, *layer.input.hwc][-len(layer.input.shape) :]
     return np.array([[0, after - size] for size, after in zip(before, layer.output.shape, strict=True)], np.int32)
 
 
-#: Constant operands that say how to move data: they are no weights of the graph.
-OPERANDS: dict[str, Callable[[Layer], np.ndarray[Any, Any]]] = {
-    "PAD": _pad_operand,
-    "RESHAPE": lambda layer: np.array(layer.output.shape, np.int32),
-    "MEAN": lambda _: np.array([1, 2], np.int32),
-    "ARG_MAX": lambda layer: np.array([len(layer.input.shape) - 1], np.int32),
-    "RESIZE_BILINEAR": lambda layer: np.array(layer.output.hwc[:2], np.int32),
-    "RESIZE_NEAREST_NEIGHBOR": lambda layer: np.array(layer.output.hwc[:2], np.int32),
+def _size_operand(layer: Layer) -> IntArray:
+    return np.array(layer.output.hwc[:2], np.int32)
+
+
+def _fixed(name: str, *fields: tuple[str, Any]) -> Options:
+    """Options that are the same for every layer."""
+    return lambda _: (name, list(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How an operator is written.
+
+    Attributes
+    ----------
+    options
+        Its table of options by name, and the fields.
+    version
+        Of the operator, such that it takes int8 tensors (tensorflow/lite/core/kernels/register.cc).
+    operand
+        Constant that says how to move data: it is no weight of the graph.
+    keeps_scale
+        Whether its result has the scale of what it reads.
+    range
+        Scale and zero point of a result whose range is fixed.
+    """
+
+    options: Options
+    version: int = 2
+    operand: Callable[[Layer], IntArray] | None = None
+    keeps_scale: bool = False
+    range: tuple[float, int] | None = None
+
+
+_HALF_PIXELS = ("HalfPixelCenters", True)
+
+#: Every operator that this writer has.
+WRITTEN: dict[str, Written] = {
+    "CONV_2D": Written(_convolution, 3),
+    "DEPTHWISE_CONV_2D": Written(lambda layer: _convolution(layer, "DepthwiseConv2DOptions"), 3),
+    "FULLY_CONNECTED": Written(lambda layer: ("FullyConnectedOptions", [_fused(layer)]), 4),
+    "MAX_POOL_2D": Written(_pool, keeps_scale=True),
+    "AVERAGE_POOL_2D": Written(_pool),
+    "ADD": Written(lambda layer: ("AddOptions", [_fused(layer)])),
+    "MUL": Written(lambda layer: ("MulOptions", [_fused(layer)])),
+    "CONCATENATION": Written(
+        lambda layer: ("ConcatenationOptions", [("Axis", _joined_axis(layer)), _fused(layer)]), keeps_scale=True
+    ),
+    "SOFTMAX": Written(_fixed("SoftmaxOptions", ("Beta", 1.0)), range=(1 / 256, -128)),
+    "LOGISTIC": Written(_fixed(""), range=(1 / 256, -128)),
+    "HARD_SWISH": Written(_fixed("HardSwishOptions"), 1),
+    "MEAN": Written(_fixed("ReducerOptions", ("KeepDims", True)), operand=lambda _: np.array([1, 2], np.int32)),
+    "ARG_MAX": Written(
+        _fixed("ArgMaxOptions", ("OutputType", tflite.TensorType.INT64)),
+        operand=lambda layer: np.array([len(layer.input.shape) - 1], np.int32),
+    ),
+    "RESIZE_BILINEAR": Written(_fixed("ResizeBilinearOptions", _HALF_PIXELS), operand=_size_operand, keeps_scale=True),
+    "RESIZE_NEAREST_NEIGHBOR": Written(
+        _fixed("ResizeNearestNeighborOptions", _HALF_PIXELS), operand=_size_operand, keeps_scale=True
+    ),
+    "PAD": Written(_fixed("PadOptions"), operand=_pad_operand, keeps_scale=True),
+    "RESHAPE": Written(
+        _fixed("ReshapeOptions"), 1, lambda layer: np.array(layer.output.shape, np.int32), keeps_scale=True
+    ),
+    "QUANTIZE": Written(_fixed("QuantizeOptions"), 1),
+    "DEQUANTIZE": Written(_fixed("DequantizeOptions")),
+    CUSTOM: Written(_fixed("")),
+    EDGETPU_OP: Written(_fixed("")),
 }
+SUPPORTED_OPS = tuple(WRITTEN)
 
 
-def write_model(graph: LayerGraph, path: Path, seed: int = 0) -> None:
+def write_model(graph: LayerGraph, path: Path, seed: int = 0, programs: Mapping[int, bytes] | None = None) -> None:
     """Write the graph as a .tflite file; raises :class:`InputError` for an operator that this writer has not."""
-    write_bytes(path, model_bytes(graph, seed))
+    write_bytes(path, model_bytes(graph, seed, programs))
 
 
-def model_bytes(graph: LayerGraph, seed: int = 0) -> bytes:
+def model_bytes(graph: LayerGraph, seed: int = 0, programs: Mapping[int, bytes] | None = None) -> bytes:
     """Return the graph as the bytes of a .tflite file with random int8 weights (of ``seed``).
 
     Raises :class:`InputError` for an operator or dtype that this writer has not.
+
+    Parameters
+    ----------
+    graph, seed
+        What to write, and the seed of its weights.
+    programs
+        Custom options of each layer ``edgetpu-custom-op``, by the layer's index.
     """
     for layer in graph.layers:
-        if layer.op not in OPTIONS:
-            raise InputError(f"{graph.name}: operator {layer.index}", layer.op, ", ".join(SUPPORTED_OPS))
-    return _Writer(graph, seed).finish()
+        if layer.op not in WRITTEN:
+            raise InputError.value(f"{graph.name}: operator {layer.index}", layer.op, either(SUPPORTED_OPS))
+    return _Writer(graph, seed, programs or {}).finish()
 
 
 class _Writer:
     """One file under construction: tensors are numbered in the order in which they are added."""
 
-    def __init__(self, graph: LayerGraph, seed: int) -> None:
-        self.graph, self.random = graph, np.random.default_rng(seed)
+    def __init__(self, graph: LayerGraph, seed: int, programs: Mapping[int, bytes]) -> None:
+        self.graph, self.random, self.programs = graph, np.random.default_rng(seed), programs
         self.builder = flatbuffers.Builder(1 << 16)
         self.buffers = [self._table("Buffer", [])]
         self.tensors: list[int] = []
@@ -169,7 +210,7 @@ class _Writer:
 
     def _tensor(self, name: str, dtype: str, shape: Sequence[int], quantisation: _Quantisation, buffer: int) -> int:
         if dtype not in TYPES:
-            raise InputError(f"{self.graph.name}: {name}", dtype, ", ".join(TYPES))
+            raise InputError.value(f"{self.graph.name}: {name}", dtype, either(TYPES))
         text, extents = self.builder.CreateString(name), self._numbers(shape, np.int32)
         fields: Fields = [("Shape", extents), ("Type", TYPES[dtype][0]), ("Buffer", buffer), ("Name", text)]
         if dtype != "float32":
@@ -201,25 +242,26 @@ class _Writer:
         return values.reshape(weight.shape)
 
     def _operator(self, layer: Layer) -> int:
-        constants = self._weights(layer)
-        if layer.op in OPERANDS:
-            constants.append(self._constant(f"o{layer.index}", OPERANDS[layer.op](layer), _Quantisation(0.0, 0)))
+        row, constants = WRITTEN[layer.op], self._weights(layer)
+        if row.operand:
+            constants.append(self._constant(f"o{layer.index}", row.operand(layer), _Quantisation(0.0, 0)))
         read = self.quantisation[layer.input.id]
-        default = read if layer.op in MOVES else _Quantisation(SCALE, 0)
+        default = read if row.keeps_scale else _Quantisation(SCALE, 0)
         for tensor in layer.outputs:
-            self._activation(tensor, _Quantisation(*FIXED_RANGE.get(layer.op, default)))
+            self._activation(tensor, _Quantisation(*(row.range or default)))
         inputs = [self.numbers[tensor.id] for tensor in layer.inputs] + constants
         return self._operator_table(layer, inputs, [self.numbers[tensor.id] for tensor in layer.outputs])
 
     def _operator_table(self, layer: Layer, inputs: list[int], outputs: list[int]) -> int:
-        name, fields = OPTIONS[layer.op](layer)
+        name, fields = WRITTEN[layer.op].options(layer)
         rows: Fields = [("OpcodeIndex", self.codes.index(layer.op)), ("Inputs", self._numbers(inputs, np.int32))]
         rows.append(("Outputs", self._numbers(outputs, np.int32)))
         if name:
             options = self._table(name, fields)
             rows += [("BuiltinOptionsType", getattr(tflite.BuiltinOptions, name)), ("BuiltinOptions", options)]
-        if layer.op == CUSTOM:
-            rows.append(("CustomOptions", self.builder.CreateByteVector(_detection_options(layer))))
+        if layer.op in (CUSTOM, EDGETPU_OP):
+            custom = _detection_options(layer) if layer.op == CUSTOM else self.programs[layer.index]
+            rows.append(("CustomOptions", self.builder.CreateByteVector(custom)))
         return self._table("Operator", rows)
 
     def _subgraph(self, operators: list[int]) -> int:
@@ -240,7 +282,7 @@ class _Writer:
         return self._table("Model", [*fields, ("Buffers", buffers)])
 
     def _code(self, op: str) -> int:
-        if op == CUSTOM:
+        if op in (CUSTOM, EDGETPU_OP):
             text = self.builder.CreateString(op)
             code = tflite.BuiltinOperator.CUSTOM
             return self._table(
@@ -249,7 +291,7 @@ class _Writer:
             )
         number = getattr(tflite.BuiltinOperator, op)
         old = min(number, 127)
-        fields = [("DeprecatedBuiltinCode", old), ("BuiltinCode", number), ("Version", VERSIONS.get(op, 2))]
+        fields = [("DeprecatedBuiltinCode", old), ("BuiltinCode", number), ("Version", WRITTEN[op].version)]
         return self._table("OperatorCode", fields)
 
 
