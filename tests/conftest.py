@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hwmodels.timing import StageTimes
+from hwmodels.stages import StageTimes
 from sim.scenario import Scenario
 from sim.setup import Setup, build
 
@@ -40,10 +40,23 @@ def hand_setup() -> Callable[..., Setup]:
         count = len(setup.accelerators)
         return replace(
             setup,
-            host=replace(setup.host, switch_ns=0, gil_share=1.0),
-            networks=tuple((one,) * count for one in networks),
+            host=replace(setup.host, switch_ns=0, lock_wake_ns=0, gil_share=1.0),
+            stage_times=tuple((one,) * count for one in networks),
             models=tuple(one.name for one in networks),
             thread_models=tuple(thread_models or setup.thread_models),
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The folder of a study on a tiny grid, and what it found."""
+    for extra in ("polars", "sklearn", "altair", "vl_convert"):
+        pytest.importorskip(extra)
+    from tiny_study import GRID
+
+    from sim.study.characterisation import study
+
+    folder = tmp_path_factory.mktemp("study")
+    return folder, study(folder, (GRID,), 1, "tiny_study:twice_the_bound")

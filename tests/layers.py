@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hwmodels.accelerator import Accelerator, load_accelerator
-from hwmodels.graph import Layer, LayerGraph, Tensor
+from hwmodels.edgetpu.accelerator import EdgeTpu, load_accelerator
+from hwmodels.networks.graph import Layer, LayerGraph, Tensor
 
 Shape = tuple[int, ...]
 
@@ -58,6 +58,6 @@ def chain(name: str, *layers: Layer) -> LayerGraph:
     return LayerGraph(name, numbered, numbered[0].inputs[:1], numbered[-1].outputs[:1])
 
 
-def coral(**numbers: float) -> Accelerator:
+def coral(**numbers: float) -> EdgeTpu:
     """The Coral accelerator with some numbers replaced."""
-    return replace(load_accelerator("coral"), **numbers)  # type: ignore[arg-type]
+    return replace(load_accelerator("coral"), **numbers)  # type: ignore[arg-type]  # fields by name

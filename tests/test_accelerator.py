@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import conv, coral, like
 
-from hwmodels.accelerator import activation_bytes_per_tile, cycles_to_ns, load_accelerator
+from hwmodels.edgetpu.accelerator import load_accelerator
+from hwmodels.edgetpu.tiles import activation_bytes_per_tile
 from hwmodels.errors import InputError
-from hwmodels.parts import part_names
+from hwmodels.families import sizes
+from hwmodels.link import load_link
+from hwmodels.timing import cycles_to_ns
 
 
 def test_coral_does_4_tera_operations_at_500_mhz():
@@ -72,24 +75,24 @@ def test_cycles_become_time_exactly(cycles, clock_hz):
     ],
 )
 def test_clock_states(name, state, link, hz):
-    assert load_accelerator(name).at_clock(state, link) == hz
+    assert load_accelerator(name).at_clock(state, load_link(link)) == hz
 
 
 @pytest.mark.parametrize(
     ("name", "state", "link", "message"),
     [
         ("coral", "std", "pcie", "max here"),
-        ("coral", "turbo", "usb3", "max, std"),
-        ("coral", "", "usb3", "max, std"),
+        ("coral", "turbo", "usb3", "max or std"),
+        ("coral", "", "usb3", "max or std"),
         ("large", "std", "usb3", "std on large over usb3"),
     ],
 )
 def test_clock_states_that_are_none_are_refused(name, state, link, message):
     with pytest.raises(InputError, match=message):
-        load_accelerator(name).at_clock(state, link)
+        load_accelerator(name).at_clock(state, load_link(link))
 
 
-@pytest.mark.parametrize("name", part_names("accelerator"))
+@pytest.mark.parametrize("name", sizes("edgetpu"))
 def test_every_size_states_its_structure_and_its_powers(name):
     part = load_accelerator(name)
     for key in ("tiles_x", "tiles_y", "cells_per_tile", "macs_per_cell", "clock_hz", "parameter_cache_bytes"):

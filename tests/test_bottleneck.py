@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import pytest
-from hand import network, tpu_stage
+from hand import accelerator_stage, network
 
-from hwmodels.timing import StepTime
+from hwmodels.stages import StepTime
 from sim import Scenario, simulate
 from sim.bottleneck import SATURATED, bottleneck
 from sim.engine import run
-from sim.results import summarise
+from sim.summary import summarise
 
 IDLE = {"accelerator": 0.2, "link_out": 0.1, "link_in": 0.0, "cpu": 0.1, "gil": 0.0}
 
 
 def named(setup, used=None):
     window = run(setup)
-    return bottleneck(setup, window, used or summarise(setup, window, window, setup).summary["utilisation"])
+    return bottleneck(setup, window, used or summarise(setup, window, compare=False).summary["utilisation"])
 
 
 def test_one_thread_fills_nothing_and_the_longest_part_is_named(hand_setup):
-    kind, text = named(hand_setup([network("a", tpu_stage(steps=(StepTime(10_000, 0, 0),)))], threads=1), IDLE)
+    kind, text = named(hand_setup([network("a", accelerator_stage(steps=(StepTime(10_000, 0, 0),)))], threads=1), IDLE)
     assert kind == "accelerator"
     assert "is computing" in text
     assert "idles 80%" in text
-    assert "another thread can use" in text
 
 
 def test_host_work_is_named_where_it_is_the_longest(hand_setup):
@@ -34,17 +33,23 @@ def test_host_work_is_named_where_it_is_the_longest(hand_setup):
 
 
 def test_transfers_are_named_where_they_are_the_longest(hand_setup):
-    kind, text = named(hand_setup([network("a", tpu_stage(input_ns=10_000))], threads=1), IDLE)
+    kind, text = named(hand_setup([network("a", accelerator_stage(input_ns=10_000))], threads=1), IDLE)
     assert kind == "link"
     assert "transfers" in text
 
 
-@pytest.mark.parametrize(("name", "words"), [("cpu", "more cores"), ("gil", "processes instead of threads")])
+@pytest.mark.parametrize(("name", "words"), [("cpu", "cores are busy"), ("gil", "global lock is held")])
 def test_a_full_resource_is_named(hand_setup, name, words):
-    setup = hand_setup([network("a")], threads=2)
+    setup = hand_setup([network("a")], threads=5)
     kind, text = named(setup, {**IDLE, name: 0.99})
     assert kind == name
     assert words in text
+
+
+def test_threads_that_fill_a_core_each_are_no_lack_of_cores(hand_setup):
+    kind, text = named(hand_setup([network("a")], threads=4), {**IDLE, "cpu": 0.99})
+    assert kind == "cpu"
+    assert text == "The threads compute on the CPU all the time (99% of 4 cores)."
     assert "99%" in text
 
 
@@ -66,10 +71,10 @@ def test_a_little_below_full_is_not_full(hand_setup):
 
 
 def test_a_held_accelerator_computes(hand_setup):
-    setup = hand_setup([network("a", tpu_stage(steps=(StepTime(10_000, 0, 0),)))], threads=4)
+    setup = hand_setup([network("a", accelerator_stage(steps=(StepTime(10_000, 0, 0),)))], threads=4)
     kind, text = named(setup)
     assert kind == "accelerator"
-    assert "larger accelerator helps; more threads do not" in text
+    assert "100% of the time, 99% of it computing" in text
 
 
 @pytest.mark.parametrize(
@@ -78,20 +83,22 @@ def test_a_held_accelerator_computes(hand_setup):
         ({"input_ns": 10_000}, "input"),
         ({"output_ns": 10_000}, "output"),
         ({"instructions_ns": 10_000}, "dispatch and instructions"),
-        ({"steps": (StepTime(10, 10_000, 500),)}, "streamed parameters"),
+        ({"steps": (StepTime(10, 10_000, 500),)}, "streaming parameters"),
     ],
 )
 def test_a_held_accelerator_waits_for_its_link(hand_setup, change, words):
-    kind, text = named(hand_setup([network("a", tpu_stage(**change))], threads=4))
+    kind, text = named(hand_setup([network("a", accelerator_stage(**change))], threads=4))
     assert kind == "link"
     assert f"most for {words}" in text
 
 
 def test_swaps_are_named(hand_setup):
     setup = hand_setup(
-        [network("a", tpu_stage(load_ns=10_000)), network("b", tpu_stage(load_ns=10_000))], [0, 1], threads=2
+        [network("a", accelerator_stage(load_ns=10_000)), network("b", accelerator_stage(load_ns=10_000))],
+        [0, 1],
+        threads=2,
     )
-    assert "after each change of model" in named(setup)[1]
+    assert "most for loading parameters" in named(setup)[1]
 
 
 def test_requests_that_do_not_come_faster_are_the_limit(hand_setup):

@@ -1,63 +1,25 @@
-"""Closed forms by hand: demands, waiting lines, reloads and pipelines of round numbers."""
+"""Bounds of throughput by hand: threads, accelerators, cores and pipelines of round numbers."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from hand import network, tpu_stage
+from hand import accelerator_stage, network
 
-from hwmodels.timing import CpuStage, StepTime
-from sim.bounds import Demand, Line, demand, limits, lines, mean_demand, reload_share, throughput_bound, with_load
+from hwmodels.stages import CpuStage, StepTime
+from sim.closed_form.bounds import throughput_bound
+from sim.closed_form.lines import expected_ips, limits, lines
 from sim.engine import run
+from sim.scenario import Scenario
+from sim.setup import build
 
 #: dispatch 10 + 10, instructions 20, input 30, program 100, output 20, copy 30
 PLAIN = network("a")
 
 
 def times(compute, token="a", **changes):
-    return network(token, tpu_stage(steps=(StepTime(compute, 0, 0),)), **changes)
-
-
-def test_a_demand_by_hand():
-    need = demand([network("a", tpu_stage(), CpuStage(500), python_ns=7, preprocess_ns=1000, postprocess_ns=200)])
-    assert need.alone_ns == 190 + 30 + 500 + 7 + 1200
-    assert need.held_ns == 190
-    assert (need.out_ns, need.in_ns) == (50, 20)
-    assert need.cpu_ns == 500 + 1207 + 10 + 30
-    assert need.gil_ns == 1207
-    assert need.load_ns == 100
-
-
-def test_streamed_parameters_are_sent_whether_they_stick_out_or_not():
-    need = demand([network("a", tpu_stage(steps=(StepTime(100, 70, 700), StepTime(10, 50, 500))))])
-    assert need.out_ns == 50 + 120
-    assert need.held_ns == 90 + 100 + 50
-
-
-def test_the_mean_of_a_mix():
-    rows = [Demand(100, 10, 2, 4, 6, 8, 1), Demand(300, 30, 6, 8, 10, 12, 3)]
-    assert mean_demand(rows) == Demand(pytest.approx(150), 20, 4, 6, 8, 10, 2)  # harmonic, then arithmetic
-
-
-def test_a_reload_makes_an_inference_longer_where_it_happens():
-    need = with_load(Demand(100, 50, 20, 5, 30, 1, 40), 0.5)
-    assert need == Demand(120, 70, 40, 5, 30, 1, 40)
-
-
-@pytest.mark.parametrize(
-    ("threads", "held", "alone", "ips"),
-    [(1, 50, 100, 1e7), (2, 50, 100, 2e7), (9, 50, 100, 2e7), (1.5, 50, 100, 1.5e7), (2, 0, 100, 2e7)],
-)
-def test_a_line_is_bound_by_its_threads_or_its_accelerator(threads, held, alone, ips):
-    assert Line(0, (0,), threads, Demand(alone, held, 0, 0, 0, 0)).ips == pytest.approx(ips)
-
-
-def test_bound_threads_have_lines_of_their_own(hand_setup):
-    setup = hand_setup([PLAIN], threads=5, accelerators=2, link="pcie")
-    assert [(row.accelerator, row.threads) for row in lines(setup)] == [(0, 3), (1, 2)]
-    pool = hand_setup([PLAIN], threads=5, accelerators=2, link="pcie", dispatch="least_loaded")
-    assert [row.threads for row in lines(pool)] == [2.5, 2.5]
+    return network(token, accelerator_stage(steps=(StepTime(compute, 0, 0),)), **changes)
 
 
 def test_a_thread_that_never_uses_its_accelerator_is_a_line_of_its_own(hand_setup):
@@ -68,37 +30,12 @@ def test_a_thread_that_never_uses_its_accelerator_is_a_line_of_its_own(hand_setu
     assert throughput_bound(setup) == pytest.approx(1e9 / 220 + 1e6)
 
 
-@pytest.mark.parametrize(
-    ("tokens", "options", "share"),
-    [
-        ("aa", {}, 0.0),
-        ("ab", {}, 1.0),
-        ("ab", {"discipline": "affinity"}, 1.0),  # two threads: each turn is another network's
-    ],
-)
-def test_how_often_parameters_are_sent_again(hand_setup, tokens, options, share):
-    setup = hand_setup([times(100, tokens[0]), times(100, tokens[1])], [0, 1], threads=2, **options)
-    assert reload_share(setup, (0, 1), 0) == share
-
-
-def test_batching_by_model_sends_once_a_batch(hand_setup):
-    setup = hand_setup([times(100, "a"), times(100, "b")], [0, 1] * 4, threads=8, discipline="affinity")
-    assert reload_share(setup, setup.thread_models, 0) == 2 / 8
-
-
 def test_two_networks_in_turn_pay_both_loads(hand_setup):
     setup = hand_setup([times(1000, "a"), times(1000, "b")], [0, 1], threads=2)
     held = 90 + 1000 + 100
-    assert throughput_bound(setup) == pytest.approx(1e9 / held)
+    assert expected_ips(setup) == pytest.approx(1e9 / held)
     assert run(setup).throughput_ips == pytest.approx(1e9 / held, rel=0.02)
-
-
-def test_limits_name_every_resource_that_is_used(hand_setup):
-    setup = hand_setup([times(1000, preprocess_ns=100)], threads=4, accelerators=2)
-    found = limits(setup, lines(setup))
-    assert set(found) == {"threads", "cpu", "out", "in"}  # processes have no common GIL
-    assert found["out"] == pytest.approx(1e9 / 50)
-    assert found["in"] == pytest.approx(1e9 / 20)
+    assert throughput_bound(setup) >= 1e9 / held
 
 
 def test_a_pipeline_goes_at_the_pace_of_its_slowest_segment(hand_setup):
@@ -119,3 +56,38 @@ def test_the_simulator_never_beats_the_bound(hand_setup, compute, host, threads,
     setup = hand_setup([times(compute, preprocess_ns=host)], **options)
     window = run(setup)
     assert window.throughput_ips <= throughput_bound(setup) * (1 + threads / window.count)
+
+
+NET = "mobilenet_v1_0.25_128"
+
+
+def computing(ns, **changes):
+    """A network that computes for ``ns`` on the accelerator, 90 ns of transfers and 30 ns of copy around it."""
+    return network("a", accelerator_stage(steps=(StepTime(ns, 0, 0),)), **changes)
+
+
+def test_one_thread_takes_its_own_time():
+    setup = build(Scenario(models=NET, preprocess="resize"))
+    assert throughput_bound(setup) == pytest.approx(1e9 / setup.stage_times[0][0].latency_ns)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_two_stations_by_hand(hand_setup, threads):
+    """3 ms held, 1 ms of CPU around it: n / 4 ms until the accelerator is full at 1 / 3 ms."""
+    one = computing(3_000_000, preprocess_ns=1_000_000)
+    setup = hand_setup([one], threads=threads)
+    expected = min(threads * 1e9 / 4_000_120, 1e9 / 3_000_090)
+    assert throughput_bound(setup) == pytest.approx(expected)
+    assert run(setup).throughput_ips == pytest.approx(expected)
+
+
+def test_threads_are_bound_to_accelerators_one_by_one(hand_setup):
+    """Three threads on two accelerators: the one with a single thread idles while the other is full."""
+    setup = hand_setup([computing(3_000_000, preprocess_ns=2_000_000)], threads=3, accelerators=2, link="pcie")
+    assert throughput_bound(setup) == pytest.approx(1e9 / 3_000_090 + 1e9 / 5_000_120)
+
+
+def test_cores_bound_where_host_work_is_all(hand_setup):
+    setup = hand_setup([computing(1_000, preprocess_ns=8_000_000)], threads=8)
+    assert throughput_bound(setup) == pytest.approx(4e9 / 8_000_000, rel=0.01)
+    assert min(limits(setup, lines(setup)), key=limits(setup, lines(setup)).get) == "cpu"

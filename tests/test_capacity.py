@@ -1,64 +1,90 @@
-"""Parameter memory beside weight buffers: the formula by hand, and the capacities that compiler logs print."""
+"""The highest rate within limits: against the waiting time of M/D/1, cameras, and what cannot be met."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import math
 
 import pytest
-from layers import chain, conv, coral, dense, depthwise
+from typer.testing import CliRunner
 
-from hwmodels.capacity import buffer_bytes, parameter_capacity_bytes
-from hwmodels.zoo import load_network
+from hwmodels.errors import InputError
+from sim import Scenario, simulate
+from sim.advice import Limits
+from sim.commands.cli import app
+from sim.study.capacity import capacity
 
-MIB = 2**20
-
-
-def test_a_pointwise_convolution_holds_a_share_of_one_tap():
-    part = coral(weight_buffer_share=0.5)
-    assert buffer_bytes(conv(32, 128, 64, kernel=1), part) == 128 * 64 // 2
-
-
-def test_a_larger_kernel_holds_64_outputs_twice_while_positions_are_the_outer_loop():
-    part = coral()
-    assert buffer_bytes(conv(64, 16, 64), part) == 2 * 9 * 16 * 64  # 36 words of inputs, 256 positions
-    assert buffer_bytes(conv(8, 256, 64), replace(part, weight_buffer_share=1.0)) == 256 * 64  # 576 words, 4 positions
+NET = "mobilenet_v2_1.0_224"
+ONE = Scenario(models=NET)
 
 
-def test_inputs_are_padded_to_words():
-    assert buffer_bytes(conv(64, 3, 64), coral()) == buffer_bytes(conv(64, 4, 64), coral())
+def share_above(wait, service, load):
+    """P(W > wait) in M/D/1 (C. D. Crommelin, 1932)."""
+    steps = int(wait // service)
+    terms = [(k - wait / service) * load for k in range(steps + 1)]
+    return 1 - (1 - load) * sum(x**k / math.factorial(k) * math.exp(-x) for k, x in enumerate(terms))
 
 
-@pytest.mark.parametrize("other", [dense(1024, 1024), depthwise(32, 64)])
-def test_only_convolutions_broadcast_weights(other):
-    assert buffer_bytes(other, coral()) == 0
-    assert parameter_capacity_bytes([other], coral()) == coral().parameter_cache_bytes
+def md1_load(service_ms, p99_ms):
+    """The load at which one in a hundred requests takes longer than ``p99_ms``."""
+    low, high = 1e-6, 1 - 1e-6
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (middle, high) if share_above(p99_ms - service_ms, service_ms, middle) < 0.01 else (low, middle)
+    return low
 
 
-def test_a_convolution_without_weights_needs_no_buffer():
-    assert buffer_bytes(replace(conv(32, 16, 16), weights=()), coral()) == 0
+@pytest.mark.parametrize("times", [3, 6])
+def test_a_rate_under_a_99th_percentile_is_that_of_m_d_1(times):
+    service_ms = simulate(ONE).summary["latency_ms"]["mean"]
+    limit = times * service_ms
+    found = capacity(ONE, Limits(max_p99_ms=limit))
+    assert found["rate_ips"] == pytest.approx(1e3 / service_ms * md1_load(service_ms, limit), rel=0.03)
+    assert found["at"]["latency_ms"]["p99"] <= limit
+    assert found["limit"] == f"p99 above {limit} ms"
+    assert found["interval90"][0] < found["rate_ips"] < found["interval90"][1]
 
 
-def test_the_largest_buffer_counts_once_for_every_tile():
-    part = coral(weight_buffer_share=1.0)
-    layers = [conv(32, 64, 64, kernel=1), conv(32, 256, 64, kernel=1), conv(32, 128, 64, kernel=1)]
-    assert parameter_capacity_bytes(layers, part) == part.parameter_cache_bytes - 16 * 256 * 64
+def test_one_camera_after_another_fills_the_accelerator():
+    most = simulate(ONE).summary["throughput_ips"]
+    found = capacity(ONE.with_options(arrivals="periodic:30"), Limits())
+    assert found["rate_ips"] == pytest.approx(most, rel=0.01)
+    assert found["valid"] and found["cameras"] == int(found["rate_ips"] / 30)
+    assert found["limit"] == "it does not keep up"
 
 
-def test_capacity_is_never_negative():
-    assert parameter_capacity_bytes([conv(64, 4096, 64, kernel=1)], coral(parameter_cache_bytes=1000)) == 0
-    assert parameter_capacity_bytes([], coral()) == coral().parameter_cache_bytes
+def test_a_rate_that_is_named_is_valid_or_not():
+    limit = Limits(max_p95_ms=10)
+    highest = capacity(ONE, limit)["rate_ips"]
+    for share, valid in ((0.9, True), (1.1, False)):
+        assert capacity(ONE.with_options(arrivals=f"server:{share * highest}"), limit)["valid"] is valid
 
 
-# The figures that the compiler's logs print (jetson_nano_layers.csv, module docstring), in MiB
-LOGGED = [("mobilenet_v1_1.0_224", 7.14), ("mobilenet_v2_1.0_224", 6.91), ("resnet_50_v1_224", 6.25)]
+def test_limits_that_nothing_meets():
+    found = capacity(ONE, Limits(max_p99_ms=1))
+    assert (found["rate_ips"], found["cameras"], found["valid"], found["at"]) == (0, 0, False, None)
+    assert found["limit"] == "p99 above 1 ms"
+    with pytest.raises(InputError, match="cannot vary"):
+        capacity(ONE.with_options(arrivals="offline:10"), Limits())
+    with pytest.raises(InputError, match="--max-w must be a number above 0"):
+        Limits(max_w=0)
 
 
-@pytest.mark.parametrize(("network", "logged"), LOGGED)
-def test_capacities_as_logged(network, logged):
-    found = parameter_capacity_bytes(load_network(network).layers, coral()) / MIB
-    assert found == pytest.approx(logged, rel=0.03)
+def test_the_command():
+    runner = CliRunner()
+    words = ["capacity", NET, "--max-p95-ms", "10", "--arrivals", "poisson:100"]
+    text = runner.invoke(app, words).stdout
+    assert "highest rate" in text and "VALID: 100 requests a second." in text
+    answer = json.loads(runner.invoke(app, [*words, "--json"]).stdout)
+    assert {"rate_ips", "cameras", "limit", "valid", "at"} <= set(answer)
 
 
-def test_dense_networks_have_all_of_it_as_logged():
-    graph = chain("dense", dense(64, 512), dense(512, 512))
-    assert parameter_capacity_bytes(graph.layers, coral()) / MIB == pytest.approx(8.02, abs=0.01)
+def test_the_most_cameras_are_valid_and_one_more_is_not():
+    one = Scenario(models="ssd_mobilenet_v2_coco_300", host="raspberry-pi-4", cameras="30x10")
+    found = capacity(one, Limits(max_p95_ms=100))
+    most = found["cameras"]
+    for count, valid in ((most, True), (most + 1, False)):
+        summary = simulate(one.with_options(cameras=f"{count}x10")).summary
+        assert (not Limits(max_p95_ms=100).broken_by(summary)) is valid
+    assert not found["valid"] and found["camera_fps"] == 10
+    assert most == int(simulate(one.with_options(cameras="")).summary["throughput_ips"] / 10)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from sim.commands.cli import main
 
 FAST = "conv5x3x3_f32_64x64"
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -87,14 +91,14 @@ BAD = [
     ["run", FAST, "--threads", "0"],
     ["run", FAST, "--threads", "-1"],
     ["run", FAST, "--threads", "many"],
-    ["run", FAST, "--accelerators", "0"],
+    ["run", FAST, "--accelerators", "-1"],
     ["run", FAST, "--clock", "fast"],
     ["run", FAST, "--clock", "std", "--link", "pcie"],
     ["run", FAST, "--clock", "std", "--size", "large"],
     ["run", FAST, "--mode", "thread"],
     ["run", FAST, "--dispatch", "nearest"],
     ["run", FAST, "--discipline", "lifo"],
-    ["run", FAST, "--compiler", "2019"],
+    ["run", FAST, "--compiler", "2018"],
     ["run", FAST, "--preprocess", "resize:0x0"],
     ["run", FAST, "--cpu-kernels", "neon"],
     ["run", FAST, "--arrivals", "poisson:-3"],
@@ -157,9 +161,9 @@ def test_accelerators_may_mix_sizes(call):
     ("arguments", "said"),
     [
         (("--accelerators", "coral,large"), "sizes with counts such as coral:2,large:1"),
-        (("--accelerators", "coral:1,large:1", "--size", "small"), "which names the sizes"),
+        (("--accelerators", "coral:1,large:1", "--size", "small"), "names the sizes already"),
         (("--accelerators", "coral:1,largr:1"), "did you mean 'large'?"),
-        (("--accelerators", "0"), "1 to 4096"),
+        (("--accelerators", "-1"), "0 to 4096"),
     ],
 )
 def test_accelerators_that_are_none(call, arguments, said):
@@ -202,3 +206,23 @@ def test_what_writes_a_file_says_so_in_json(call, tmp_path):
     assert json.loads(call("report", results, "-o", page, "--json")[1])["output"] == str(page)
     assert trace.exists()
     assert page.exists()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize("arguments", [
+    ("run", FAST, "--threads", "2", "--preprocess", "resize"), ("estimate", FAST), ("advise", FAST, "--min-ips", "1e9"),
+    ("compile", FAST), ("zoo", "list", "--task", "pose"), ("zoo", "show", FAST), ("parts", "keys", "host"),
+    ("compare", FAST, "", "--threads 2"), ("run", "kein_größeres_模型"), ("run", "--help"),
+], ids=" ".join)  # fmt: skip
+def test_every_encoding_of_a_redirected_answer_does(encoding, arguments):
+    """As on Windows, where a file that an answer is redirected to has no box characters."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from sim.commands.cli import main; main()", *arguments],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "60"}, capture_output=True, timeout=120, check=False,
+        cwd=ROOT,
+    )  # fmt: skip
+    out, err = done.stdout.decode(encoding), done.stderr.decode(encoding)
+    assert "Traceback" not in err
+    assert done.returncode == (2 if "größer" in arguments[-1] else 0), err
+    if arguments[0] == "run" and not done.returncode and arguments[-1] != "--help":
+        assert ("█" in out) is (encoding == "utf-8") and ("###" in out) is (encoding != "utf-8")

@@ -1,13 +1,14 @@
-"""What ``compile`` and ``zoo`` show: totals that add up, and tables that filter and sort."""
+"""What ``compile`` shows: totals that add up."""
 
 from __future__ import annotations
 
 import pytest
 
 from hwmodels.errors import InputError
-from hwmodels.zoo import load_network, names
-from sim.commands.compile_report import compile_report
-from sim.commands.zoo_report import SIZES, zoo_details, zoo_rows
+from hwmodels.executable import MORE_THAN_ONE_SUBGRAPH
+from hwmodels.networks.zoo import load_network
+from sim.commands.compile_output import print_compile, print_set
+from sim.commands.compile_report import compile_report, many_report, set_report
 
 NETWORKS = ["mobilenet_v2_1.0_224", "inception_v3_299", "ssd_mobilenet_v2_coco_300", "vgg_16_224"]
 
@@ -67,7 +68,7 @@ def test_an_old_compiler_and_another_size_change_what_they_should():
     [
         (("no_such_network",), "zoo list"),
         (("vgg_16_224", "korall"), "did you mean 'coral'"),
-        (("vgg_16_224", "coral", "1999"), "2021, 2020"),
+        (("vgg_16_224", "coral", "1999"), "2020, 2021"),
         (("vgg_16_224", "coral", "2021", 0), "num-segments"),
         (("vgg_16_224", "coral", "2021", 2, "middle"), "profiled"),
     ],
@@ -86,34 +87,72 @@ def shipped_only(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGETPUSIM_DATA", str(tmp_path))
 
 
-@pytest.fixture(scope="module")
-def rows():
-    return {row["name"]: row for row in zoo_rows()}
+def test_what_fails_first_takes_along_what_follows():
+    report = compile_report("yolov8s_640")
+    first = report["first_unmapped"]
+    assert first["reason"].startswith("Operation is otherwise supported")
+    alone = [op for op in report["cpu_ops"] if op["reason"] != MORE_THAN_ONE_SUBGRAPH]
+    assert first["index"] == alone[0]["index"]
+    assert first["taken_along"] == report["ops_cpu"] - len(alone)
+    assert 18 <= report["ops_cpu"] <= 26  # compiled files of YOLOv8 at 320 to 640
+    assert compile_report("mobilenet_v1_1.0_224")["first_unmapped"] is None
 
 
-def test_every_network_has_a_row(rows):
-    assert set(names()) <= set(rows)
-    assert list(rows) == sorted(rows)
+def test_the_interval_holds_what_is_expected_and_what_a_log_shows():
+    """compiler_logs.csv: YOLOv5s at 320 streams 378 757 B (15) or 445 051 B (16)."""
+    report = compile_report("yolov5s_320")
+    low, high = report["streamed_interval90_bytes"]
+    assert low <= report["streamed_bytes"] <= 378_757 < 445_051 <= high
+    least, most = report["capacity_interval90_bytes"]
+    assert least <= report["capacity_bytes"] <= most
+    assert report["on_chip_bytes"] + report["on_chip_free_bytes"] == report["capacity_bytes"]
 
 
-def test_rows_are_filtered_and_sorted(rows):
-    task, family = rows[NETWORKS[2]]["task"], rows[NETWORKS[2]]["family"]
-    found = zoo_rows(family=family, task=task, max_parameters=20, sort="macs")
-    wanted = [r for r in rows.values() if (r["task"], r["family"]) == (task, family) and r["parameters"] <= 20e6]
-    assert found == sorted(wanted, key=lambda row: (row["macs"], row["name"]))
-    assert 0 < len(found) < len(rows)
+@pytest.mark.parametrize(("size", "warns"), [(320, False), (352, True), (384, False), (480, True), (512, False)])
+def test_yolo_v5_may_be_refused_where_it_was(size, warns):
+    """Logs: 352 and 480 were refused, their neighbours compiled."""
+    notes = compile_report(f"yolov5s_{size}")["notes"]
+    assert any("may refuse" in note for note in notes) == warns
 
 
-@pytest.mark.parametrize("options", [{"sort": "size"}, {"task": "none"}])
-def test_filters_that_match_nothing_list_what_there_is(options):
-    with pytest.raises(InputError, match=next(iter(options))):
-        zoo_rows(**options)
+def test_a_set_shares_the_memory_of_one():
+    names = ["densenet_121_224", "inception_v3_299"]
+    together, apart = (set_report(names, "coral", "16", cocompile=flag)["models"] for flag in (True, False))
+    kept = sum(one["on_chip_bytes"] for one in together)
+    assert kept < min(one["capacity_bytes"] for one in apart)
+    assert len({one["on_chip_free_bytes"] for one in together}) == 1
+    assert [one["on_chip_bytes"] < two["on_chip_bytes"] for one, two in zip(together, apart, strict=True)] == [
+        True,
+        True,
+    ]
+    assert apart[0] == compile_report(names[0])
 
 
-@pytest.mark.parametrize("name", names()[::60])
-def test_the_table_is_what_the_network_says(rows, name):
-    graph, details = load_network(name), zoo_details(name)
-    assert rows[name]["macs"] == graph.macs == details["macs"]
-    assert rows[name]["ops"] == len(graph.layers) == details["ops"] == len(details["layers"])
-    assert rows[name]["cpu_ops_on_coral"] == len(details["cpu_ops"])
-    assert set(details["sizes"]) == set(SIZES)
+def test_the_terminal_shows_the_words_of_the_compiler_s_log(capsys):
+    print_compile(compile_report("yolov5s_352"))
+    print_set(set_report(["mobilenet_v1_1.0_224", "inception_v3_299"], "coral", "16", cocompile=True))
+    shown = capsys.readouterr().out
+    for words in (
+        "On-chip memory used for caching model parameters: 7.0", "Number of Edge TPU subgraphs: 1",
+        "Mapped to Edge TPU", "First operator that is not mapped", "may refuse", "compiled together",
+    ):  # fmt: skip
+        assert words in shown
+
+
+def test_several_subgraphs_leave_only_what_fails_by_itself():
+    one, many = compile_report("yolov8s_640"), many_report("yolov8s_640")
+    assert {op["reason"] for op in many["cpu_ops"]}.isdisjoint({MORE_THAN_ONE_SUBGRAPH})
+    alone = [op["index"] for op in one["cpu_ops"] if op["reason"] != MORE_THAN_ONE_SUBGRAPH]
+    assert set(alone) <= {op["index"] for op in many["cpu_ops"]} < {op["index"] for op in one["cpu_ops"]}
+    assert many["subgraphs"] > 1
+    assert many_report("mobilenet_v1_1.0_224") == compile_report("mobilenet_v1_1.0_224")
+    with pytest.raises(InputError, match="cannot act"):
+        many_report("mobilenet_v1_1.0_224", "dpu-b4096")
+
+
+def test_another_family_is_not_called_an_edge_tpu(capsys):
+    print_compile(compile_report("mobilenet_v1_1.0_224", "dpu-b4096"))
+    shown = capsys.readouterr().out
+    assert "Mapped to accelerator" in shown
+    assert "Edge TPU" not in shown
+    assert "Over the link" not in shown  # its programs and maps lie in the memory that it shares with the host

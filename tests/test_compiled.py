@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from hwmodels import InputError, compile_network, load_network
-from hwmodels.accelerator import load_accelerator
-from hwmodels.compiled import REGRESSION, SPREADS
-from hwmodels.zoo import names
+from hwmodels.edgetpu.accelerator import load_accelerator
+from hwmodels.edgetpu.coefficients import load_compiler
+from hwmodels.networks.zoo import names
 from sim import Scenario, simulate
+
+NEW = load_compiler("2021")
 
 
 def test_every_real_file_runs_with_two_threads(shared_models, capsys):
@@ -42,6 +44,20 @@ def test_a_compiled_file_takes_its_twin_s_time(shared_models, name):
     assert compiled == pytest.approx(plain, rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("file", "network"),
+    [
+        ("mobilenet_v2_1.0_224_quant_edgetpu", "mobilenet_v2_1.0_224"),
+        ("posenet_mobilenet_v1_075_721_1281_quant_decoder_edgetpu", "posenet_mobilenet_v1_0.75_721x1281"),
+        ("bodypix_mobilenet_v1_075_512_512_16_quant_decoder_edgetpu", "bodypix_mobilenet_v1_0.75_512x512"),
+    ],
+)
+def test_a_file_of_any_name_is_known_by_its_bytes(shared_models, tmp_path, file, network):
+    alone = tmp_path / "mine.tflite"
+    alone.write_bytes((shared_models / f"{file}.tflite").read_bytes())
+    assert compile_network(str(alone)).compute_source == f"twin {network}"
+
+
 def test_intervals_are_wider_where_less_is_known(shared_models):
     def width(file):
         low, high = simulate(Scenario(models=str(shared_models / file))).summary["interval90"]["invoke_mean_ms"]
@@ -52,7 +68,7 @@ def test_intervals_are_wider_where_less_is_known(shared_models):
         < width("voice_commands_v0.7_edgetpu.tflite")
         < width("testconv1-edgetpu.tflite")
     )
-    assert SPREADS["twin"] < SPREADS["estimate"] < SPREADS["regression"]
+    assert NEW.twin_spread < NEW.estimate_spread < NEW.regression_spread
 
 
 def test_a_compiled_program_fits_one_chip_only(shared_models):
@@ -66,12 +82,12 @@ def test_the_regression_is_the_zoo_s(capsys):
     rows, cycles, part = [], [], load_accelerator("coral")
     for name in names():
         executable = compile_network(load_network(name), part)
-        total = sum(step.cycles for segment in executable.tpu_segments for step in segment.steps)
+        total = sum(step.cycles for segment in executable.accelerator_segments for step in segment.steps)
         if total > 1000:
             rows.append([math.log(executable.total("instruction_bytes")), math.log(executable.total("input_bytes")), 1])
             cycles.append(math.log(total))
     powers, *_ = np.linalg.lstsq(np.array(rows), np.array(cycles), rcond=None)
     print(powers, np.std(np.array(cycles) - np.array(rows) @ powers))
-    assert powers[:2] == pytest.approx(REGRESSION[:2], abs=0.15)
-    shipped = np.array([*REGRESSION[:2], math.log(REGRESSION[2])])
-    assert np.std(np.array(cycles) - np.array(rows) @ shipped) < SPREADS["regression"]
+    assert powers[:2] == pytest.approx([NEW.regression_instruction_power, NEW.regression_input_power], abs=0.15)
+    shipped = np.array([NEW.regression_instruction_power, NEW.regression_input_power, math.log(NEW.regression_factor)])
+    assert np.std(np.array(cycles) - np.array(rows) @ shipped) < NEW.regression_spread

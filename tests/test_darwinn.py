@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hwmodels.darwinn import CompiledOp, read_compiled_ops
+from hwmodels.edgetpu.darwinn import CompiledOp, read_compiled_ops
 from hwmodels.errors import InputError
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"

@@ -8,28 +8,32 @@ from statistics import fmean
 
 import pytest
 
-from calibration.data import Row, load_dataset
-from calibration.predict import Parts, executable_of, predict
+from calibration.measurements import Measurement
+from calibration.predict import predict
+from calibration.setups import Parts, executable_of
+from calibration.shipped import load_dataset
 from hwmodels import compile_network, load_network
-from hwmodels.accelerator import load_accelerator
-from hwmodels.capacity import parameter_capacity_bytes
-from hwmodels.opcost import OP_COSTS, layer_cost
+from hwmodels.edgetpu.accelerator import load_accelerator
+from hwmodels.edgetpu.allocation import parameter_capacity_bytes
+from hwmodels.edgetpu.coefficients import load_compiler
+from hwmodels.edgetpu.cost import layer_cost
+from hwmodels.edgetpu.operators import OPERATORS
 from sim import Scenario, simulate
 from sim.setup import build
 
 PARTS = Parts()
 
 
-def rows(dataset: str, pattern: str, metric: str = "invoke_latency_ms", **wanted: str) -> list[Row]:
+def rows(dataset: str, pattern: str, metric: str = "invoke_latency_ms", **wanted: str) -> list[Measurement]:
     found = [row for row in load_dataset(dataset) if row.metric == metric and re.fullmatch(pattern, row.model)]
     return [row for row in found if all(getattr(row, key) == value for key, value in wanted.items())]
 
 
-def error(row: Row) -> float:
+def error(row: Measurement) -> float:
     return predict(row, PARTS) / row.value - 1
 
 
-def mape(found: list[Row]) -> float:
+def mape(found: list[Measurement]) -> float:
     return fmean(abs(error(row)) for row in found)
 
 
@@ -122,7 +126,7 @@ def test_swaps_and_co_compiled_pairs() -> None:
 )  # fmt: skip
 def test_capacities_in_compiler_logs(network: str, mib: float) -> None:
     """What the logs call available (jetson_nano_layers.csv, docs/device-model.md)."""
-    capacity = parameter_capacity_bytes(load_network(network).layers, load_accelerator("coral"))
+    capacity = parameter_capacity_bytes(load_network(network).layers, load_accelerator("coral"), load_compiler("2019"))
     assert capacity / 2**20 == pytest.approx(mib, rel=0.015)
 
 
@@ -131,7 +135,7 @@ def test_capacities_in_compiler_logs(network: str, mib: float) -> None:
 def test_simulator_and_closed_form_agree(network: str, link: str) -> None:
     scenario = Scenario(models=network, link=link, host="raspberry-pi-4")
     setup = build(scenario)
-    closed_ms = setup.networks[0][0].invoke_ns / 1e6
+    closed_ms = setup.stage_times[0][0].invoke_ns / 1e6
     assert simulate(scenario).summary["invoke_ms"]["mean"] == pytest.approx(closed_ms, rel=1e-6)
 
 
@@ -142,11 +146,12 @@ def test_every_cost_grows_with_its_own_number() -> None:
         for key in part.quantities
         if "_cycles_" in key or key in ("layer_cycles", "weight_load_cycles", "weight_reread_factor")
     ]
-    networks = ["mobilenet_v1_1.0_224", "inception_v1_224", "yolov8n_320", "fc5_n500_in64_out10", "resnet_50_v1_224"]
-    layers = [layer for name in networks for layer in load_network(name).layers if layer.op in OP_COSTS]
+    networks = ["mobilenet_v1_1.0_224", "inception_v1_224", "yolov8n_320", "fc5_n500_in64_out10", "resnet_50_v1_224",
+                "mobilefacenet_112"]  # fmt: skip
+    layers = [layer for name in networks for layer in load_network(name).layers if layer.op in OPERATORS]
 
     def total(changed: dict[str, float]) -> float:
-        return sum(layer_cost(layer, replace(part, **changed)).cycles for layer in layers)  # type: ignore[arg-type]
+        return sum(layer_cost(layer, replace(part, **changed)).cycles for layer in layers)  # type: ignore[arg-type]  # fields by name
 
     base = total({})
     assert len(keys) >= 11

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import pairwise, product
 
 import pytest
-from hand import network, tpu_stage
+from hand import accelerator_stage, network
 
-from hwmodels.timing import StepTime
+from hwmodels.stages import StepTime
 from sim import Scenario, simulate
-from sim.engine import FIRST_CHECK, Run, one_thread, run
-from sim.policies import DISCIPLINES, DISPATCHES
-from sim.records import State
+from sim.engine import FIRST_CHECK, Run, run
+from sim.machine.policies import DISCIPLINES, DISPATCHES
+from sim.machine.states import State
 from sim.setup import build
 
 NET, OTHER = "mobilenet_v1_0.25_128", "mobilenet_v1_0.5_160"
@@ -92,22 +92,14 @@ def test_a_seed_moves_random_runs_only(seed):
 
 def test_one_thread_alone_takes_exactly_its_stage_times():
     setup = build(Scenario(models=NET, preprocess="resize"))
-    assert run(setup).throughput_ips == pytest.approx(1e9 / setup.networks[0][0].latency_ns)
-
-
-def test_a_mix_is_compared_with_one_thread_that_runs_it_in_turn():
-    setup = build(Scenario(models=f"{NET}:2,{OTHER}:1"))
-    alone = one_thread(setup)
-    assert (alone.turns, alone.thread_models, len(alone.accelerators)) == ((0, 1), (0,), 1)
-    window = run(alone)
-    assert window.latency[0].n == window.latency[1].n
+    assert run(setup).throughput_ips == pytest.approx(1e9 / setup.stage_times[0][0].latency_ns)
 
 
 # The window
 
 
 def short(hand_setup, **options):
-    return hand_setup([network("a", tpu_stage(steps=(StepTime(500, 0, 0),), load_ns=10_000))], **options)
+    return hand_setup([network("a", accelerator_stage(steps=(StepTime(500, 0, 0),), load_ns=10_000))], **options)
 
 
 def test_a_deterministic_run_stops_at_a_period(hand_setup):
@@ -121,7 +113,7 @@ def test_a_deterministic_run_stops_at_a_period(hand_setup):
 def test_the_first_inference_with_its_parameters_is_not_in_the_window(hand_setup):
     window = run(short(hand_setup, threads=1))
     assert window.latency[0].summary_ms()["max"] == pytest.approx(620e-6)
-    assert sum(row[State.LOAD_PARAMETERS] for row in window.time_ns) == 0
+    assert window.state_ns(State.LOAD_PARAMETERS) == 0
 
 
 def test_a_number_of_inferences_is_kept(hand_setup):
@@ -145,3 +137,12 @@ def test_all_of_a_finite_workload_counts(hand_setup):
 def test_more_threads_never_lower_the_rate(hand_setup):
     rates = [run(short(hand_setup, threads=threads)).throughput_ips for threads in range(1, 7)]
     assert all(b >= a * (1 - 1e-9) for a, b in pairwise(rates))
+
+
+def test_a_run_lasts_as_long_as_was_asked_for():
+    short = simulate(Scenario(models="mobilenet_v2_1.0_224", duration_s=2.0)).summary
+    assert short["simulated_s"] == 2.0
+    assert short["inferences"] == pytest.approx(2 * short["throughput_ips"], abs=5)
+    many = simulate(Scenario(models="mobilenet_v2_1.0_224", inferences=5000)).summary
+    assert many["inferences"] == 5000
+    assert many["simulated_s"] == pytest.approx(5000 / many["throughput_ips"], rel=0.001)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from calibration.data import Row
 from calibration.firstrun import ARM_NS_PER_BYTE, KEY, FirstRun, first_runs, first_touch_without, fit_first_touch
+from calibration.measurements import Measurement
 from hwmodels.host import load_host
 from hwmodels.parts import part_names
 
 
 def run(touched_bytes: int, ns_per_byte: float, first_ns: float = 1e7) -> FirstRun:
-    row = Row("mine.csv", 2, "mobilenet_v2_1.0_224", "first_inference_ms", first_ns / 1e6)
+    row = Measurement(model="mobilenet_v2_1.0_224", metric="first_inference_ms", value=first_ns / 1e6)
     return FirstRun(row, touched_bytes, ns_per_byte * touched_bytes, first_ns)
 
 
@@ -51,4 +51,7 @@ def test_a_network_left_out_is_not_in_the_fit():
 
 @pytest.mark.parametrize("name", part_names("host"))
 def test_every_host_has_a_number(name):
-    assert load_host(name).first_touch_ns_per_byte > 0
+    """None for a board of accelerators alone: its buffers are allocated when the network is loaded."""
+    host = load_host(name)
+    is_board = "memory" in host.buses
+    assert (host.first_touch_ns_per_byte == 0) if is_board else (host.first_touch_ns_per_byte > 0)

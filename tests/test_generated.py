@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hwmodels.errors import InputError
-from hwmodels.generated import FAMILIES, generate
-from hwmodels.graph import LayerGraph, from_json, to_json
+from hwmodels.networks.generated import FAMILIES, generate
+from hwmodels.networks.graph import LayerGraph, from_json, to_json
 
 
 def _network(name: str) -> LayerGraph:
@@ -81,6 +81,23 @@ def test_depthwise_chain():
     assert graph.macs == 4 * 1668 * (96 + 10 * 5 * 96 + 96)
     assert _network("baseline_io_c96").macs == 4 * 1668 * 2 * 96
     assert {layer.kernel for layer in graph.layers[1:-1]} == {(1, 5)}
+
+
+def test_mnist_networks():
+    dense = _network("mnist_dense_u200_n10")
+    assert dense.macs == 784 * 200 + 9 * 200 * 200 + 200 * 10
+    conv = _network("mnist_conv8x8_f16_n5")
+    assert conv.macs == 28 * 28 * 64 * (16 + 5 * 16 * 16) + 28 * 28 * 16 * 10
+    assert [graph.inputs[0].dtype for graph in (dense, conv)] == ["float32"] * 2
+
+
+def test_residual_network_has_the_parameters_that_its_source_gives():
+    """24.4 MiB in the file: kernels, and 4 bytes for each bias."""
+    graph = _network("residual_d16_w32_r224")
+    kernels = 9 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 256 + 32 * (32**2 + 64**2 + 128**2 + 256**2)) + 100 * 256
+    assert sum(layer.weights[0].n_elements for layer in graph.layers if layer.weights) == kernels
+    assert graph.parameter_bytes / 2**20 == pytest.approx(24.4, abs=0.05)
+    assert graph.layers[-3].input.shape == (1, 7, 7, 256)
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.pattern)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from layers import chain, conv, dense, depthwise, layer, like
 
 from hwmodels.errors import InputError
-from hwmodels.graph import (
+from hwmodels.networks.graph import (
     DTYPE_BYTES,
     MAX_ELEMENTS,
     Layer,
@@ -23,7 +23,7 @@ from hwmodels.graph import (
     graph_hash,
     to_json,
 )
-from hwmodels.zoo import load_network, names
+from hwmodels.networks.zoo import load_network, names
 
 # Tensors
 

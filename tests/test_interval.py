@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from hwmodels.parts import Quantity
+from hwmodels.quantities import Quantity
 from sim import Scenario, simulate
-from sim.bounds import throughput_bound
-from sim.interval import ENERGY_SD, LARGEST_SD, Z90, intervals, relative_sd
+from sim.closed_form.bounds import throughput_bound
 from sim.setup import build
+from sim.trust.interval import ENERGY_SD, LARGEST_SD, Z90, intervals, relative_sd
 
 NET = "mobilenet_v1_1.0_224"
 SUMMARY = {
     "throughput_ips": 100.0, "latency_ms": {"mean": 10.0}, "invoke_ms": {"mean": 8.0}, "energy_mj_per_inference": 50.0,
+    "time_breakdown_ms": {"wait": 0.0},
 }  # fmt: skip
 
 
@@ -62,11 +63,11 @@ def test_a_link_s_number_moves_the_answer_by_its_own_share(setup):
     """Host dispatch known to 20 %: the same as the throughput of a set-up whose dispatch takes 20 % longer."""
     sure = exactly(setup)
     floor = float(sure.channels[0].floor_ns)
-    host = certain(sure.host, usb3_floor_ns=Quantity(floor, "fitted", "test", std_error=0.2 * floor))
-    (times,) = (row[0] for row in sure.networks)
+    host = certain(sure.host, **{"bus.usb3.floor_ns": Quantity(floor, "fitted", "test", std_error=0.2 * floor)})
+    (times,) = (row[0] for row in sure.stage_times)
     stage = times.stages[0]
     slower = replace(times, stages=(replace(stage, latency_ns=round(1.2 * stage.latency_ns)), *times.stages[1:]))
-    expected = abs(throughput_bound(sure, [slower]) / throughput_bound(sure) - 1)
+    expected = abs(throughput_bound(replace(sure, stage_times=((slower,),))) / throughput_bound(sure) - 1)
     assert relative_sd(replace(sure, host=host)) == pytest.approx(expected)
 
 

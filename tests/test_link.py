@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.errors import InputError
-from hwmodels.host import BUSES, load_host
+from hwmodels.host import BusCosts, load_host
 from hwmodels.link import Channel, channel, load_link, transfer_ns
 from hwmodels.parts import part_names
 
-ROUND = Channel("bus", 100e6, 25e6, 1000, 0.5, 4096, 8, 10)
+ROUND = Channel("bus", 100e6, 25e6, 1000, 0.5, 4096, True, 10)
 PAIRS = [(link, host) for link in part_names("link") for host in part_names("host")]
 
 
@@ -53,12 +53,13 @@ def test_two_transfers_take_no_less_than_one_of_both(a, b):
 def test_a_channel_is_never_faster_than_its_bus_or_its_host(link, host):
     bus, part = load_link(link), load_host(host)
     made = channel(bus, part)
-    out, inward, floor, per_byte = part.bus(bus.root)
-    assert made.out_bytes_per_s == min(bus.out_bytes_per_s, out or bus.out_bytes_per_s) > 0
-    assert made.in_bytes_per_s == min(bus.in_bytes_per_s, inward or bus.in_bytes_per_s) > 0
-    assert made.floor_ns == (floor or bus.floor_ns) > 0
-    assert made.instruction_ns_per_byte == per_byte >= 0
-    assert (made.name, made.chunk_bytes, made.header_bytes) == (bus.name, bus.chunk_bytes, bus.header_bytes)
+    costs = part.buses.get(link, BusCosts())
+    assert made.out_bytes_per_s == min(bus.out_bytes_per_s, costs.out_bytes_per_s or bus.out_bytes_per_s) > 0
+    assert made.in_bytes_per_s == min(bus.in_bytes_per_s, costs.in_bytes_per_s or bus.in_bytes_per_s) > 0
+    assert made.floor_ns == (costs.floor_ns or bus.floor_ns)
+    assert (made.floor_ns > 0) != bus.on_board  # a board's own memory has no driver's dispatch
+    assert made.instruction_ns_per_byte == costs.instruction_ns_per_byte >= 0
+    assert (made.name, made.chunk_bytes, made.shared) == (bus.name, bus.chunk_bytes, bus.shared)
 
 
 @pytest.mark.parametrize(("link", "host"), PAIRS)
@@ -71,7 +72,7 @@ def test_more_bytes_never_take_less_time(link, host):
 
 
 def test_a_host_that_says_nothing_of_a_bus_takes_the_bus_s_own_numbers():
-    host = replace(load_host("x86-xeon"), pcie_out_bytes_per_s=0, pcie_in_bytes_per_s=0, pcie_floor_ns=0)
+    host = replace(load_host("x86-xeon"), buses={})
     bus = load_link("pcie")
     made = channel(bus, host)
     assert (made.out_bytes_per_s, made.in_bytes_per_s, made.floor_ns) == (
@@ -81,7 +82,8 @@ def test_a_host_that_says_nothing_of_a_bus_takes_the_bus_s_own_numbers():
 
 def test_the_slower_of_bus_and_host_counts():
     bus = replace(load_link("usb3"), out_bytes_per_s=100e6, in_bytes_per_s=100e6)
-    host = replace(load_host("x86-xeon"), usb3_out_bytes_per_s=60e6, usb3_in_bytes_per_s=200e6, usb3_floor_ns=7)
+    costs = BusCosts(out_bytes_per_s=60e6, in_bytes_per_s=200e6, floor_ns=7)
+    host = replace(load_host("x86-xeon"), buses={"usb3": costs})
     made = channel(bus, host)
     assert (made.out_bytes_per_s, made.in_bytes_per_s, made.floor_ns) == (60e6, 100e6, 7)
 
@@ -92,12 +94,22 @@ def test_a_link_of_one_s_own_goes_by_the_bus_it_is_based_on(tmp_path):
         'kind = "link"\nbase = "usb2"\nout_bytes_per_s = { value = 1e6, status = "assumed", source = "a bad cable" }\n'
     )
     made, plain = channel(load_link(str(path)), load_host("raspberry-pi-4")), load_link("usb2")
-    assert (made.name, made.out_bytes_per_s, made.header_bytes) == ("cable", 1e6, plain.header_bytes)
-    assert made.floor_ns == load_host("raspberry-pi-4").usb2_floor_ns
+    assert (made.name, made.out_bytes_per_s, made.shared) == ("cable", 1e6, plain.shared)
+    assert made.floor_ns == load_host("raspberry-pi-4").buses["usb2"].floor_ns
 
 
-def test_only_usb_sends_headers():
-    assert {name: bool(load_link(name).header_bytes) for name in BUSES} == {"usb3": True, "usb2": True, "pcie": False}
+@pytest.mark.parametrize(("fact", "usb"), [("shared", True), ("std_clock", True), ("throttles", False)])
+def test_usb_and_pcie_differ_in_what_their_part_files_say(fact, usb):
+    assert {name: getattr(load_link(name), fact) for name in ("usb2", "usb3", "pcie")} == {
+        "usb2": usb, "usb3": usb, "pcie": not usb,
+    }  # fmt: skip
+
+
+def test_a_fact_of_a_link_is_1_or_0(tmp_path):
+    path = tmp_path / "half.toml"
+    path.write_text('kind = "link"\nbase = "usb3"\nshared = { value = 0.5, status = "assumed", source = "a slip" }\n')
+    with pytest.raises(InputError, match="shared"):
+        load_link(str(path))
 
 
 def test_usb_2_is_slower_than_usb_3_both_ways():

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sim.commands.cli import app
-from sim.commands.options import FLAGS, HELP, scenario_command
-from sim.defaults import SCENARIO_DEFAULTS
+from sim.commands.options import scenario_command
+from sim.scenario import flag, option_defaults, option_fields
 
 SCENARIO_COMMANDS = ["run", "estimate", "advise", "timeline"]
 
@@ -27,14 +27,14 @@ def captured():
 
 
 def test_every_option_has_a_help_text():
-    assert set(HELP) == set(SCENARIO_DEFAULTS)
-    assert all(text.endswith(".") for text in HELP.values())
+    for name, spec in option_fields().items():
+        assert spec.metadata["help"].endswith("."), name
 
 
 def test_a_command_has_a_parameter_for_each_option_and_its_own():
     command, _ = captured()
     names = list(inspect.signature(command).parameters)
-    assert names == ["models", *SCENARIO_DEFAULTS, "bind", "extra"]
+    assert names == ["models", *option_fields(), "bind", "extra"]
     assert command.__doc__ == "Do something."
 
 
@@ -44,7 +44,7 @@ def test_defaults_make_the_default_scenario():
     command(models="mobilenet_v1_0.25_128", **given)
     scenario, extra = seen[0]
     assert extra == 0
-    assert {name: getattr(scenario, name) for name in SCENARIO_DEFAULTS} == SCENARIO_DEFAULTS
+    assert {name: getattr(scenario, name) for name in option_fields()} == option_defaults()
 
 
 def test_bind_is_a_dispatch():
@@ -57,8 +57,8 @@ def test_bind_is_a_dispatch():
 @pytest.mark.parametrize("name", SCENARIO_COMMANDS)
 def test_help_shows_every_option_and_an_example(name):
     text = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
-    for option in SCENARIO_DEFAULTS:
-        assert FLAGS.get(option, f"--{option.replace('_', '-')}") in text, option
+    for option, spec in option_fields().items():
+        assert flag(spec) in text, option
     assert "Example: edgetpusim" in text
 
 

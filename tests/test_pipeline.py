@@ -6,31 +6,32 @@ from dataclasses import replace
 
 import pytest
 import simpy
-from hand import network, tpu_stage
+from hand import accelerator_stage, network
 
 from hwmodels import InputError, load_network
-from hwmodels.compiler import cut_by_time, split
-from hwmodels.timing import StepTime
+from hwmodels.cuts import cut_by_time, split
+from hwmodels.stages import StepTime
 from sim import Scenario, simulate
 from sim.engine import Run
-from sim.pipeline import BoundedQueue
+from sim.machine.pipeline import BoundedQueue
 from sim.setup import build
 
 
 def segment(name, service_ns):
     """A segment that only computes."""
     quiet = {"driver_ns": 0, "latency_ns": 0, "instructions_ns": 0, "input_ns": 0, "output_ns": 0, "copy_ns": 0}
-    return network(name, tpu_stage(load_bytes=0, steps=(StepTime(service_ns, 0, 0),), **quiet))
+    return network(name, accelerator_stage(load_bytes=0, steps=(StepTime(service_ns, 0, 0),), **quiet))
 
 
-def pipeline(services_ns, batch=0, replicas=1, inferences=0):
+def pipeline(services_ns, batch=0, replicas=1, inferences=0, wake_ns=0):
     segments = len(services_ns)
     setup = build(
         Scenario(models="conv5x3x3_f32_64x64", mode="pipeline", num_segments=segments, accelerators=segments * replicas,
                  batch=batch, inferences=inferences, link="pcie", host="x86-desktop")
     )  # fmt: skip
     rows = tuple((segment(str(i), service),) * len(setup.accelerators) for i, service in enumerate(services_ns))
-    return Run(replace(setup, networks=rows)).until_steady()
+    host = replace(setup.host, switch_ns=wake_ns)
+    return Run(replace(setup, stage_times=rows, host=host)).until_steady()
 
 
 @pytest.mark.parametrize("services", [(100, 300), (300, 100), (100, 300, 200), (50, 60, 70, 80)])
@@ -47,6 +48,15 @@ def test_a_batch_of_one_passes_the_segments_one_by_one():
 def test_a_batch_takes_the_first_passage_and_the_slowest_for_each_further_one():
     window = pipeline((100, 300, 200), batch=10)
     assert window.throughput_ips == pytest.approx(10 * 1e9 / (600 + 9 * 300))
+
+
+def test_a_thread_that_slept_is_woken():
+    """A batch of one finds both further segments asleep, and the first for all but the first item."""
+    assert pipeline((100, 300, 200), batch=1, wake_ns=10).latency[0].counts.keys() == {630}
+
+
+def test_who_waits_for_room_is_woken_and_the_slowest_segment_never_is():
+    assert pipeline((100, 300), wake_ns=10).throughput_ips == pytest.approx(1e9 / 300)
 
 
 def test_replicas_add_up():

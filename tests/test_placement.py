@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hwmodels import placement
-from hwmodels.generated import FAMILIES, generate
-from hwmodels.graph import Layer, LayerGraph, Tensor
-from hwmodels.placement import place, unsupported
-from hwmodels.tflite import read_graph
+from hwmodels.edgetpu import placement
+from hwmodels.edgetpu.placement import place, unsupported
+from hwmodels.networks.generated import FAMILIES, generate
+from hwmodels.networks.graph import Layer, LayerGraph, Tensor
+from hwmodels.networks.tflite import read_graph
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 
@@ -28,7 +28,7 @@ def _chain(*ops: str, dtypes: dict[int, str] | None = None) -> LayerGraph:
 
 
 def _single(op: str, before: tuple[int, ...], after: tuple[int, ...], *weights: Tensor, **options: object) -> str:
-    return unsupported(Layer(0, op, (_tensor(0, before),), (_tensor(1, after),), weights, **options))  # type: ignore[arg-type]
+    return unsupported(Layer(0, op, (_tensor(0, before),), (_tensor(1, after),), weights, **options))  # type: ignore[arg-type]  # fields by name
 
 
 def test_everything_maps():
@@ -89,7 +89,16 @@ MAP = (1, 8, 8, 4)
         (_single("SOFTMAX", (1, 1001), (1, 1001)), True),
         (_single("SOFTMAX", (1, 16384), (1, 16384)), True),
         (_single("SOFTMAX", (1, 20000), (1, 20000)), False),
-        (_single("SOFTMAX", (1, 8, 8, 21), (1, 8, 8, 21)), False),
+        (_single("SOFTMAX", (1, 8, 8, 21), (1, 8, 8, 21)), True),
+        (_single("SOFTMAX", (1, 756, 4, 16), (1, 756, 4, 16)), True),  # YOLOv8 at 192, and at 320
+        (_single("SOFTMAX", (1, 2100, 4, 16), (1, 2100, 4, 16)), False),
+        (_single("TRANSPOSE", (1, 24, 24, 144), (1, 144, 24, 24)), True),
+        (_single("TRANSPOSE", (1, 30, 30, 90), (1, 90, 30, 30)), False),
+        (_single("TRANSPOSE", (1, 20, 20, 256), (1, 256, 20, 20)), False),
+        (_single("TRANSPOSE", (1, 1600, 3, 85), (1, 3, 1600, 85)), True),  # channels stay the last
+        (_single("RESHAPE", (1, 3, 400, 85), (1, 1200, 85)), True),
+        (_single("RESHAPE", (1, 3, 6400, 8), (1, 19200, 8)), False),
+        (_single("RESHAPE", (1, 40, 40, 810), (1, 14400, 90)), True),  # EfficientDet
         (_single("MEAN", (1, 7, 7, 30), (1, 30)), True),
         (_single("MEAN", (1, 7, 7, 32), (1, 7, 7, 1)), True),
         (_single("MEAN", (1, 7, 7, 30), (1, 7, 7, 1)), False),
@@ -111,10 +120,11 @@ def test_an_lstm_keeps_a_16_bit_state():
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.pattern)
-def test_generated_networks_map_as_a_whole(family):
+def test_generated_networks_map_as_a_whole_but_for_float_input_and_output(family):
     graph = generate(family.example)
     assert graph is not None
-    assert not any(place(graph))
+    floats = [any(tensor.dtype == "float32" for tensor in (*layer.inputs, *layer.outputs)) for layer in graph.layers]
+    assert list(map(bool, place(graph))) == floats
 
 
 def test_deeplab_keeps_its_decoder_on_the_cpu():

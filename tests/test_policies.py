@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
-from hand import network, tpu_stage
+from hand import accelerator_stage, network
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from hwmodels import InputError
 from sim.engine import Run
-from sim.policies import DISCIPLINES, DISPATCHES, policy
+from sim.machine.policies import DISCIPLINES, DISPATCHES, DispatchPolicy, least_loaded, own_function, policy
 
 
 def networks():
-    return [network("a", tpu_stage()), network("b", tpu_stage(input_ns=5))]
+    return [network("a", accelerator_stage()), network("b", accelerator_stage(input_ns=5))]
 
 
 @pytest.mark.parametrize("discipline", DISCIPLINES)
@@ -60,10 +64,10 @@ def test_least_loaded_is_no_worse_than_binding_where_arrivals_are_random(hand_se
 
     def latency_ns(dispatch):
         setup = hand_setup(
-            [network("a", tpu_stage(load_bytes=0))], threads=32, accelerators=2, link="pcie", host="x86-desktop",
+            [network("a", accelerator_stage(load_bytes=0))], threads=32, accelerators=2, link="pcie", host="x86-desktop",
             dispatch=dispatch, arrivals="poisson:1e6", inferences=20_000,
         )  # fmt: skip
-        return Run(replace(setup, networks=((slow(setup.networks[0][0]),) * 2,))).until_steady().latency[0]
+        return Run(replace(setup, stage_times=((slow(setup.stage_times[0][0]),) * 2,))).until_steady().latency[0]
 
     bound, shared = latency_ns("bind"), latency_ns("least_loaded")
     assert shared.sum_ns / shared.n <= bound.sum_ns / bound.n
@@ -76,7 +80,31 @@ def slow(times):
 
 
 def test_a_policy_of_one_s_own_is_imported():
-    assert policy("--dispatch", "sim.policies:least_loaded", DISPATCHES) is DISPATCHES["least_loaded"]
-    for name in ("nothing", "sim.policies:nothing", "no.such.module:f", ":", "os"):
+    assert policy("--dispatch", "least_loaded", DISPATCHES, DispatchPolicy) is DISPATCHES["least_loaded"]
+    own = policy("--dispatch", "sim.machine.policies:least_loaded", DISPATCHES, DispatchPolicy)
+    assert own == DispatchPolicy(least_loaded), "nothing is known of it but how it chooses"
+    for name in ("nothing", "sim.machine.policies:nothing", "no.such.module:f", ":", "os"):
         with pytest.raises(InputError, match="--dispatch"):
-            policy("--dispatch", name, DISPATCHES)
+            policy("--dispatch", name, DISPATCHES, DispatchPolicy)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.integers(1, 3)), min_size=1, max_size=6))
+def test_the_least_loaded_is_the_idlest_then_the_longest_unchosen_then_the_fastest(rows):
+    """Against all three criteria at once; no two accelerators were chosen for the same request."""
+    accelerators = [
+        SimpleNamespace(number=i, in_use=in_use, chosen_for=7 * i % 5 if chosen else -1)
+        for i, (in_use, chosen, _) in enumerate(rows)
+    ]  # fmt: skip
+    thread = SimpleNamespace(stage_times=[SimpleNamespace(invoke_ns=ns) for _, _, ns in rows])
+    chosen = [one.chosen_for for one in accelerators if one.chosen_for >= 0]
+    assume(len(set(chosen)) == len(chosen))
+    found = least_loaded(accelerators, thread)
+    assert found is min(accelerators, key=lambda one: (one.in_use, one.chosen_for, rows[one.number][2]))
+
+
+def test_a_module_in_the_present_folder_is_found(tmp_path, monkeypatch):
+    (tmp_path / "policy_of_mine.py").write_text("def newest(waiting, _last):\n    return len(waiting) - 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert own_function("policy_of_mine:newest")([1, 2, 3], None) == 2

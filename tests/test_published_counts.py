@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hwmodels.graph import MAC_OPS, LayerGraph, from_json, graph_hash
+from hwmodels.networks.graph import MAC_OPS, LayerGraph, from_json, graph_hash
 
 ZOO = Path(__file__).resolve().parents[1] / "traces" / "zoo"
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}

@@ -6,7 +6,7 @@ import pytest
 
 from hwmodels.errors import InputError
 from sim.study.query import query
-from sim.tabular import RESULTS_VERSION, write_parquet
+from sim.study.results_file import RESULTS_VERSION, write_parquet
 
 pl = pytest.importorskip("polars")
 
@@ -69,7 +69,7 @@ def test_where(results):
     ("options", "words"),
     [
         ({"best": "throughput_ip"}, "did you mean 'throughput_ips'"),
-        ({"pareto_keys": ("models",)}, "not a number"),
+        ({"pareto_keys": ("models",)}, "does not hold numbers"),
         ({"model": "c"}, "a value in the file"),
         ({"where": {"thread": "1"}}, "did you mean 'threads'"),
     ],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hand import network, tpu_stage
+from hand import accelerator_stage, network
 
-from hwmodels.timing import CpuStage, StepTime
+from hwmodels.stages import CpuStage, StepTime
 from sim.engine import Run
-from sim.records import BREAKDOWN, Span, State
+from sim.machine.records import Span
+from sim.machine.states import BREAKDOWN, State
 
 
 def spans_of(setup, inferences):
@@ -79,7 +80,7 @@ def test_networks_compiled_together_share_a_token_and_load_once(hand_setup):
 def test_streamed_parameters_hide_only_under_their_own_consumer(hand_setup):
     """50 cached, then 40 of compute under 70 of parameters: the program takes 50 + 70."""
     steps = (StepTime(50, 0, 0), StepTime(40, 70, 700))
-    spans = spans_of(hand_setup([network("a", tpu_stage(steps=steps, load_bytes=0))]), 1)
+    spans = spans_of(hand_setup([network("a", accelerator_stage(steps=steps, load_bytes=0))]), 1)
     assert timeline(spans, "coral")[2:] == [
         ("compute", 70, 120), ("compute", 120, 160), ("parameters", 160, 190), ("output", 190, 210),
     ]  # fmt: skip
@@ -87,7 +88,7 @@ def test_streamed_parameters_hide_only_under_their_own_consumer(hand_setup):
 
 def test_cpu_operators_run_outside_the_lock(hand_setup):
     """While thread 0 runs its 500 ns of CPU operators, thread 1 has the accelerator."""
-    with_tail = network("a", tpu_stage(load_bytes=0), CpuStage(500))
+    with_tail = network("a", accelerator_stage(load_bytes=0), CpuStage(500))
     spans = spans_of(hand_setup([with_tail], threads=2), 2)
     assert ("cpu_ops", 220, 720) in timeline(spans, "thread 0")
     assert timeline(spans, "coral")[4] == ("instructions", 190, 230)
@@ -95,14 +96,14 @@ def test_cpu_operators_run_outside_the_lock(hand_setup):
 
 def test_two_accelerators_on_one_usb_controller_queue_for_the_bus(hand_setup):
     """Both send 50 ns of instructions and input at 20; the second one's transfer ends 50 later."""
-    spans = spans_of(hand_setup([network("a", tpu_stage(load_bytes=0))], threads=2, accelerators=2), 2)
+    spans = spans_of(hand_setup([network("a", accelerator_stage(load_bytes=0))], threads=2, accelerators=2), 2)
     assert ("input", 40, 70) in timeline(spans, "coral 0")
     assert ("input", 90, 120) in timeline(spans, "coral 1")
 
 
 def test_two_accelerators_on_pcie_have_a_lane_each(hand_setup):
     setup = hand_setup(
-        [network("a", tpu_stage(load_bytes=0))], threads=2, accelerators=2, link="pcie", host="x86-desktop"
+        [network("a", accelerator_stage(load_bytes=0))], threads=2, accelerators=2, link="pcie", host="x86-desktop"
     )
     spans = spans_of(setup, 2)
     assert timeline(spans, "coral 0") == timeline(spans, "coral 1")
@@ -110,14 +111,14 @@ def test_two_accelerators_on_pcie_have_a_lane_each(hand_setup):
 
 def test_python_threads_take_turns_with_the_gil(hand_setup):
     """Two threads preprocess 100 ns each under the lock: the second one starts when the first is done."""
-    setup = hand_setup([network("a", tpu_stage(load_bytes=0), preprocess_ns=100)], threads=2, mode="threads")
+    setup = hand_setup([network("a", accelerator_stage(load_bytes=0), preprocess_ns=100)], threads=2, mode="threads")
     spans = spans_of(setup, 2)
     assert timeline(spans, "thread 1")[:2] == [("gil_wait", 0, 100), ("preprocess", 100, 200)]
 
 
 def test_spans_of_a_request_partition_its_latency(hand_setup):
     setup = hand_setup(
-        [network("a", tpu_stage(), CpuStage(70), python_ns=15, preprocess_ns=40, postprocess_ns=25)], threads=3
+        [network("a", accelerator_stage(), CpuStage(70), python_ns=15, preprocess_ns=40, postprocess_ns=25)], threads=3
     )
     spans = spans_of(setup, 9)
     for request in range(9):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from layers import chain, conv, dense, depthwise, like
 
-from hwmodels.board import load_board
-from hwmodels.roofline import Phase, compute_scale, network_s, phases
+from hwmodels.dpu.board import load_board
+from hwmodels.dpu.roofline import Phase, compute_scale, network_s, phases
 
 #: 8 pixels x 16 inputs x 16 outputs in a cycle at 100 MHz; a port of 1 GB/s, 2 GB/s for all, weights 1.5 GB/s.
 BOARD = replace(

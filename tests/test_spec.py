@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hwmodels.errors import InputError
 from sim.study.spec import MAX_POINTS, digest_of, latin_hypercube, own_files, points, read_spec, spec_of
+from sim.study.sweeps import evaluate
 
 NET = "mobilenet_v1_0.25_128"
 
@@ -138,3 +139,55 @@ def test_a_file_that_is_no_toml_is_one_line(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match="TOML"):
         read_spec(path)
+
+
+def test_the_grid_is_a_product_in_order():
+    rows = list(points(spec_of({"models": "a", "threads": [1, 2], "size": ["coral", "large"]})))
+    assert [(row["threads"], row["size"]) for row in rows] == [(1, "coral"), (1, "large"), (2, "coral"), (2, "large")]
+
+
+def test_a_latin_hypercube_hits_every_stratum_once():
+    ranges = {"threads": [1, 8], "host.gil_share": [0.0, 1.0]}
+    spec = spec_of({"models": "a", "lhs": {"samples": 16, "seed": 3, "ranges": ranges}})
+    rows = list(points(spec))
+    assert sorted(int(row["host.gil_share"] * 16) for row in rows) == list(range(16))
+    assert Counter(row["threads"] for row in rows) == dict.fromkeys(range(1, 9), 2)
+    assert list(points(spec)) == rows
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"models": "a", "thread": 2}, "did you mean 'threads'"),
+        ({"models": "a", "parts": {"host.gil_shar": 1.0}}, "did you mean 'host.gil_share'"),
+        ({"models": "a", "threads": []}, "0 points"),
+        ({"threads": [1]}, "a network"),
+        ({"models": "a", "threads": "two"}, "a whole number"),
+        ({"models": "a", "lhs": {"sample": 3}}, "did you mean 'samples'"),
+        ({"models": "a", "lhs": {"samples": 3, "ranges": {"size": ["a", "b"]}}}, r"\[lowest, highest\]"),
+        ({"models": "a", "lhs": {"samples": 3, "ranges": {"accelerators": ["coral:1", 3]}}}, r"\[lowest, highest\]"),
+        ({"models": "a", "threads": 1, "lhs": {"samples": 3, "ranges": {"threads": [1, 2]}}}, "given twice"),
+        ({"models": "a", "lhs": {"ranges": {"threads": [1, 2]}}}, "0 points"),
+    ],
+)
+def test_a_bad_spec_is_one_clear_line(table, words):
+    with pytest.raises(InputError, match=words):
+        spec_of(table)
+
+
+def test_a_spec_that_is_no_toml(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text("models = [")
+    with pytest.raises(InputError, match="TOML"):
+        read_spec(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_spec(tmp_path / "none.toml")
+
+
+def test_an_axis_of_accelerators_may_hold_mixed_sizes():
+    """Numbers and mixes on one axis; a row names the sizes and how many there are."""
+    spec = spec_of({"models": NET, "threads": 3, "accelerators": [1, "coral:2,large:1"]})
+    rows = [evaluate(point) for point in points(spec)]
+    assert [(row["size"], row["accelerators"], row["error"]) for row in rows] == [
+        ("coral", 1, ""), ("coral:2,large:1", 3, ""),
+    ]  # fmt: skip

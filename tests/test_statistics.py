@@ -129,3 +129,30 @@ def test_of_one_key_the_best_stays():
 
 def test_of_nothing_nothing_stays():
     assert pareto([], KEYS) == []
+
+
+def test_rank_correlation_by_hand():
+    """Ranks 1 2 3 4 5 against 2 1 4 3 5: 1 - 6 * 4 / (5 * 24) = 0.8."""
+    rho, low, high = rank_correlation([1, 2, 3, 4, 5], [20, 10, 40, 30, 50])
+    assert rho == pytest.approx(0.8)
+    half = 1.96 * math.sqrt((1 + 0.32) / 2)
+    assert (low, high) == pytest.approx((math.tanh(math.atanh(0.8) - half), math.tanh(math.atanh(0.8) + half)))
+    assert list(ranks([5, 1, 5])) == [2.5, 1, 2.5]
+    assert rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]) == (0.0, -1.0, 1.0)
+
+
+def test_pareto_against_brute_force():
+    stream = np.random.default_rng(4)
+    rows = [
+        dict(zip(("throughput_ips", "energy", "latency"), map(float, r), strict=True))
+        for r in stream.integers(0, 6, (60, 3))
+    ]
+
+    def beats(a, b):
+        pairs = [(-a["throughput_ips"], -b["throughput_ips"]), (a["energy"], b["energy"]), (a["latency"], b["latency"])]
+        return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
+
+    front = pareto(rows, ("throughput_ips", "energy", "latency"))
+    expected = {tuple(r.values()) for r in rows if not any(beats(other, r) for other in rows)}
+    assert {tuple(rows[i].values()) for i in front} == expected
+    assert len(front) == len(expected)

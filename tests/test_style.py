@@ -22,6 +22,15 @@ class _Hidden:
     def method(self, x: int, *, y: int = 0) -> int:
         return x + y
 '''
+OVERLOAD = """from typing import overload
+
+
+@overload
+def f(x: int) -> int: ...
+def f(x: int) -> int:
+    '''Itself.'''
+    return x
+"""
 
 
 @pytest.fixture
@@ -44,6 +53,13 @@ def test_signatures_and_docstrings_are_counted_as_by_hand(sample):
     assert sample.untyped == ["package/module.py:5 area(height)", "package/module.py:5 area"]
     assert sample.public == 2
     assert sample.undocumented == ["package/module.py:12 method"]
+
+
+def test_an_overload_is_no_definition(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "module.py").write_text(OVERLOAD)
+    found = style.measure(["package"], tmp_path)
+    assert (found.public, found.undocumented, len(found.functions)) == (1, [], 1)
 
 
 def test_quantiles_are_ranks():

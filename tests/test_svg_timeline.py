@@ -10,10 +10,9 @@ import pytest
 
 from hwmodels.errors import InputError
 from sim import Scenario
-from sim.records import State
+from sim.machine.states import TRAITS, State
 from sim.views.svg import OKABE_ITO, steps
-from sim.views.svg_chart import Line, line_chart
-from sim.views.svg_timeline import LOOK, draw, film, html_timeline, svg_timeline, write_picture
+from sim.views.svg_timeline import DRAWN, draw, film, html_timeline, svg_timeline, write_picture
 
 FAST = "conv5x3x3_f32_64x64"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -40,7 +39,7 @@ def test_every_row_has_its_name(options):
 
 
 def test_the_film_holds_the_simulator_s_spans_of_its_stretch():
-    shot = film(Scenario(models=FAST, threads=2), ms=10, start_ms=5)
+    shot = film(Scenario(models=FAST, threads=2, numbers={"host.lock_wake_ns": 0}), ms=10, start_ms=5)
     assert (shot.start_ns, shot.end_ns) == (5_000_000, 15_000_000)
     assert all(span.end_ns > shot.start_ns and span.start_ns < shot.end_ns for span in shot.spans)
     device = sorted((s.start_ns, s.end_ns) for s in shot.spans if s.component == "coral 0")
@@ -69,9 +68,9 @@ def test_names_are_escaped(hand_setup):
 
 
 def test_colours_differ_where_patterns_do_not():
-    looks = [(colour, pattern) for colour, pattern, _ in LOOK.values()]
+    looks = [(TRAITS[state].colour, TRAITS[state].pattern) for state in DRAWN]
     assert len(set(looks)) == len(looks)
-    assert {colour for colour, pattern, _ in LOOK.values() if not pattern} <= {*OKABE_ITO.values(), "#5a5a5a"}
+    assert {colour for colour, pattern in looks if not pattern} <= {*OKABE_ITO.values(), "#5a5a5a"}
 
 
 def test_the_picture_is_a_file_of_its_own(tmp_path):
@@ -106,15 +105,8 @@ def test_steps_are_round():
     assert steps(3, 3) == [3]
 
 
-def test_a_chart_has_its_points_and_marks_one():
-    svg = line_chart("t<t", "threads", [1, 2, 3], [Line("a", [1, 2, 3]), Line("b", [3, 3, 3])], marked=2)
-    root = ET.fromstring(svg)
-    assert len(list(root.iter(f"{SVG}polyline"))) == 2
-    assert [words(svg).count(value) for value in ("1", "2", "3")] == [2, 3, 3], "two axes, and the marked points"
-
-
 def test_a_pipeline_s_pass_is_shown_on_the_thread_that_waits_for_it():
-    svg = svg_timeline(Scenario(models="inception_v3_299", mode="pipeline"), ms=200, start_ms=None)
+    svg = svg_timeline(Scenario(models="inception_v4_299", mode="pipeline"), ms=200, start_ms=None)
     marks = [
         (e.get("y"), e.text) for e in ET.fromstring(svg).iter(f"{SVG}text") if (e.text or "").startswith("on coral")
     ]

@@ -1,4 +1,4 @@
-"""Sweeps: specs, identical rows for any number of workers, resuming after kill -9, and refusals."""
+"""Sweeps: identical rows for any number of workers, resuming after kill -9, and refusals."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count
@@ -18,9 +16,7 @@ from itertools import count
 import pytest
 
 from hwmodels.errors import InputError
-from hwmodels.parts import load
 from sim.engine import simulate
-from sim.overrides import with_numbers
 from sim.scenario import Scenario
 from sim.study.journal import Journal
 from sim.study.spec import points, read_spec, spec_of
@@ -37,13 +33,6 @@ size = ["coral", "large"]
 [parts]
 "host.gil_share" = [0.2, 1.0]
 """
-MAIN = """
-import sys
-from pathlib import Path
-from sim.study.sweeps import sweep
-if __name__ == "__main__":
-    sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=int(sys.argv[3]))
-"""
 
 
 @pytest.fixture
@@ -53,69 +42,13 @@ def spec(tmp_path):
     return path
 
 
-def test_the_grid_is_a_product_in_order():
-    rows = list(points(spec_of({"models": "a", "threads": [1, 2], "size": ["coral", "large"]})))
-    assert [(row["threads"], row["size"]) for row in rows] == [(1, "coral"), (1, "large"), (2, "coral"), (2, "large")]
-
-
-def test_a_latin_hypercube_hits_every_stratum_once():
-    ranges = {"threads": [1, 8], "host.gil_share": [0.0, 1.0]}
-    spec = spec_of({"models": "a", "lhs": {"samples": 16, "seed": 3, "ranges": ranges}})
-    rows = list(points(spec))
-    assert sorted(int(row["host.gil_share"] * 16) for row in rows) == list(range(16))
-    assert Counter(row["threads"] for row in rows) == dict.fromkeys(range(1, 9), 2)
-    assert list(points(spec)) == rows
-
-
-@pytest.mark.parametrize(
-    ("table", "words"),
-    [
-        ({"models": "a", "thread": 2}, "did you mean 'threads'"),
-        ({"models": "a", "parts": {"host.gil_shar": 1.0}}, "did you mean 'host.gil_share'"),
-        ({"models": "a", "threads": []}, "0 points"),
-        ({"threads": [1]}, "a network"),
-        ({"models": "a", "threads": "two"}, "a whole number"),
-        ({"models": "a", "lhs": {"sample": 3}}, "did you mean 'samples'"),
-        ({"models": "a", "lhs": {"samples": 3, "ranges": {"size": ["a", "b"]}}}, r"\[lowest, highest\]"),
-        ({"models": "a", "lhs": {"samples": 3, "ranges": {"accelerators": ["coral:1", 3]}}}, r"\[lowest, highest\]"),
-        ({"models": "a", "threads": 1, "lhs": {"samples": 3, "ranges": {"threads": [1, 2]}}}, "given twice"),
-        ({"models": "a", "lhs": {"ranges": {"threads": [1, 2]}}}, "0 points"),
-    ],
-)
-def test_a_bad_spec_is_one_clear_line(table, words):
-    with pytest.raises(InputError, match=words):
-        spec_of(table)
-
-
-def test_a_spec_that_is_no_toml(tmp_path):
-    path = tmp_path / "bad.toml"
-    path.write_text("models = [")
-    with pytest.raises(InputError, match="TOML"):
-        read_spec(path)
-    with pytest.raises(InputError, match="No such file"):
-        read_spec(tmp_path / "none.toml")
-
-
-def test_an_axis_of_accelerators_may_hold_mixed_sizes():
-    """Numbers and mixes on one axis; a row names the sizes and how many there are."""
-    spec = spec_of({"models": NET, "threads": 3, "accelerators": [1, "coral:2,large:1"]})
-    rows = [evaluate(point) for point in points(spec)]
-    assert [(row["size"], row["accelerators"], row["error"]) for row in rows] == [
-        ("coral", 1, ""), ("coral:2,large:1", 3, ""),
-    ]  # fmt: skip
-
-
 def test_a_part_number_is_replaced_and_nothing_else():
-    changed = with_numbers(Scenario(models=NET, size="coral:2,large:1"), {"size.parameter_cache_bytes": 1e6})
-    first, second = changed.size.split(",")
-    from hwmodels.accelerator import Accelerator, load_accelerator
-
-    part = load("accelerator", Accelerator, first.rpartition(":")[0])
-    assert first.endswith("coral.toml:2")
-    assert second.endswith("large.toml:1")
-    assert part.parameter_cache_bytes == 1_000_000
-    assert part.clock_hz == load_accelerator("coral").clock_hz
-    assert (part.name, part.root) == ("coral", "coral")
+    point = {"models": NET, "size": "coral:2,large:1", "size.parameter_cache_bytes": 1e6}
+    row, plain = evaluate(point), evaluate({key: value for key, value in point.items() if "." not in key})
+    assert (row["error"], row["size.parameter_cache_bytes"]) == ("", 1e6)
+    assert row.keys() - plain.keys() == {"size.parameter_cache_bytes"}
+    assert row["size"] == plain["size"]
+    assert row["made_by_size"] != plain["made_by_size"]
 
 
 def test_a_point_is_what_run_says():
@@ -190,6 +123,9 @@ def wait_for_growth(path, process, limit_s=60):
         time.sleep(0.01)
 
 
+PROGRESS = re.compile(r"\d+ of \d+ (points|networks), about [\w ]+ left")  # every ten seconds, on a slow machine
+
+
 LONG_SPEC = f"""
 models = "{NET}"
 jitter = "measured"
@@ -222,7 +158,9 @@ def test_ctrl_c_ends_a_sweep_at_once_and_keeps_what_was_finished(tmp_path):
     arguments = ["sweep", path, "-o", out, "--workers", "2"]
     code, text, seconds = interrupted(arguments, lambda: journal.exists() and journal.stat().st_size > 500)
     assert code == 130
-    assert text == "error: interrupted; what was finished is kept: the same command goes on\n"
+    *progress, last = text.splitlines()
+    assert last == "error: interrupted; what was finished is kept: the same command goes on"
+    assert all(PROGRESS.fullmatch(line) for line in progress), text
     assert seconds < 5
     assert not out.exists()
     with Journal(journal, {"sweep": read_spec(path).digest, "points": 200}) as kept:
@@ -233,7 +171,9 @@ def test_ctrl_c_ends_a_study_at_once_and_keeps_finished_networks(tmp_path):
     pytest.importorskip("sklearn")
     arguments = ["study", "-o", tmp_path, "--models", "mobilenet_v[12]*", "--workers", "2"]
     code, text, seconds = interrupted(arguments, lambda: any(tmp_path.glob("unfinished-*/[0-9]*.parquet")))
-    assert (code, text.count("\n")) == (130, 1), text
+    *progress, last = text.splitlines()
+    assert (code, last[:6]) == (130, "error:"), text
+    assert all(PROGRESS.fullmatch(line) for line in progress), text
     assert seconds < 5
     assert any(tmp_path.glob("unfinished-*/[0-9]*.parquet"))
 
@@ -358,105 +298,6 @@ def test_the_results_of_another_spec_are_not_overwritten(tmp_path):
     with pytest.raises(InputError, match="something else"):
         sweep(spec_of({"models": NET, "threads": 2}), out, workers=1)
     assert out.read_bytes() == before
-
-
-def test_a_dask_cluster_gives_the_same_file(spec, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
-    sweep(spec, here, workers=1)
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
-    with distributed.LocalCluster(**options, local_directory=str(tmp_path)) as cluster:
-        sweep(spec, there, dask=cluster.scheduler_address)
-    assert here.read_bytes() == there.read_bytes()
-
-
-@pytest.mark.parametrize("which", ["scheduler", "workers"])
-def test_a_dask_cluster_that_vanishes(tmp_path, which):
-    """One line, finished points kept, and the same command without the cluster goes on."""
-    pytest.importorskip("distributed")
-    path, out = tmp_path / "spec.toml", tmp_path / "out.parquet"
-    path.write_text(LONG_SPEC.replace("100_000", "5_000"))
-    main = tmp_path / "main.py"
-    main.write_text(DASK_MAIN)
-    journal = out.with_name("out.parquet.journal")
-    scheduler, address = started("dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-    worker, _ = started("dask", "worker", address, "--no-dashboard", "--no-nanny", "--nthreads", "1")
-    sweeping = subprocess.Popen([sys.executable, main, path, out, address], stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for_growth(journal, sweeping)
-        (scheduler if which == "scheduler" else worker).kill()
-        _, text = sweeping.communicate(timeout=60)
-    finally:
-        for process in (scheduler, worker, sweeping):
-            process.kill()
-            process.communicate()
-    assert (sweeping.returncode, text.count("\n")) == (1, 1), text
-    assert "finished points are kept" in text
-    with Journal(journal, {"sweep": read_spec(path).digest, "points": 200}) as kept:
-        assert 0 < len(kept.places) < 200
-
-
-DASK_MAIN = """
-import sys
-from pathlib import Path
-from sim.commands.cli import run_app
-from sim.study import executors, sweeps
-executors.PATIENCE_S = 1
-if __name__ == "__main__":
-    spec, out, address = sys.argv[1:]
-    run_app(lambda **_: sweeps.sweep(Path(spec), Path(out), dask=address))
-"""
-
-
-def started(*command):
-    """Start a part of Dask; the process and the address that its log says."""
-    program = [
-        sys.executable,
-        "-m",
-        "distributed.cli.dask_scheduler" if command[1] == "scheduler" else "distributed.cli.dask_worker",
-    ]
-    process = subprocess.Popen([*program, *command[2:]], stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        found = re.search(r"(?:Scheduler at|Start worker at):\s+(tcp://\S+)", line)
-        if found:
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            return process, found[1]
-    raise AssertionError(command)
-
-
-def test_a_dask_address_that_does_not_answer(spec, tmp_path, monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("sim.study.executors.DASK_TIMEOUT_S", 0.5)
-    out = tmp_path / "x.parquet"
-    with pytest.raises(InputError, match="--dask"):
-        sweep(spec, out, dask="tcp://127.0.0.1:9")
-    assert not out.exists()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a POSIX system")
-def test_workers_leave_with_a_killed_parent(spec, tmp_path):
-    """No worker outlives a sweep that was killed."""
-    main = tmp_path / "main.py"
-    main.write_text(MAIN)
-    process = subprocess.Popen(
-        [sys.executable, str(main), str(spec), str(tmp_path / "o.parquet"), "2"],
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    wait_for_growth(tmp_path / "o.parquet.journal", process)
-    process.kill()
-    process.wait()
-    end = time.monotonic() + 20
-    while time.monotonic() < end and group_lives(process.pid):
-        time.sleep(0.1)
-    assert not group_lives(process.pid)
-
-
-def group_lives(group):
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_mix_that_fails_leaves_the_column_of_numbers():

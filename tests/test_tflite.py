@@ -7,8 +7,8 @@ import random
 import pytest
 
 from hwmodels.errors import InputError
-from hwmodels.graph import from_json, graph_hash, to_json
-from hwmodels.tflite import read_graph
+from hwmodels.networks.graph import from_json, graph_hash, to_json
+from hwmodels.networks.tflite import read_graph
 
 # (operators, MACs, parameter bytes) counted with TFLite's own analyzer and by hand from the published architecture.
 KNOWN = {

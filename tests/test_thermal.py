@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from hwmodels.edgetpu.accelerator import load_accelerator
 from hwmodels.errors import InputError
+from hwmodels.thermal import TRIPS_C, ambient_c, steady_clock
 from sim import Scenario, simulate
-from sim.thermal import RESISTANCE_C_PER_W, TRIPS_C, ambient_c, steady_clock
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,7 @@ def test_other_temperatures_are_refused(text):
 
 #: 2 W at the full clock, and 1 W of it does not go with the clock.
 POWERS = {1: 2.0, 2: 1.5, 4: 1.25, 8: 1.125}
+C_PER_W = 10.0
 
 
 @pytest.mark.parametrize(
@@ -39,13 +43,13 @@ POWERS = {1: 2.0, 2: 1.5, 4: 1.25, 8: 1.125}
     ],
 )
 def test_the_clock_is_halved_at_each_trip_point(ambient, divisor):
-    found, temperature = steady_clock(ambient, POWERS)
+    found, temperature = steady_clock(ambient, C_PER_W, POWERS)
     assert found == divisor
-    assert temperature == ambient + RESISTANCE_C_PER_W * POWERS[divisor]
+    assert temperature == ambient + C_PER_W * POWERS[divisor]
 
 
 def test_beyond_the_last_step_it_stays_at_an_eighth():
-    assert steady_clock(85, dict.fromkeys((1, 2, 4, 8), 5.0)) == (8, 135.0)
+    assert steady_clock(85, C_PER_W, dict.fromkeys((1, 2, 4, 8), 5.0)) == (8, 135.0)
 
 
 def test_trip_points_are_those_of_the_driver():
@@ -54,7 +58,7 @@ def test_trip_points_are_those_of_the_driver():
 
 
 def test_hotter_surroundings_never_allow_a_faster_clock():
-    divisors = [steady_clock(ambient, POWERS)[0] for ambient in range(-40, 86)]
+    divisors = [steady_clock(ambient, C_PER_W, POWERS)[0] for ambient in range(-40, 86)]
     assert divisors == sorted(divisors)
 
 
@@ -67,8 +71,34 @@ def test_a_card_in_a_hot_case_is_throttled_and_says_so():
     cool, hot = rate("pcie", "25"), rate("pcie", "85")
     assert hot["throughput_ips"] < cool["throughput_ips"]
     assert any("clock divided by" in note for note in hot["warnings"])
+    assert any("shuts down" in note for note in hot["warnings"])
     assert any("clock divided by 1" in note for note in cool["warnings"])
+
+
+@pytest.mark.parametrize("c_per_w", [10, 15, 20])
+def test_the_clock_and_the_leakage_know_one_temperature(c_per_w):
+    """Power less the leakage at the temperature that is told is the same in a cool and in a warm room.
+
+    T = ambient + R P with R of the part file, in the note about the clock and in the energy.
+    """
+    part, cold_w = replace(load_accelerator("coral"), power_heat_c_per_w=c_per_w), []
+    for ambient in (20.0, 40.0):
+        scenario = Scenario(
+            models="mobilenet_v1_1.0_224", link="pcie", host="x86-desktop", thermal=str(ambient), inferences=200,
+            numbers={"size.power_heat_c_per_w": c_per_w},
+        )  # fmt: skip
+        summary = simulate(scenario, compare=False).summary
+        watts = summary["power_w"]["accelerators"]
+        temperature = ambient + c_per_w * watts
+        assert f"steady at {temperature:.0f} C: clock divided by 1" in summary["warnings"]
+        cold_w.append(watts - part.power_leakage_w * 2 ** ((temperature - 25) / part.power_leakage_doubling_c))
+    assert cold_w[0] == pytest.approx(cold_w[1], rel=1e-6)
 
 
 def test_a_stick_is_not_throttled():
     assert rate("usb3", "85")["throughput_ips"] == rate("usb3", "off")["throughput_ips"]
+
+
+def test_heat_of_links_that_differ_is_left_out_and_said():
+    mixed = Scenario(models="mobilenet_v2_1.0_224", threads=2, accelerators=2, link="usb3,pcie", thermal="80")
+    assert any("heat is left out" in note for note in simulate(mixed).summary["warnings"])

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from math import ceil
 
 import pytest
-from hand import network, tpu_stage
+from hand import accelerator_stage, network
 from layers import chain, conv, dense, depthwise, like
 
-from hwmodels.accelerator import load_accelerator
-from hwmodels.compiler import compile_graph
+from hwmodels.edgetpu.accelerator import load_accelerator
+from hwmodels.edgetpu.compiler import compile_graph
 from hwmodels.executable import Executable, LayerPlan, Segment, Step
 from hwmodels.host import load_host
 from hwmodels.link import Channel, channel, load_link, transfer_ns
 from hwmodels.parts import part_names
-from hwmodels.timing import CpuStage, StepTime, TpuStage, layer_ns, stage_times, touched_bytes
+from hwmodels.stages import AcceleratorStage, CpuStage, StepTime, stretch
+from hwmodels.timing import layer_ns, stage_times, touched_bytes
+from sim import Scenario, simulate
 
 #: 1 byte out takes 10 ns, 1 byte in 40 ns; an inference costs 1000 ns, an instruction byte half a ns more.
-BUS = Channel("bus", 100e6, 25e6, 1000, 0.5, 1 << 20, 8, 10)
+BUS = Channel("bus", 100e6, 25e6, 1000, 0.5, 1 << 20, True, 10)
 HOST = replace(load_host("x86-xeon"), driver_cpu_ns=400, python_call_ns=70.5, copy_ns_per_byte=0.25)
 GRAPH = chain("net", conv(32, 3, 16), depthwise(32, 16), like("ARG_MAX", (1, 32, 32, 16)))
 CONV, DEPTHWISE, TAIL = GRAPH.layers
@@ -34,7 +37,7 @@ def executable(*plans, **numbers):
         "instruction_bytes": 200, "input_bytes": 300, "output_bytes": 40, "tensor_output_bytes": 10,
         "cached_bytes": 5000, "caching_instruction_bytes": 100, **numbers,
     }  # fmt: skip
-    tpu = Segment("tpu", plans, **counts)
+    tpu = Segment("accelerator", plans, **counts)
     return Executable("net", GRAPH, (tpu, Segment("cpu", (LayerPlan(TAIL, "not mapped"),))), "token")
 
 
@@ -44,7 +47,7 @@ def times(**numbers):
 
 def test_every_byte_takes_its_direction_s_rate():
     (stage, _) = times().stages
-    assert isinstance(stage, TpuStage)
+    assert isinstance(stage, AcceleratorStage)
     assert (stage.load_bytes, stage.load_ns) == (5100, 51_000)
     assert (stage.instruction_bytes, stage.instructions_ns) == (200, 2000 + 100)
     assert (stage.input_bytes, stage.input_ns) == (300, 3000)
@@ -138,9 +141,9 @@ def test_parameters_stream_while_their_consumer_computes(compute, parameters, ns
 
 
 def test_several_passes_load_together():
-    found = network("a", tpu_stage(load_ns=100), CpuStage(7), tpu_stage(load_ns=40))
+    found = network("a", accelerator_stage(load_ns=100), CpuStage(7), accelerator_stage(load_ns=40))
     assert found.load_ns == 140
-    assert found.invoke_ns == 2 * tpu_stage().invoke_ns + 7
+    assert found.invoke_ns == 2 * accelerator_stage().invoke_ns + 7
 
 
 @pytest.mark.parametrize("clock", [125e6, 250e6, 500e6])
@@ -180,7 +183,7 @@ def test_a_faster_link_is_never_slower():
 
 
 def test_steps_of_the_file_take_the_place_of_layers():
-    segment = Segment("tpu", (LayerPlan(CONV, cycles=9),), file_steps=(Step(100, 0), Step(50, 10)))
+    segment = Segment("accelerator", (LayerPlan(CONV, cycles=9),), file_steps=(Step(100, 0), Step(50, 10)))
     (stage,) = stage_times(Executable("f", GRAPH, (segment,), "t"), BUS, HOST, 1e9).stages
     assert stage.steps == (StepTime(100, 0, 0), StepTime(50, transfer_ns(10, BUS, "out"), 10))
 
@@ -201,3 +204,58 @@ def test_a_chip_that_pulls_its_input_computes_the_first_layer_meanwhile(pulls, n
     plans = (first, LayerPlan(DEPTHWISE, cycles=500, cached=True, blob_bytes=10))
     (stage, _) = stage_times(executable(*plans, input_bytes=n_bytes), bus, HOST, 500e6).stages
     assert (stage.input_bytes, stage.input_ns) == (n_bytes, input_ns)
+
+
+NET = "ssdlite_mobiledet_320"
+
+
+def mean_response(load, size, count=40_000, seed=1):
+    """Mean time of jobs of one size in a processor-sharing queue among exponential ones of mean 1, Poisson arrivals."""
+    draw, probe_share = random.Random(seed), 0.2
+    rate = load / (probe_share * size + (1 - probe_share))
+    jobs, now, due, taken = [], 0.0, draw.expovariate(rate), []
+    while count:
+        least = min(jobs) if jobs else None
+        finish = now + least[0] * len(jobs) if least else float("inf")
+        step = (min(due, finish) - now) / max(1, len(jobs))
+        for job in jobs:
+            job[0] -= step
+        now = min(due, finish)
+        if finish < due:
+            jobs.remove(least)
+            taken += [now - least[1]] if least[2] else []
+        else:
+            is_probe = draw.random() < probe_share
+            jobs.append([size if is_probe else draw.expovariate(1), now, is_probe])
+            due = now + draw.expovariate(rate)
+            count -= 1
+    return sum(taken) / len(taken)
+
+
+@pytest.mark.parametrize(("load", "size"), [(0.3, 1.0), (0.5, 0.5), (0.5, 2.0), (0.7, 1.0)])
+def test_work_takes_as_long_as_in_a_processor_sharing_queue(load, size):
+    assert mean_response(load, size) == pytest.approx(size * stretch(load), rel=0.05)
+
+
+def test_work_on_cores_is_stretched_and_nothing_else():
+    times = network("n", accelerator_stage(driver_ns=10, copy_ns=20), CpuStage(30))
+    slow = times.stretched(4)
+    device, host = slow.stages
+    assert (device.driver_ns, device.copy_ns, host.ops_ns) == (40, 80, 120)
+    assert slow.python_ns == 4 * times.python_ns
+    before = times.stages[0]
+    for name in ("latency_ns", "instructions_ns", "input_ns", "output_ns", "steps", "load_ns"):
+        assert getattr(device, name) == getattr(before, name)
+    assert times.stretched(1) is times
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"preprocess": "resize"}, {"mode": "coexec", "threads": 2}, {"link": "pcie", "threads": 2},
+    {"models": "profile:dpu_kv260#cf_FPN-resnet18_EDD_320_320_45.3G"},
+    {"models": "fc5_n100_in64_out10", "mode": "pipeline", "num_segments": 2, "batch": 5, "runner": "python"},
+])  # fmt: skip
+def test_load_makes_everything_slower(options):
+    base = {"models": NET, "inferences": 50} | options
+    calm, busy = (simulate(Scenario(**base, background_load=b), compare=False).summary for b in (0.0, 0.5))
+    assert busy["throughput_ips"] < calm["throughput_ips"]
+    assert busy["throughput_ips"] > 0.5 * calm["throughput_ips"] * 0.999

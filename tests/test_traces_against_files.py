@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hwmodels.graph import MAC_OPS, Layer, LayerGraph, from_json
-from hwmodels.tflite import read_graph
+from hwmodels.networks.graph import MAC_OPS, Layer, LayerGraph, from_json
+from hwmodels.networks.tflite import read_graph
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = ROOT / "traces" / "zoo"

@@ -4,81 +4,27 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 import pytest
+from twins import CORAL, MODELS, Twin, compiled_paths
 
-from hwmodels import memory
-from hwmodels.accelerator import load_accelerator
-from hwmodels.darwinn import CompiledOp, read_compiled_ops
-from hwmodels.generated import generate
-from hwmodels.graph import Layer, LayerGraph, Tensor
-from hwmodels.placement import place
-from hwmodels.tflite import EDGETPU_OP, read_graph
-from hwmodels.tiles import spilled_bytes
+from hwmodels.edgetpu import allocation, parameters
+from hwmodels.edgetpu.banding import spilled_bytes
+from hwmodels.edgetpu.coefficients import load_compiler
+from hwmodels.networks.generated import generate
+from hwmodels.networks.graph import Tensor
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-MODELS = SHARED / "models"
+NEW = load_compiler("16")
 
-#: Holds no filter, yet 192 B of parameters that the model does not explain.
-UNEXPLAINED_BLOB = "split_concat_edgetpu"
-
-
-def _plain(compiled: Path) -> Path:
-    stem = compiled.stem.removesuffix("__release-grouper")
-    return compiled.with_name(f"{stem.removesuffix('_edgetpu')}.tflite")
-
-
-TWINS = [path for path in sorted(MODELS.glob("*_edgetpu*.tflite")) if _plain(path).exists() and _plain(path) != path]
+TWINS, FIELD = compiled_paths(), compiled_paths(MODELS / "field")
 pytestmark = pytest.mark.skipif(not TWINS, reason="no compiled networks here")
 
-
-@dataclass(frozen=True)
-class Twin:
-    """A plain network and its compiled file."""
-
-    path: Path
-
-    @cached_property
-    def op(self) -> CompiledOp:
-        (op,) = read_compiled_ops(self.path)
-        return op
-
-    @cached_property
-    def graph(self) -> LayerGraph:
-        return read_graph(_plain(self.path))
-
-    @property
-    def compiler(self) -> str:
-        return "2020" if self.op.estimated_cycles else "2021"
-
-    @cached_property
-    def mapped(self) -> list[Layer]:
-        return [layer for layer, reason in zip(self.graph.layers, place(self.graph), strict=True) if not reason]
-
-    @property
-    def inputs(self) -> list[Tensor]:
-        made = {tensor.id for layer in self.mapped for tensor in layer.outputs}
-        read = {tensor.id: tensor for layer in self.mapped for tensor in layer.inputs}
-        return [tensor for number, tensor in read.items() if number not in made]
-
-    @property
-    def outputs(self) -> list[Tensor]:
-        inside = {layer.index for layer in self.mapped}
-        used = {t.id for layer in self.graph.layers if layer.index not in inside for t in layer.inputs}
-        used |= {tensor.id for tensor in self.graph.outputs}
-        return [tensor for layer in self.mapped for tensor in layer.outputs if tensor.id in used]
-
-    @property
-    def blob_bytes(self) -> int:
-        return sum(memory.blob_bytes(layer, self.compiler) for layer in self.mapped)
-
-    @property
-    def instruction_bytes(self) -> int:
-        return memory.instruction_bytes(self.mapped, self.compiler)
+#: A depthwise convolution over one channel with one table byte row less than is understood, or a graph other than the
+#: file's (their plain networks decode poses on the CPU).
+UNEXPLAINED_BLOB = ("gabor_128x128_p4_edgetpu", "gabor_64x64_7k_4o_2s_edgetpu", "gabor_64x64_p4_edgetpu")
 
 
 @pytest.fixture(params=TWINS, ids=lambda path: path.stem)
@@ -86,41 +32,76 @@ def twin(request):
     return Twin(request.param)
 
 
+def _inputs(twin: Twin) -> list[Tensor]:
+    made = {tensor.id for layer in twin.mapped for tensor in layer.outputs}
+    read = {tensor.id: tensor for layer in twin.mapped for tensor in layer.inputs}
+    return [tensor for number, tensor in read.items() if number not in made]
+
+
+def _outputs(twin: Twin) -> list[Tensor]:
+    inside = {layer.index for layer in twin.mapped}
+    used = {t.id for layer in twin.graph.layers if layer.index not in inside for t in layer.inputs}
+    used |= {tensor.id for tensor in twin.graph.outputs}
+    return [tensor for layer in twin.mapped for tensor in layer.outputs if tensor.id in used]
+
+
 def test_split_between_tpu_and_cpu(twin):
-    compiled = [layer.op for layer in read_graph(twin.path).layers if layer.op != EDGETPU_OP]
-    reasons = place(twin.graph)
-    assert [layer.op for layer, reason in zip(twin.graph.layers, reasons, strict=True) if reason] == compiled
+    assert twin.cpu_ops == twin.file_cpu_ops
 
 
 def test_input_and_output_bytes(twin):
-    assert memory.input_bytes(twin.mapped, twin.inputs) == twin.op.input_bytes
+    (op,) = twin.ops
+    assert parameters.input_bytes(twin.mapped, _inputs(twin), CORAL) == op.input_bytes
     # An LSTM's outputs are not among the hints: only its transfers are not deterministic.
-    if twin.op.main.fully_deterministic:
-        assert sum(map(memory.output_wire_bytes, twin.outputs)) == twin.op.output_bytes
+    if op.main.fully_deterministic:
+        assert sum(map(parameters.output_wire_bytes, _outputs(twin))) == op.output_bytes
 
 
 def test_scratch_bytes(twin):
-    spilled = spilled_bytes(twin.mapped, load_accelerator("coral"))
-    assert memory.scratch_bytes(twin.mapped) + spilled == twin.op.scratch_bytes
+    spilled = spilled_bytes(twin.mapped, CORAL)
+    assert parameters.scratch_bytes(twin.mapped) + spilled == twin.total("scratch_bytes")
 
 
 def _errors(pairs: Sequence[tuple[int, int]]) -> list[float]:
     return [abs(got / real - 1) for got, real in pairs]
 
 
+def _blob(twin: Twin) -> tuple[int, int]:
+    return twin.modelled("cached_bytes") + twin.modelled("streamed_bytes"), twin.total("parameter_blob_bytes")
+
+
 def test_parameter_blobs():
     twins = [Twin(path) for path in TWINS]
-    pairs = [(twin.blob_bytes, twin.op.parameter_blob_bytes) for twin in twins]
+    pairs = [_blob(twin) for twin in twins]
     _print_table("parameter blob", twins, pairs)
-    assert median(_errors(pairs)) <= 0.0005
-    explained = [pair for twin, pair in zip(twins, pairs, strict=True) if twin.path.stem != UNEXPLAINED_BLOB]
-    assert max(_errors(explained)) <= 0.05
+    assert median(_errors(pairs)) == 0
+    explained = [pair for twin, pair in zip(twins, pairs, strict=True) if twin.path.stem not in UNEXPLAINED_BLOB]
+    assert max(_errors(explained)) <= 0.01
 
 
-@pytest.mark.parametrize("compiler", ["2020", "2021"])
+@pytest.mark.skipif(not FIELD, reason="no files of others here")
+def test_files_of_others():
+    """Issue 15's bars, over every pair that is here: bytes, what streams, what is kept, and the split."""
+    twins = [Twin(path) for path in (*TWINS, *FIELD)]
+    blobs = [_blob(twin) for twin in twins]
+    streamed = [(twin.modelled("streamed_bytes"), twin.total("streamed_parameter_bytes")) for twin in twins]
+    cached = [(twin.modelled("cached_bytes"), twin.total("cached_parameter_bytes")) for twin in twins]
+    shares = {
+        "blob": fmean(abs(got - real) <= 0.01 * real for got, real in blobs),
+        "streams": fmean((got > 0) == (real > 0) for got, real in streamed),
+        "streamed": fmean(got == real for got, real in streamed),
+        "cached": fmean(abs(got - real) <= 0.01 * real for got, real in cached),
+        "split": fmean(twin.cpu_ops == twin.file_cpu_ops for twin in twins),
+    }
+    bars = {"blob": 0.88, "streams": 0.95, "streamed": 0.90, "cached": 0.82, "split": 0.95}
+    assert {key: share for key, share in shares.items() if share < bars[key]} == {}
+    assert median(_errors(blobs)) == 0
+
+
+@pytest.mark.parametrize("compiler", ["2020", "16"])
 def test_instructions(compiler):
     twins = [twin for twin in map(Twin, TWINS) if twin.compiler == compiler]
-    pairs = [(twin.instruction_bytes, twin.op.instruction_bytes) for twin in twins]
+    pairs = [(twin.modelled("instruction_bytes"), twin.total("instruction_bytes")) for twin in twins]
     _print_table(f"instructions, compiler {compiler}", twins, pairs)
     assert median(_errors(pairs)) <= 0.2
 
@@ -147,10 +128,10 @@ def test_allocation_against_all_compiler_logs(family):
     errors, right = [], []
     for name in (name for name in on_chip if name.startswith(family)):
         layers = generate(name).layers
-        flags = memory.allocate(layers, 8_000_000)
-        kept = sum(memory.on_chip_bytes(x) for x, cached in zip(layers, flags, strict=True) if cached)
+        flags = allocation.allocate(layers, 8_000_000, CORAL, NEW)
+        kept = sum(parameters.on_chip_bytes(x, NEW) for x, cached in zip(layers, flags, strict=True) if cached)
         errors.append(abs(kept - on_chip[name]) / (on_chip[name] + off_chip[name]))
-        largest = max(map(memory.on_chip_bytes, layers))
+        largest = max(parameters.on_chip_bytes(layer, NEW) for layer in layers)
         right.append(round(off_chip[name] / largest) == flags.count(False))
     print(
         f"\n{family}: {len(right)} networks, mean difference {sum(errors) / len(errors):.2%}, spills {sum(right)} right"

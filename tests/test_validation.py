@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from calibration.data import FOLDER, Row, load_dataset
-from calibration.predict import PREDICTORS, conditions, name_candidates
+from calibration.predict import PREDICTORS
+from calibration.scenarios import run_spread, scenario_of
+from calibration.setups import Parts
+from calibration.shipped import load_dataset
+from calibration.tables import FOLDER
 from calibration.validation import LEAVE_OUT, Validator, repeats, summarise, validate
 from hwmodels.errors import InputError
+from sim.engine import simulate
 from sim.study.statistics import quantile
 
 KEYS = {
@@ -114,12 +118,6 @@ def test_an_unknown_group() -> None:
     assert set(LEAVE_OUT) == {"model", "family", "source", "host"}
 
 
-def test_the_network_is_found_with_its_size_first() -> None:
-    row = Row("f", 1, "yolov8n", "invoke_latency_ms", 1.0, input_h="320", input_w="320")
-    assert name_candidates(row, row.model)[0] == "yolov8n_320x320"
-    assert conditions(row).compiler == "2021"
-
-
 def test_statistics() -> None:
     row = {"source_id": "s", "metric": "m", "link": "usb3", "flag": None, "measured": 1.0, "lo90": 0.9, "hi90": 1.1}
     (group,) = summarise([{**row, "error": 0.1}, {**row, "error": -0.3, "measured": 2.0}])
@@ -147,9 +145,9 @@ def test_the_command_prints_one_json_object(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("validate", "no.csv"), "No such file"),
+        (("validate", "no.csv"), "no such file"),
         (("datasets", "show", "nothing"), "google_reference"),
-        (("validate", "qutibench_power", "--leave-out", "board"), "model, family, source, host"),
+        (("validate", "qutibench_power", "--leave-out", "board"), "model, family, source or host"),
         (("fit", "--dataset", "nothing", "-o", "x"), "google_reference"),
     ],
 )
@@ -198,3 +196,19 @@ def test_the_dense_networks_that_were_measured_twice_differ_by_an_eighth():
     (found,) = repeats(map(Validator().answer, (row for row in dense if row.metric == "invoke_latency_ms")))
     assert found["n"] == 29
     assert found["median_difference"] == pytest.approx(0.131, abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["google_reference", "independent_latency", "jetson_nano_layers"])
+def test_one_question_has_one_interval(name):
+    """``validate`` of a row and ``run`` of its set-up."""
+    parts, seen = Parts(), 0
+    answers = {answer["line"]: answer for answer in validate([name])["rows"]}
+    for row in load_dataset(name)[::9]:
+        answer = answers[row.line]
+        if run_spread(row, parts) and row.metric == "invoke_latency_ms" and row.threads == row.accelerators == 1:
+            summary = simulate(scenario_of(row, parts), compare=False).summary
+            seen += 1
+            reach = summary["interval90"]["invoke_mean_ms"][1] / summary["invoke_ms"]["mean"]
+            assert answer["hi90"] / answer["predicted"] == pytest.approx(reach)
+            assert answer["predicted"] / answer["lo90"] == pytest.approx(reach)
+    assert seen >= 3

@@ -6,12 +6,9 @@ import pytest
 from layers import chain, conv, dense
 
 from calibration.harness.tflite_writer import model_bytes
-from hwmodels import compile_network, load_part
-from hwmodels.accelerator import load_accelerator
 from hwmodels.errors import InputError
-from hwmodels.generated import generate
-from hwmodels.graph import graph_hash
-from hwmodels.zoo import add_network, aliases, canonical_name, data_folder, load_network, names, user_folder
+from hwmodels.networks.graph import graph_hash
+from hwmodels.networks.zoo import add_network, data_folder, load_network, names, remove_network, user_folder
 
 
 @pytest.fixture(autouse=True)
@@ -34,17 +31,6 @@ def test_shipped_networks_are_there():
     assert data_folder("profiles").is_dir()
 
 
-def test_every_alias_leads_to_a_network():
-    shipped = set(names())
-    assert all(name in shipped or generate(name) for name in aliases().values())
-    assert canonical_name("no such alias") == "no such alias"
-
-
-def test_an_alias_is_the_network_it_stands_for():
-    alias, name = next(iter(aliases().items()))
-    assert graph_hash(load_network(alias)) == graph_hash(load_network(name))
-
-
 def test_a_network_of_one_s_own_is_kept_and_found_by_name(file, own_folder):
     graph, path = add_network(file)
     assert path == own_folder / "zoo" / "mine.json" == user_folder() / "mine.json"
@@ -64,7 +50,7 @@ def test_a_name_that_exists_is_replaced_only_when_told(file):
 
 @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x" * 300, "tab\tbed", "back\\slash"])
 def test_a_name_that_is_no_file_name_is_refused(file, name):
-    with pytest.raises(InputError, match="zoo add: name"):
+    with pytest.raises(InputError, match="the name of zoo add"):
         add_network(file, name)
 
 
@@ -79,7 +65,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(file, tmp_path, monkeypatch
     ("name", "hint"),
     [
         ("mobilenet_v2_1.0_225", "did you mean 'mobilenet_v2_1.0_224'"),
-        ("MOBILENET_V2_1.0_224", "did you mean 'mobilenet_v2_1.0_224'"),
+        ("MOBILENET-V2-1.0-225_quant", "did you mean 'mobilenet_v2_1.0_224'"),
+        ("voice_commands_v0.8_edgetpu", "a speech network without published layers"),
+        ("YOLOv8", "yolov8n_640"),
+        ("mobilenet_v2_1.0_224_quant_edgetpu.tflite", "did you mean the network 'mobilenet_v2_1.0_224'"),
         ("zzzzzz", "zoo list"),
         ("../secret", ""),
         ("no/such/file.tflite", ""),
@@ -97,32 +86,14 @@ def test_a_file_is_read_by_its_path(file):
     assert load_network(str(file)).name == "mine"
 
 
-# The package's functions that belong to no single part
-
-
-def test_a_network_is_compiled_by_graph_name_or_path(file):
-    by_path, by_graph = compile_network(file), compile_network(load_network(str(file)))
-    assert by_path.token == by_graph.token
-    by_part = compile_network("mobilenet_v2_1.0_224", load_accelerator("small"))
-    assert by_part.token == compile_network("mobilenet_v2_1.0_224", "small").token
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "message"),
-    [
-        ("gpu", "x", "accelerator, link, host"),
-        ("link", "usb", "did you mean"),
-        ("host", "raspberry-pi-44", "did you mean 'raspberry-pi-4'"),
-        ("accelerator", "no/such.toml", "No such file"),
-    ],
-)
-def test_a_wrong_part_is_told_with_what_there_is(kind, name, message):
-    with pytest.raises(InputError, match=message):
-        load_part(kind, name)
-
-
-def test_an_unknown_generation_or_size_is_refused():
-    with pytest.raises(InputError, match="--compiler"):
-        compile_network("mobilenet_v2_1.0_224", compiler="1999")
-    with pytest.raises(InputError, match="did you mean 'large'"):
-        compile_network("mobilenet_v2_1.0_224", "largee")
+def test_a_network_of_one_s_own_can_be_forgotten(tmp_path, monkeypatch, shared_models):
+    monkeypatch.setenv("EDGETPUSIM_DATA", str(tmp_path))
+    plain = next(path for path in sorted(shared_models.rglob("*.tflite")) if "edgetpu" not in path.name)
+    add_network(plain, "mine")
+    assert "mine" in names()
+    remove_network("mine")
+    assert "mine" not in names()
+    with pytest.raises(InputError, match="none was added"):
+        remove_network("mine")
+    with pytest.raises(InputError, match="not a shipped one"):
+        remove_network("mobilenet_v2_1.0_224")

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from calibration.data import Row, dataset_names, load_dataset
-from calibration.predict import Parts, network_of
+from calibration.kinds import network_kind
+from calibration.measurements import Measurement
 from calibration.problem import block_of
-from calibration.spread import network_kind
+from calibration.setups import Parts, network_of
+from calibration.shipped import dataset_names, load_dataset
 from calibration.validation import validate
 
 Answer = dict[str, Any]
@@ -30,12 +31,12 @@ LARGE_MACS = 10_000_000
 
 
 @cache
-def rows_of(file: str) -> dict[int, Row]:
+def rows_of(file: str) -> dict[int, Measurement]:
     """Rows of a shipped dataset by line."""
     return {row.line: row for row in load_dataset(file.removesuffix(".csv"))}
 
 
-def row_of(answer: Answer) -> Row:
+def row_of(answer: Answer) -> Measurement:
     """The measurement behind an answer."""
     return rows_of(answer["file"])[answer["line"]]
 

@@ -55,13 +55,13 @@ def engine(inferences: int = 100_000, **options: object) -> float:
 def large_file() -> str:
     """Read a .tflite of 130 MB (one dense layer): CPU time of the reading, and its memory in a process of its own."""
     from calibration.harness.tflite_writer import write_model
-    from hwmodels.generated import generate
+    from hwmodels.networks.generated import generate
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.tflite"
         write_model(generate("dense_11400"), path)
         code = (
-            "import resource, sys, time; from pathlib import Path; from hwmodels.tflite import read_graph;"
+            "import resource, sys, time; from pathlib import Path; from hwmodels.networks.tflite import read_graph;"
             "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; started = time.process_time();"
             f"graph = read_graph(Path({str(path)!r})); seconds = time.process_time() - started;"
             "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before;"
@@ -74,7 +74,7 @@ def main() -> None:
     print(f"run {NETWORK} --threads 4, cold: {best('run', NETWORK, '--threads', '4')}")
     print(f"--help: {best('--help')}")
     # A child's peak memory starts at its parent's: commands first, what makes this process large after them.
-    for inferences in ("10000", "10000000"):
+    for inferences in ("10000", "1000000"):
         print(f"run --inferences {inferences}: {best('run', NETWORK, '--threads', '4', '--inferences', inferences)}")
     print(f"reading a large file: {large_file()}")
     for options in ({}, {"mode": "processes"}, {"preprocess": "resize"}):

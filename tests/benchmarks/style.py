@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 # Tests of a wheel run away from the sources: then the installed packages are measured.
-CODE = ROOT if (ROOT / "sim").is_dir() else Path(str(find_spec("sim").origin)).parent.parent  # type: ignore[union-attr]
+CODE = ROOT if (ROOT / "sim").is_dir() else Path(str(find_spec("sim").origin)).parent.parent  # type: ignore[union-attr]  # it is installed
 PACKAGES = ("sim", "hwmodels", "calibration")
 TESTS = ("tests",)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -73,8 +73,13 @@ def _add_file(found: Figures, name: str, text: str) -> None:
     tree = ast.parse(text)
     found.doc_lines += _doc_lines(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | Function):
+        if isinstance(node, ast.ClassDef | Function) and not _is_overload(node):
             _add_definition(found, f"{name}:{node.lineno} {node.name}", node)
+
+
+def _is_overload(node: ast.ClassDef | Function) -> bool:
+    """Whether it only types another definition, which has the docstring."""
+    return any(isinstance(one, ast.Name) and one.id == "overload" for one in node.decorator_list)
 
 
 def _add_definition(found: Figures, where: str, node: ast.ClassDef | Function) -> None:

@@ -13,6 +13,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,30 +21,30 @@ from typing import Any
 import flatbuffers
 from mutate import edit_bytes, edit_text, edit_tree, pick, to_toml
 
-import hwmodels.compiled
-import hwmodels.darwinn
-import hwmodels.graph
+import hwmodels.edgetpu.darwinn
+import hwmodels.networks.graph
 import hwmodels.parts
 import sim.engine
-import sim.overrides
 import sim.scenario
 import sim.setup
+import sim.study.results_file
 import sim.study.spec
 import sim.study.sweeps
-import sim.tabular
-from hwmodels.zoo import data_folder
+import sim.summary
+from hwmodels.networks.zoo import data_folder
 
 Read = Callable[[bytes], Any]
 SMALL = 400_000  # bytes of a seed file: larger ones add time, not code paths
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz with spaces é-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 TINY = "conv5x3x3_f32_64x64"
+OLD_COLUMNS = 23  # of measurement files that say the rest in prose
 
 
 @contextmanager
 def _watched(places: set[int]) -> Iterator[None]:
     """Note every place of a file that the FlatBuffers accessors and our own reader look at."""
-    get, unpack, unsigned = flatbuffers.encode.Get, struct.unpack_from, hwmodels.darwinn._unsigned
+    get, unpack, unsigned = flatbuffers.encode.Get, struct.unpack_from, hwmodels.edgetpu.darwinn.unsigned
 
     class Watching:
         error, calcsize = struct.error, staticmethod(struct.calcsize)
@@ -61,11 +62,19 @@ def _watched(places: set[int]) -> Iterator[None]:
         places.update(range(at, at + width))
         return unsigned(data, at, width)
 
-    flatbuffers.encode.Get, hwmodels.darwinn.struct, hwmodels.darwinn._unsigned = watch_get, Watching, watch_unsigned
+    flatbuffers.encode.Get, hwmodels.edgetpu.darwinn.struct, hwmodels.edgetpu.darwinn.unsigned = (
+        watch_get,
+        Watching,
+        watch_unsigned,
+    )
     try:
         yield
     finally:
-        flatbuffers.encode.Get, hwmodels.darwinn.struct, hwmodels.darwinn._unsigned = get, struct, unsigned
+        flatbuffers.encode.Get, hwmodels.edgetpu.darwinn.struct, hwmodels.edgetpu.darwinn.unsigned = (
+            get,
+            struct,
+            unsigned,
+        )
 
 
 def _files(models: Path, pattern: str, read: Callable[[Path], Any]) -> list[tuple[bytes, list[int]]]:
@@ -83,14 +92,14 @@ def _files(models: Path, pattern: str, read: Callable[[Path], Any]) -> list[tupl
 
 def tflite(models: Path) -> Read:
     """Plain and compiled files: read, count, write as a trace, compile."""
-    seeds = _files(models, "*.tflite", hwmodels.compiled.read_network)
+    seeds = _files(models, "*.tflite", hwmodels.networks.tflite.read_graph)
     path, accelerator = FOLDER / "fuzz.tflite", hwmodels.load_part("accelerator", "coral")
 
     def read(script: bytes) -> None:
         path.write_bytes(edit_bytes(script, *pick(script, seeds)))
-        graph = hwmodels.compiled.read_network(path)
-        if "compiled_ops" not in graph.meta:
-            hwmodels.graph.from_json(hwmodels.graph.to_json(graph))
+        graph = hwmodels.networks.tflite.read_graph(path)
+        if not graph.is_compiled:
+            hwmodels.networks.graph.from_json(hwmodels.networks.graph.to_json(graph))
         _ = graph.macs, graph.parameter_bytes
         executable = hwmodels.compile_network(graph, accelerator)
         _ = executable.plans
@@ -100,14 +109,14 @@ def tflite(models: Path) -> Read:
 
 def darwinn(models: Path) -> Read:
     """Compiled files: the DarwiNN package and everything that its executables say."""
-    seeds = _files(models, "*edgetpu*.tflite", hwmodels.darwinn.read_compiled_ops)
+    seeds = _files(models, "*edgetpu*.tflite", hwmodels.edgetpu.darwinn.read_compiled_ops)
     path = FOLDER / "fuzz_edgetpu.tflite"
     names = ("token", "cached_parameter_bytes", "streamed_parameter_bytes", "parameter_blob_bytes", "instruction_bytes",
              "caching_instruction_bytes", "input_bytes", "output_bytes", "scratch_bytes", "estimated_cycles")  # fmt: skip
 
     def read(script: bytes) -> None:
         path.write_bytes(edit_bytes(script, *pick(script, seeds)))
-        for op in hwmodels.darwinn.read_compiled_ops(path):
+        for op in hwmodels.edgetpu.darwinn.read_compiled_ops(path):
             assert all(0 <= getattr(op, name) < 2**64 for name in names), op
 
     return read
@@ -117,12 +126,15 @@ def trace(_models: Path) -> Read:
     """Trace JSON: read, compile, simulate two inferences."""
     names = ("lenet_5_28", "srcnn_360x640", "rps_small_cnn_150", "espcn_x2_360x640", "abpn_x3_360x640")
     seeds = [json.loads((data_folder("zoo") / f"{name}.json").read_text()) for name in names]
-    seeds += [json.loads(hwmodels.graph.to_json(hwmodels.load_network(name))) for name in (TINY, "fc5_n500_in64_out10")]
+    seeds += [
+        json.loads(hwmodels.networks.graph.to_json(hwmodels.load_network(name)))
+        for name in (TINY, "fc5_n500_in64_out10")
+    ]
 
     def read(script: bytes) -> None:
         text = edit_text(script, json.dumps(edit_tree(script, pick(script, seeds))))
-        graph = hwmodels.graph.from_json(text.decode("utf-8", "replace"), "trace")
-        hwmodels.graph.to_json(graph)
+        graph = hwmodels.networks.graph.from_json(text.decode("utf-8", "replace"), "trace")
+        hwmodels.networks.graph.to_json(graph)
         _simulate_graph(graph)
 
     return read
@@ -131,10 +143,10 @@ def trace(_models: Path) -> Read:
 def _simulate_graph(graph: Any, **options: Any) -> None:
     scenario = sim.scenario.Scenario(models="fuzz", inferences=2, **options)
     accelerator, link, host = _PARTS or _load_parts()
-    setup = sim.setup.assemble_graphs(scenario, host, [accelerator], [link], [graph], [0])
-    sim.setup._compile_cached.cache_clear()
+    setup = sim.setup.assemble_graphs(scenario, sim.setup.Parts(host, (accelerator,), (link,)), [graph], [0])
     window = sim.engine.run(setup)
-    json.dumps(sim.engine.summarise(setup, window, window, setup).summary, allow_nan=False)
+    summary = sim.summary.summarise(setup, window).summary
+    json.dumps(summary, allow_nan=False)
 
 
 _PARTS: list[Any] = []
@@ -155,15 +167,16 @@ def parts(_models: Path) -> Read:
     for kind, name, option in kinds:
         path = package / hwmodels.parts.FOLDERS[kind] / f"{name}.toml"
         seeds.append((option, tomllib.loads(path.read_text(encoding="utf-8"))))
-    path = FOLDER / "fuzz part.toml"
+    numbers = count()
 
     def read(script: bytes) -> None:
         option, table = pick(script, seeds)
+        path = FOLDER / f"fuzz part {next(numbers)}.toml"  # a name of its own: parts are remembered by theirs
         path.write_bytes(edit_text(script, to_toml(edit_tree(script, table))))
-        hwmodels.parts._load.cache_clear()
-        hwmodels.parts._read.cache_clear()
-        sim.setup._compile_cached.cache_clear()
-        _simulate(models="fc5_n500_in64_out10", inferences=2, preprocess="resize", **{option: str(path)})
+        try:
+            _simulate(models="fc5_n500_in64_out10", inferences=2, preprocess="resize", **{option: str(path)})
+        finally:
+            path.unlink()
 
     return read
 
@@ -219,7 +232,7 @@ def _typed(value: Any, default: Any) -> Any:
 
 
 def spec(_models: Path) -> Read:
-    """Sweep specs: read, list the first points, write their part files, build the first."""
+    """Sweep specs: read, list the first points, build the first with its numbers."""
     seeds = [
         {"models": [TINY, "fc5_n500_in64_out10"], "threads": [1, 2, 4], "host": "dev-board",
          "parts": {"host.gil_share": [0.2, 0.5], "size.clock_hz": [4e8]}, "size": ["coral", "large"]},
@@ -237,8 +250,7 @@ def spec(_models: Path) -> Read:
             numbers = {key: value for key, value in point.items() if "." in key}
             scenario = sim.scenario.Scenario(**sim.study.sweeps.options_of(point))
             if number == 0 and max(scenario.threads, scenario.accelerators) <= 8:
-                sim.overrides._write.cache_clear()
-                sim.setup.build(sim.overrides.with_numbers(scenario, numbers))
+                sim.setup.build(replace(scenario, numbers=numbers))
             if number >= 2:
                 break
 
@@ -246,14 +258,15 @@ def spec(_models: Path) -> Read:
 
 
 def measurements(_models: Path) -> Read:
-    """Measurement CSVs: read and check every row."""
-    import calibration.data
-    import calibration.harness.records
+    """Measurement CSVs of both layouts: read and check every row."""
+    import calibration.measurements
+    import calibration.tables
 
     seeds = []
-    for name in ("coral_docs", "google_reference", "deepedgebench", "salimmj_sweep"):
-        with (calibration.data.FOLDER / f"{name}.csv").open(newline="", encoding="utf-8") as file:
-            seeds.append([row for row, _ in zip(csv.reader(file), range(6), strict=False)])
+    for name in ("coral_docs", "deepedgebench", "issues_misc", "own_server", "salimmj_sweep"):
+        with (calibration.tables.FOLDER / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            rows = [row for row, _ in zip(csv.reader(file), range(6), strict=False)]
+        seeds += [rows, [row[:OLD_COLUMNS] for row in rows]]
     path = FOLDER / "fuzz rows.csv"
 
     def read(script: bytes) -> None:
@@ -261,8 +274,7 @@ def measurements(_models: Path) -> Read:
         text = io.StringIO()
         csv.writer(text).writerows(_cells(rows))
         path.write_bytes(edit_text(script, text.getvalue()))
-        calibration.data.read_measurements(path)
-        calibration.harness.records.read_records(path)
+        calibration.measurements.read_measurements(path)
 
     return read
 
@@ -281,7 +293,7 @@ def results(_models: Path) -> Read:
     points = [{"models": TINY, "threads": t} for t in (1, 2)] + [{"models": "nothing"}]
     rows = [evaluate(point) for point in points]
     path, page = FOLDER / "fuzz results.parquet", FOLDER / "page.html"
-    sim.tabular.write_parquet(path, rows)
+    sim.study.results_file.write_parquet(path, rows)
     whole, sheet = path.read_bytes(), json.loads(json.dumps(rows))
     number = count()
     hot = [*range(8), *range(len(whole) - 12_000 if len(whole) > 12_000 else 0, len(whole))]

@@ -1,0 +1,72 @@
+"""Results are remembered by the identity of large values, and by the value of small ones."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+from hwmodels.cache import ByIdentity, for_each, remembered
+
+
+class Thing:
+    """Equal to every other thing."""
+
+    def __eq__(self, other):
+        return isinstance(other, Thing)
+
+    def __hash__(self):
+        return 1
+
+
+def counted(maxsize):
+    """A remembered function, and the arguments with which it was really called."""
+    calls = []
+
+    @remembered(maxsize)
+    def function(thing, number=0):
+        """Itself."""
+        calls.append((thing, number))
+        return len(calls)
+
+    return function, calls
+
+
+def test_two_equal_things_are_two_and_two_equal_numbers_are_one():
+    function, calls = counted(8)
+    one, other = Thing(), Thing()
+    assert [function(one, 10**9), function(one, 10**9), function(other, 10**9), function(one, 5)] == [1, 1, 2, 3]
+    assert len(calls) == 3
+
+
+def test_the_oldest_result_is_forgotten_first_and_lets_go_of_its_argument():
+    function, calls = counted(2)
+    first = Thing()
+    gone = weakref.ref(first)
+    function(first)
+    function("b")
+    assert function(first) == 1, "it is the youngest now"
+    function("c")
+    assert function(first) == 1
+    calls.clear()
+    function("b")
+    assert calls == [("b", 0)], "it was the oldest"
+    function("d")
+    del first
+    calls.clear()
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_key_keeps_its_object_alive():
+    one, other = Thing(), Thing()
+    assert ByIdentity(one) == ByIdentity(one)
+    assert ByIdentity(one) != ByIdentity(other)
+    assert ByIdentity(one) != one
+    assert len({ByIdentity(one), ByIdentity(one), ByIdentity(other)}) == 2
+
+
+def test_a_function_is_called_once_for_items_that_are_one_object():
+    one, other, calls = Thing(), Thing(), []
+    found = for_each(lambda thing: calls.append(thing) or len(calls), [one, other, one, one])
+    assert found == (1, 2, 1, 1)
+    assert [id(thing) for thing in calls] == [id(one), id(other)]

@@ -1,0 +1,157 @@
+"""Cameras that keep two frames: against periodic requests, queueing by hand, and a model that shares no code."""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from itertools import islice
+
+import pytest
+
+from hwmodels.errors import InputError
+from sim import Scenario, estimate, simulate
+from sim.machine.cameras import KEPT, Cameras, frame_gaps_ns, inferences_of_frames, parse_cameras
+from sim.setup import build
+
+NET = "ssd_mobilenet_v2_coco_300"
+ON_A_PI = Scenario(models=NET, host="raspberry-pi-4")
+
+
+def alone_ns(scenario):
+    return build(scenario).stage_times[0][0].latency_ns
+
+
+def test_frames_of_one_region_are_periodic_requests():
+    cameras = simulate(ON_A_PI.with_options(cameras="3x10")).summary
+    plain = simulate(ON_A_PI.with_options(arrivals="periodic:30")).summary
+    for key in ("throughput_ips", "latency_ms", "power_w", "utilisation", "bottleneck"):
+        assert cameras[key] == plain[key], key
+    assert cameras["skipped_share"] == 0
+    assert cameras["age_ms"]["p99"] == pytest.approx(alone_ns(ON_A_PI) / 1e6)  # nobody waits: phases are spread
+
+
+def test_phases_are_spread_over_a_period_and_keep_the_rate():
+    asked = Cameras(3, 10)
+    first = [next(frame_gaps_ns(asked, number)) for number in range(3)]
+    assert first == [33_333_333, 66_666_667, 100_000_000]
+    assert sum(islice(frame_gaps_ns(asked, 0), 1000)) == pytest.approx(1000 / 10 * 1e9 - 2 / 30 * 1e9, abs=1)
+
+
+@pytest.mark.parametrize("load", [1.5, 3.0, 10.0])
+def test_a_camera_that_is_too_fast_loses_what_is_too_much(load):
+    """One server that always has work: its rate is 1 / S, and what comes beyond is dropped."""
+    service_ns = alone_ns(ON_A_PI)
+    found = simulate(ON_A_PI.with_options(cameras=f"1x{load * 1e9 / service_ns:.6f}")).summary
+    assert found["throughput_ips"] == pytest.approx(1e9 / service_ns, rel=1e-3)
+    assert found["skipped_share"] == pytest.approx(1 - 1 / load, abs=2e-3)
+    assert found["bottleneck"] != "arrivals" and not found["overloaded"]
+    # A frame that is kept finds one frame waiting and one in work, at most: it is done within KEPT + 1 services.
+    assert KEPT * service_ns / 1e6 <= found["age_ms"]["p50"] <= found["age_ms"]["max"] <= (KEPT + 1) * service_ns / 1e6
+
+
+def test_each_camera_has_one_request_outstanding():
+    """Little's law for a full server: N requests are there, so each takes N services."""
+    found = simulate(ON_A_PI.with_options(cameras="8x30", regions=2)).summary
+    service_ms = alone_ns(ON_A_PI) / 1e6
+    assert found["latency_ms"]["mean"] == pytest.approx(8 * service_ms, rel=0.01)
+    assert found["throughput_ips"] == pytest.approx(1e3 / service_ms, rel=0.01)
+    assert estimate(ON_A_PI.with_options(cameras="8x30", regions=2))["latency_ms"]["mean"] == pytest.approx(
+        8 * service_ms, rel=1e-6
+    )
+
+
+def test_motion_and_regions_are_kept_on_average():
+    found = simulate(ON_A_PI.with_options(cameras="4x5", motion=0.4, regions=3.5)).summary
+    assert found["throughput_ips"] == pytest.approx(4 * 5 * 0.4 * 3.5, rel=0.03)
+    asked = Cameras(1, 1, 0.25, 2.5)
+    drawn = list(islice(inferences_of_frames(asked, 0, 0), 40_000))
+    needed = [many for many in drawn if many]
+    assert len(needed) / len(drawn) == pytest.approx(0.25, abs=0.01)
+    assert sum(needed) / len(needed) == pytest.approx(2.5, abs=0.02)
+    assert drawn != list(islice(inferences_of_frames(asked, 0, 1), 40_000))
+
+
+def by_hand(asked, service_ns, servers, end_ns):
+    """The same cameras at servers with a common line, as a loop over sorted events; frames, skipped, ages, services."""
+    events, kept, busy, line = [], [deque() for _ in range(asked.count)], [None] * asked.count, deque()
+    gaps = [frame_gaps_ns(asked, number) for number in range(asked.count)]
+    draws = [inferences_of_frames(asked, 0, number) for number in range(asked.count)]
+    free, frames, skipped, ages, done = servers, 0, 0, [], 0
+    for number, gap in enumerate(gaps):
+        heappush(events, (next(gap), 1, number, 0))
+    while events[0][0] <= end_ns:
+        now, kind, number, _ = heappop(events)
+        if kind == 1:  # a frame
+            frames += 1
+            heappush(events, (now + next(gaps[number]), 1, number, 0))
+            if len(kept[number]) >= KEPT:
+                skipped += 1
+            else:
+                kept[number].append(now)
+        else:  # an inference is done
+            done, free = done + 1, free + 1
+            taken, left = busy[number]
+            busy[number] = (taken, left - 1) if left > 1 else None
+            if left == 1:
+                ages.append(now - taken)
+            else:
+                line.append(number)
+        while busy[number] is None and kept[number]:
+            taken, many = kept[number].popleft(), next(draws[number])
+            if many:
+                busy[number] = (taken, many)
+                line.append(number)
+        while free and line:
+            free -= 1
+            heappush(events, (now + service_ns, 0, line.popleft(), 0))
+    return frames, skipped, ages, done
+
+
+@pytest.mark.parametrize("threads, cameras, motion, regions", [
+    (1, "5x7", 1.0, 2.2), (1, "16x5", 0.7, 3.5), (2, "6x11", 0.5, 4.0), (3, "9x13", 1.0, 2.0),
+])  # fmt: skip
+def test_random_cameras_do_what_a_loop_by_hand_does(threads, cameras, motion, regions):
+    """On the CPU a thread is a server of constant service time."""
+    scenario = Scenario(
+        models="mobilenet_v1_0.25_128", accelerators=0, threads=threads, mode="processes", host="raspberry-pi-4",
+        app_ms="9:wait", cameras=cameras, motion=motion, regions=regions, duration_s=400,
+    )  # fmt: skip
+    asked = parse_cameras(cameras, motion, regions)
+    frames, skipped, ages, done = by_hand(asked, alone_ns(scenario), threads, 400 * 10**9)
+    found = simulate(scenario).summary
+    assert found["skipped_share"] == pytest.approx(skipped / frames, abs=0.01)
+    assert found["throughput_ips"] == pytest.approx(done / 400, rel=0.01)
+    assert found["age_ms"]["mean"] == pytest.approx(sum(ages) / len(ages) / 1e6, rel=0.05)
+
+
+def test_the_deadline_is_one_of_frames():
+    scenario = ON_A_PI.with_options(cameras="8x30", regions=2)
+    median = simulate(scenario).summary["age_ms"]["p50"]
+    assert simulate(scenario.with_options(deadline_ms=median)).summary["missed_share"] == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("cameras", ["3x10", "20x10"])
+def test_the_closed_form_knows_rate_and_skipped_frames(cameras):
+    run, found = (answer(ON_A_PI.with_options(cameras=cameras)) for answer in (lambda s: simulate(s).summary, estimate))
+    assert found["throughput_ips"] == pytest.approx(run["throughput_ips"], rel=0.01)
+    assert found["skipped_share"] == pytest.approx(run["skipped_share"], abs=0.01)
+    assert found["bottleneck"] == run["bottleneck"]
+
+
+def test_the_closed_form_says_what_it_cannot_tell():
+    assert any(
+        "only a run tells" in note for note in estimate(ON_A_PI.with_options(cameras="3x5", regions=2))["warnings"]
+    )
+
+
+def test_a_pipeline_serves_cameras():
+    found = simulate(Scenario(models="inception_v3_299", mode="pipeline", num_segments=2, cameras="4x5")).summary
+    assert found["throughput_ips"] == pytest.approx(20, rel=0.01) and found["skipped_share"] == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["3", "x10", "3x", "0x10", "3x0", "3x1e9", "2000x5", "3x10x2", "ax5", "3x1.2.3", "-1x5"]
+)
+def test_what_is_no_camera_is_refused(text):
+    with pytest.raises(InputError, match="--cameras must be NxFPS such as 3x10"):
+        Scenario(models=NET, cameras=text)

@@ -1,0 +1,71 @@
+"""Set-ups side by side: what differs, why, and what cannot be compared."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from hwmodels.errors import InputError
+from sim import Scenario, simulate
+from sim.commands.cli import app
+from sim.commands.compare import scenario_of
+from sim.views.comparison import compare
+
+NET = "mobilenet_v2_1.0_224"
+
+
+def by_key(found):
+    return {row["key"]: row for row in found["differences"]}
+
+
+def test_answers_are_those_of_run_and_figures_stand_side_by_side():
+    scenarios = [Scenario(models=NET), Scenario(models=NET, threads=4, accelerators=2)]
+    found = compare(scenarios)
+    runs = [simulate(scenario).summary for scenario in scenarios]
+    rows = by_key(found)
+    assert [one["throughput_ips"] for one in found["setups"]] == [one["throughput_ips"] for one in runs]
+    assert rows["throughput_ips"]["values"] == tuple(one["throughput_ips"] for one in runs)
+    assert rows["scenario.threads"]["values"] == (1, 4)
+    assert "bottleneck" not in rows  # the accelerator is it in both
+
+
+def test_the_part_that_differs_most_is_the_reason():
+    found = by_key(compare([Scenario(models=NET), Scenario(models=NET, threads=4)]))
+    assert found["latency_ms.mean"]["why"].startswith("most by waiting for the accelerator: 0,")
+    slower = by_key(compare([Scenario(models="inception_v3_299", link=link) for link in ("usb3", "usb2")]))
+    assert slower["latency_ms.mean"]["why"].startswith("most by streaming parameters")
+    assert slower["throughput_ips"]["values"][0] > slower["throughput_ips"]["values"][1]
+
+
+def test_equal_set_ups_do_not_differ():
+    assert compare([Scenario(models=NET), Scenario(models=NET)])["differences"] == []
+
+
+def test_texts_of_options_are_those_of_run():
+    assert scenario_of(NET, "--threads 4 --preprocess resize") == Scenario(models=NET, threads=4, preprocess="resize")
+    assert scenario_of(NET, "") == Scenario(models=NET)
+    with pytest.raises(InputError, match="close the quotes"):
+        scenario_of(NET, "--host 'x")
+
+
+def test_the_command_prints_a_table_or_one_object():
+    runner = CliRunner()
+    words = ["compare", NET, "--threads 1", "--threads 2 --accelerators 2"]
+    table = runner.invoke(app, words)
+    assert table.exit_code == 0 and "throughput_ips" in table.stdout and "energy_mj_per_inference:" in table.stdout
+    answer = json.loads(runner.invoke(app, [*words, "--json"]).stdout)
+    assert set(answer) == {"setups", "differences"}
+    assert {"key", "values", "why"} == set(answer["differences"][0])
+    assert isinstance(runner.invoke(app, ["compare", NET, "--threads 1"]).exception, InputError)
+
+
+def test_cameras_are_compared_by_their_frames():
+    slow, fast = (
+        Scenario(models="ssd_mobilenet_v2_coco_300", cameras="8x10", link=link, host="raspberry-pi-4")
+        for link in ("usb2", "usb3")
+    )
+    found = {row["key"]: row for row in compare([slow, fast])["differences"]}
+    assert found["skipped_share"]["values"][0] > found["skipped_share"]["values"][1]
+    assert "one after the other" in found["age_ms.p95"]["why"]

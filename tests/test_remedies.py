@@ -1,0 +1,53 @@
+"""What a change would gain: the closed form promises what a simulation of the changed scenario shows."""
+
+from __future__ import annotations
+
+import pytest
+from hand import accelerator_stage, network
+
+from hwmodels.stages import StepTime
+from sim import Scenario, simulate
+from sim.closed_form.remedies import DOES_NOT, HELPS, Remedy, remedies, weights_ns, work_rate
+from sim.setup import build
+
+NET = "mobilenet_v1_0.25_128"
+
+
+@pytest.mark.parametrize(("gain", "helps"), [(1.5, True), (HELPS, True), (1.02, None), (DOES_NOT, False), (0.9, False)])
+def test_between_a_gain_and_none_nothing_is_said(gain, helps):
+    assert Remedy("", {}, gain).helps is helps
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"preprocess": "resize", "host": "raspberry-pi-4"},
+        {"threads": 2, "link": "usb2"},
+        {"models": "inception_v3_299", "threads": 2},
+        {"threads": 4, "preprocess": "resize", "accelerators": 2},
+    ],
+    ids=str,
+)
+def test_a_promised_gain_is_what_the_simulator_gains(options):
+    scenario = Scenario(**{"models": NET, **options})
+    now = simulate(scenario, compare=False).summary["throughput_ips"]
+    found = remedies(build(scenario))
+    assert found
+    for remedy in found:
+        changed = simulate(scenario.with_options(**remedy.options), compare=False).summary["throughput_ips"]
+        assert changed / now == pytest.approx(remedy.gain, rel=0.05), remedy.change
+
+
+def test_gains_are_told_from_the_largest_on():
+    gains = [remedy.gain for remedy in remedies(build(Scenario(models=NET, preprocess="resize")))]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_work_is_weighed_by_its_time_alone(hand_setup):
+    """Two accelerators, one network each, nobody waits: either does a second of work in a second."""
+    short, long = (
+        network(name, accelerator_stage(steps=(StepTime(ns, 0, 0),))) for name, ns in (("a", 380), ("b", 880))
+    )
+    setup = hand_setup([short, long], [0, 1], threads=2, accelerators=2, link="pcie", host="x86-desktop")
+    assert weights_ns(setup) == {"a": 500, "b": 1000}
+    assert work_rate(setup, weights_ns(setup)) == pytest.approx(2e9)
