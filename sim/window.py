@@ -39,6 +39,8 @@ class Window(Activity):
         What became of the frames of cameras.
     completions, ran_ns
         Inferences and time of the whole run.
+    was_raced
+        Whether somebody asked for a lock while a woken waiter was on its way to it.
     """
 
     start_ns: int = 0
@@ -55,6 +57,7 @@ class Window(Activity):
     frames: FrameLog = field(default_factory=FrameLog)
     completions: int = 0
     ran_ns: int = 0
+    was_raced: bool = False
 
     @property
     def count(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hand import accelerator_stage, network
@@ -137,3 +138,23 @@ def test_latencies_of_an_unfair_lock_spread(hand_setup):
     counts = Counter(window.invokes[0].counts)
     assert min(counts) == HELD + 5  # the second of two passes in a row waits for nobody
     assert max(counts) > 6 * HELD
+
+
+def test_both_locks_are_one_where_nobody_asks_while_a_waiter_is_on_its_way(hand_setup):
+    """Over random times of work and wake-up: the same spans, or a race that was noticed under both locks."""
+    random, seen = Random(5), Counter()
+    for _ in range(60):
+        threads, cores, wake_ns, work_ns = (random.choice(row) for row in ((2, 3, 8), (1, 2, 8), (1, 30, 400), (0, 20, 700)))
+        rows = {lock: spans_of(hand_setup, lock, wake_ns, threads, cores, work_ns) for lock in ("mutex", "fair")}
+        raced = {lock: was_raced for lock, (was_raced, _) in rows.items()}
+        assert raced["mutex"] == raced["fair"]
+        assert raced["mutex"] or rows["mutex"] == rows["fair"]
+        seen[raced["mutex"]] += 1
+    assert min(seen[True], seen[False]) >= 5
+
+
+def spans_of(hand_setup, lock, wake_ns, threads, cores, work_ns):
+    setup = woken(hand_setup, [short(preprocess_ns=work_ns)], wake_ns=wake_ns, lock=lock, threads=threads, cores=cores)
+    spans = []
+    window = run(replace(setup, scenario=replace(setup.scenario, inferences=50)), sink=spans.append)
+    return window.was_raced, spans

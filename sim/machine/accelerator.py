@@ -23,10 +23,12 @@ class Lock:
     """A mutex with a waiting line.
 
     Taking it while it is free costs no event. ``discipline`` picks from the tickets that wait (first come, first served
-    if None); it is given the ticket that held the lock last.
+    if None); it is given the ticket that held the lock last. ``needs_core``: who holds it has to get a core again before
+    it lets go. ``was_raced``: somebody asked for it while a waiter was on its way to it.
     """
 
     needs_core = False
+    was_raced = False
 
     def __init__(self, env: Clock, discipline: Discipline | None = None) -> None:
         self.env, self.discipline = env, discipline
@@ -41,7 +43,7 @@ class Lock:
         Parameters
         ----------
         ticket
-                        Who asks. The discipline chooses among tickets.
+            Who asks. The discipline chooses among tickets.
 
         Returns
         -------
@@ -62,18 +64,18 @@ class Lock:
     def release(self) -> None:
         """Give the lock to the next in line, or free it."""
         if self.events:
-            self._give()
+            self._next().succeed()
         else:
             self.held = False
 
-    def _give(self) -> None:
-        """Give the lock to whoever is next."""
+    def _next(self) -> simpy.Event:
+        """Hold the lock for whoever is next, and return the event that this thread waits for."""
         self.held = True
         position = self.discipline(self.tickets, self.holder) if self.discipline and len(self.tickets) > 1 else 0
         self.holder = self.tickets[position]
         event = self.events[position]
         del self.tickets[position], self.events[position]
-        event.succeed()
+        return event
 
 
 class SimAccelerator:

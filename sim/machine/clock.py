@@ -10,7 +10,7 @@ import simpy
 from simpy.core import BoundClass
 from simpy.events import NORMAL
 
-__all__ = ["Clock", "Sleep"]
+__all__ = ["Clock", "Sleep", "fire"]
 
 
 class Sleep(simpy.Timeout):
@@ -20,6 +20,17 @@ class Sleep(simpy.Timeout):
         # As simpy.Timeout does in two calls more.
         self.env, self.callbacks, self._value, self._ok, self._delay = env, [], value, True, delay
         heappush(env._queue, (env._now + delay, NORMAL, next(env._eid), self))
+
+
+def fire(event: simpy.Event) -> None:
+    """Let whoever waits for an event go on now, within the present event: one event less than ``event.succeed()``.
+
+    Only a callback may do so: a process that runs would be entered anew.
+    """
+    event._ok, event._value = True, None
+    waiting, event.callbacks = event.callbacks, None  # as SimPy marks an event that has been processed
+    for callback in waiting:
+        callback(event)
 
 
 class Clock(simpy.Environment):

@@ -53,8 +53,13 @@ class Cores:
 
         Whoever computes goes on: the next piece of its work comes before those who wait like this.
         """
-        while self.free_ns[0] > env.now and not self._takes_turn(env.now):
-            yield env.timeout(self.free_ns[0] - env.now)
+        while wait_ns := self.wait_ns(env.now):
+            yield env.timeout(wait_ns)
+
+    def wait_ns(self, now_ns: int) -> int:
+        """How long until a woken thread may look for a core again; 0 where it gets one now."""
+        free_ns = self.free_ns[0]
+        return free_ns - now_ns if free_ns > now_ns and not self._takes_turn(now_ns) else 0
 
     def _takes_turn(self, now_ns: int) -> bool:
         """Whether a slice ends at this moment, after which nobody has taken a turn yet."""

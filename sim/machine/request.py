@@ -191,8 +191,9 @@ def accelerate(
     spend = cores.reserve
     if accelerator.lock.needs_core:  # whoever holds it has slept: it lets go once it runs again, and then goes on
         spend = cores.go_on
-        yield from cores.seek(env)
-        end = env.now
+        if cores.free_ns[0] > end:
+            yield from cores.seek(env)
+            end = env.now
     accelerator.lock.release()
     accelerator.in_use -= 1
     note_pass(recorder, thread, accelerator, (usual, stage), request, segment, (held, sent, computed, end))

@@ -7,11 +7,11 @@ idle while a waiter wakes, and a thread that comes back at once may go on before
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sim.machine.accelerator import Discipline, Lock
+from sim.machine.clock import Sleep, fire
 from sim.machine.host import Cores
 
 if TYPE_CHECKING:
@@ -54,21 +54,26 @@ class Mutex(Lock):
 
     def acquire(self, ticket: Any) -> simpy.Event | None:
         """Take the lock and return None, or queue and return the event that fires when the lock is ours."""
-        return self._queue(ticket) if self.is_waking and self.is_owed else super().acquire(ticket)
+        self.was_raced = self.was_raced or self.is_waking
+        if self.held or (self.is_waking and self.is_owed):
+            return self._queue(ticket)
+        self.held, self.holder = True, ticket
+        return None
 
     def release(self) -> None:
         """Free the lock and wake the next in line, unless one is waking already."""
         self.held = self.costs.is_fair and bool(self.events)
         if self.events and not self.is_waking:
             self.is_waking = True
-            self.env.process(self._wake())
+            Sleep(self.env, self.costs.wake_ns).callbacks.append(self._wake)
 
-    def _wake(self) -> Generator[Any, Any, None]:
+    def _wake(self, _: simpy.Event) -> None:
         """Wake the next in line: it takes the lock if that is still free then, else it waits on, still next."""
-        yield self.env.timeout(self.costs.wake_ns)
-        if not self.is_owed:
-            yield from self.cores.seek(self.env)
+        wait_ns = 0 if self.is_owed else self.cores.wait_ns(self.env.now)
+        if wait_ns:
+            Sleep(self.env, wait_ns).callbacks.append(self._wake)
+            return
         self.is_waking = False
         self.is_owed = self.held and not self.costs.is_fair
         if not self.is_owed:
-            self._give()
+            fire(self._next())
