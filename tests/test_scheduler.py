@@ -144,7 +144,9 @@ def test_both_locks_are_one_where_nobody_asks_while_a_waiter_is_on_its_way(hand_
     """Over random times of work and wake-up: the same spans, or a race that was noticed under both locks."""
     random, seen = Random(5), Counter()
     for _ in range(60):
-        threads, cores, wake_ns, work_ns = (random.choice(row) for row in ((2, 3, 8), (1, 2, 8), (1, 30, 400), (0, 20, 700)))
+        threads, cores, wake_ns, work_ns = (
+            random.choice(row) for row in ((2, 3, 8), (1, 2, 8), (1, 30, 400), (0, 20, 700))
+        )
         rows = {lock: spans_of(hand_setup, lock, wake_ns, threads, cores, work_ns) for lock in ("mutex", "fair")}
         raced = {lock: was_raced for lock, (was_raced, _) in rows.items()}
         assert raced["mutex"] == raced["fair"]

@@ -23,8 +23,14 @@ class Lock:
     """A mutex with a waiting line.
 
     Taking it while it is free costs no event. ``discipline`` picks from the tickets that wait (first come, first served
-    if None); it is given the ticket that held the lock last. ``needs_core``: who holds it has to get a core again before
-    it lets go. ``was_raced``: somebody asked for it while a waiter was on its way to it.
+    if None); it is given the ticket that held the lock last.
+
+    Attributes
+    ----------
+    needs_core
+        Whether who holds it has to get a core again before letting go.
+    was_raced
+        Whether somebody asked for it while a woken waiter was on its way to it.
     """
 
     needs_core = False
