@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"]
-WAIT_MS = 60_000
+WAIT_MS = 180_000
 READ = """() => [...document.querySelectorAll('[data-scenario]')].map(block => [
     block.dataset.scenario,
     Object.fromEntries([...block.querySelectorAll('[data-figure]')].map(e => [e.dataset.figure, e.dataset.value]))
@@ -56,6 +56,7 @@ def browser():
 def visit(request, browser, address):
     """Open a lesson; return the page with what it asked for elsewhere and what its console complained about."""
     context = browser.new_context(viewport={"width": request.param, "height": 900})
+    context.set_default_timeout(WAIT_MS)
     page, outside, complaints = context.new_page(), [], []
     home = address.split("?")[0]
     page.on("request", lambda r: outside.append(r.url) if not r.url.startswith((home, "data:", "blob:")) else None)
@@ -125,6 +126,7 @@ def test_a_prediction_is_answered_in_the_browser(visit):
 
 def test_strangers_see_nothing(browser, address):
     context = browser.new_context()
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     assert page.goto(address.split("?")[0]).status == 403
     assert page.goto(address.split("?")[0] + "lesson_1/").status == 403
@@ -133,6 +135,7 @@ def test_strangers_see_nothing(browser, address):
 
 def test_the_list_leads_to_the_lessons(browser, address):
     context = browser.new_context()
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(address)
     page.get_by_text(LESSONS[2].title).click()

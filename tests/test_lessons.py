@@ -6,7 +6,6 @@ import csv
 import importlib
 import json
 import re
-import time
 from dataclasses import replace
 from html import unescape
 from types import SimpleNamespace
@@ -106,29 +105,6 @@ def test_a_prediction_is_answered(run):
     pages = [html(run.app.run(defs={"guess": SimpleNamespace(value=choice)})[0]) for choice in guess.options]
     assert all("You said" in page for page in pages)
     assert sum("That is what the simulator says too." in page for page in pages) == 1
-
-
-INTERACTIONS = [
-    "mobilenet_v2_1.0_224", "inception_v3_299", "ssd_mobilenet_v2_coco_300", "resnet_50_v1_224",
-    "efficientdet_lite0_320", "bisenet_v2_512x1024", "yolov8n_320", "inception_resnet_v2_299",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", INTERACTIONS)
-def test_an_interaction_answers_within_half_a_second(name):
-    """Of processor time, for what the busiest lesson draws: figures, timeline and a curve of eight points."""
-    scenario = Scenario(models=name, threads=3, accelerators=2, host="raspberry-pi-4", preprocess="resize")
-    kit.figures(scenario, "throughput_ips")  # the network is loaded and compiled
-    took = []
-    for number in (5, 6, 7):  # the best of three: a machine that does other work takes longer
-        moved = replace(scenario, threads=number)
-        start = time.process_time()
-        kit.figures(moved, "throughput_ips")
-        kit.timeline(moved)
-        for threads in range(1, 9):
-            kit.point(replace(moved, threads=threads))
-        took.append(time.process_time() - start)
-    assert min(took) < 0.5
 
 
 GOOGLE, QUTI, ISSUES, DOCS = "google_reference.csv", "qutibench_power.csv", "issues_misc.csv", "coral_docs.csv"

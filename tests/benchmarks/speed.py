@@ -52,6 +52,24 @@ def engine(inferences: int = 100_000, **options: object) -> float:
     return run.completions / (time.process_time() - started)
 
 
+def interaction(network: str) -> float:
+    """CPU seconds (best of three) of what the busiest lesson draws: figures, timeline and a curve of eight points."""
+    from dataclasses import replace
+
+    from sim import Scenario
+    from sim.lab import kit
+
+    scenario, took = Scenario(models=network, accelerators=2, host="raspberry-pi-4", preprocess="resize"), []
+    for number in (3, 5, 6, 7):  # the first time the network is loaded and compiled
+        moved, started = replace(scenario, threads=number), time.process_time()
+        kit.figures(moved, "throughput_ips")
+        kit.timeline(moved)
+        for threads in range(1, 9):
+            kit.point(replace(moved, threads=threads))
+        took.append(time.process_time() - started)
+    return min(took)
+
+
 def large_file() -> str:
     """Read a .tflite of 130 MB (one dense layer): CPU time of the reading, and its memory in a process of its own."""
     from calibration.harness.tflite_writer import write_model
@@ -77,6 +95,8 @@ def main() -> None:
     for inferences in ("10000", "1000000"):
         print(f"run --inferences {inferences}: {best('run', NETWORK, '--threads', '4', '--inferences', inferences)}")
     print(f"reading a large file: {large_file()}")
+    for name in (NETWORK, "yolov8n_320", "inception_resnet_v2_299"):
+        print(f"an interaction of a lesson, {name}: {interaction(name):.2f} CPU-s")
     for options in ({}, {"mode": "processes"}, {"preprocess": "resize"}):
         figures = max(engine(**options) for _ in range(3))
         print(
