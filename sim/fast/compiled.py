@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Compile a function as a part of those that call it."""
-    return numba.njit(function)  # type: ignore[no-any-return]  # numba has no types
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[no-any-return]  # numba has no types
 
 
 def cached(function: F) -> F:
