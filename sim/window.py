@@ -101,8 +101,9 @@ class Mark:
     ) -> None:  # fmt: skip
         """Count completions; their times are kept thinned out, so that memory stays flat."""
         for model, (latency, invokes) in enumerate(zip(self.latency, self.invokes, strict=True)):
-            latency.extend(_of(model, models, latencies_ns))
-            invokes.extend(_of(model, models, invokes_ns))
+            is_alone = len(self.latency) == 1
+            latency.extend(latencies_ns if is_alone else _of(model, models, latencies_ns))
+            invokes.extend(invokes_ns if is_alone else _of(model, models, invokes_ns))
         self.served.update(numbers)
         self.ends_ns += ends_ns[self.every - 1 - self.done % self.every :: self.every]
         self.done += len(ends_ns)
@@ -145,8 +146,6 @@ class Mark:
 
 def _of(model: int, models: Sequence[int], values: Sequence[int]) -> Sequence[int]:
     """The values of one model's completions."""
-    if models.count(model) == len(models):
-        return values
     return [value for one, value in zip(models, values, strict=True) if one == model]
 
 
