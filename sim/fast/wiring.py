@@ -67,7 +67,7 @@ def wired(setup: Setup, machine: Machine, limit: int, duration_ns: int) -> Wirin
         "STAGES": (programs.rows, stages, at.STAGE_COLUMNS),
         "STEPS": (programs.steps, 0, at.STEP_COLUMNS),
         "TURNS": (_turns(setup), 0, at.TURN_COLUMNS),
-        "ACCELERATORS": ([_accelerator(links, one.link) for one in machine.accelerators], 0, at.ACCELERATOR_COLUMNS),
+        "ACCELERATORS": (_accelerators(machine, links), 0, at.ACCELERATOR_COLUMNS),
         "LINKS": ([(link.is_shared, link.chunk_bytes, 0, 0) for link in links], 0, at.LINK_COLUMNS),
         "HEAP": (events, threads + accelerators + 4, at.EVENT_COLUMNS),
         "CORES": ([], len(machine.cores.free_ns), 1),
@@ -135,9 +135,12 @@ def _links(machine: Machine) -> list[SharedLink]:
     return list({id(one.link): one.link for one in machine.accelerators}.values())
 
 
-def _accelerator(links: Sequence[SharedLink], link: SharedLink) -> Row:
-    place = next(place for place, one in enumerate(links) if one is link)
-    return _row(0, at.ACCELERATOR_COLUMNS, LINK=place, FIRST=-1, LAST=-1, CHOSEN_FOR=-1, AGE=1)
+def _accelerators(machine: Machine, links: Sequence[SharedLink]) -> list[Row]:
+    places = {id(link): place for place, link in enumerate(links)}
+    return [
+        _row(0, at.ACCELERATOR_COLUMNS, LINK=places[id(one.link)], FIRST=-1, LAST=-1, CHOSEN_FOR=-1, AGE=1)
+        for one in machine.accelerators
+    ]
 
 
 def _turns(setup: Setup) -> list[Row]:
