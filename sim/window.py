@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sim.machine.machine import FrameLog, Machine
@@ -91,19 +91,17 @@ class Mark:
 
     def flush(self) -> None:
         """Count the rows, a thousand at a time."""
-        if self.rows:
-            self.count(*zip(*self.rows, strict=True))
-            self.rows.clear()
-
-    def count(
-        self, ends_ns: Sequence[int], models: Sequence[int], latencies_ns: Sequence[int], invokes_ns: Sequence[int],
-        numbers: Sequence[int],
-    ) -> None:  # fmt: skip
-        """Count completions; their times are kept thinned out, so that memory stays flat."""
+        if not self.rows:
+            return
+        ends_ns, models, latencies_ns, invokes_ns, numbers = zip(*self.rows, strict=True)
         for model, (latency, invokes) in enumerate(zip(self.latency, self.invokes, strict=True)):
-            is_alone = len(self.latency) == 1
-            latency.extend(latencies_ns if is_alone else _of(model, models, latencies_ns))
-            invokes.extend(invokes_ns if is_alone else _of(model, models, invokes_ns))
+            latency.extend(_of(model, models, latencies_ns))
+            invokes.extend(_of(model, models, invokes_ns))
+        self.note(ends_ns, numbers)
+        self.rows.clear()
+
+    def note(self, ends_ns: Sequence[int], numbers: Iterable[int]) -> None:
+        """Note when completions came, thinned out so that memory stays flat, and whose they were."""
         self.served.update(numbers)
         self.ends_ns += ends_ns[self.every - 1 - self.done % self.every :: self.every]
         self.done += len(ends_ns)

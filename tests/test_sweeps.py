@@ -155,7 +155,7 @@ def test_ctrl_c_ends_a_sweep_at_once_and_keeps_what_was_finished(tmp_path):
     path, out = tmp_path / "spec.toml", tmp_path / "out.parquet"
     path.write_text(LONG_SPEC)
     journal = out.with_name("out.parquet.journal")
-    arguments = ["sweep", path, "-o", out, "--workers", "2"]
+    arguments = ["sweep", path, "-o", out, "--workers", "2", "--engine", "simpy"]
     code, text, seconds = interrupted(arguments, lambda: journal.exists() and journal.stat().st_size > 500)
     assert code == 130
     *progress, last = text.splitlines()

@@ -68,8 +68,12 @@ class Loop(Run):
         rows = self.wiring.rows[:, :count]
         if not self.is_periodic and len(self.history) < MAX_PERIODIC:
             self._note_history(rows[:, : MAX_PERIODIC - len(self.history)])
-        ends, models, latencies, invokes, numbers = rows[: at.BY].tolist()
-        self.opened.count(ends, models, latencies, invokes, numbers)
+        for model, counts in enumerate(zip(self.opened.latency, self.opened.invokes, strict=True)):
+            own = rows if len(self.setup.models) == 1 else rows[:, rows[at.OF_MODEL] == model]
+            for column, one in zip((at.LATENCY_NS, at.INVOKE_NS), counts, strict=True):
+                values, times = np.unique(own[column], return_counts=True)
+                one.add_counts(dict(zip(values.tolist(), times.tolist(), strict=True)))
+        self.opened.note(rows[at.END].tolist(), np.unique(rows[at.OF_THREAD]).tolist())
 
     def _note_history(self, rows: Any) -> None:
         """Note completions for the search of a period, as :meth:`sim.engine.Run.completed` does."""
