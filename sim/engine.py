@@ -8,7 +8,7 @@ first part left out; its interval comes from batch means.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from sim.machine.accelerator import Lock, SimAccelerator
 from sim.machine.clock import Clock
 from sim.machine.host import SLICE_NS, Cores, Gil
 from sim.machine.link import SharedLink
-from sim.machine.machine import FrameLog, Machine, Thread
+from sim.machine.machine import Machine, Thread
 from sim.machine.pipeline import PipelinePool, pipeline
 from sim.machine.policies import DISCIPLINES, DISPATCHES, Discipline, DispatchPolicy, own_discipline, policy
 from sim.machine.records import Components, Recorder, SpanSink
@@ -28,26 +28,29 @@ from sim.machine.scheduler import Mutex
 from sim.machine.workloads import ThreadPool, jitter, mixed_loop
 from sim.scenario import Scenario
 from sim.setup import Bus, Setup, at_divisor, build, with_best_cut
-from sim.steady import LatencyCounts, batch_means_interval, period
+from sim.steady import batch_means_interval, period
 from sim.summary import Results, latencies, power_of, summarise
-from sim.window import Window
+from sim.window import Mark, Window
 
-__all__ = ["Run", "components", "run", "settled", "simulate", "wire"]
+__all__ = ["Run", "Runner", "components", "run", "settled", "simulate", "wire"]
 
 MAX_OPEN = 20_000
 FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
 LEAST_FLUID = 512  # completions after which a run over a shared memory may count as settled
 MAX_RANDOM = 200_000
-MAX_ENDS = 4096
 ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
 MOST_TWICE = 500_000  # events of a run that is repeated for the other end of a lock's fairness
 WORTH_TELLING = 0.02  # how far both ends of a lock's fairness lie apart
 SETTLED = 0.005  # relative width of the interval at which a run without a period stops
+#: Runs a set-up as :func:`run` does.
+Runner = Callable[..., Window]
 
 
-def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = True) -> Results:
+def simulate(
+    scenario: Scenario, sink: SpanSink | None = None, compare: bool = True, by: Runner | None = None
+) -> Results:
     """Simulate a scenario until it is steady (or for its ``inferences`` or ``duration_s``) and summarise it.
 
     ``sink`` receives every span; ``compare`` adds the gains over the same scenario with one thread and one accelerator.
@@ -61,6 +64,8 @@ def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = T
         Called with each :class:`sim.machine.records.Span` when it ends; recording never changes behaviour.
     compare
         Also say what one thread on one accelerator would do, for the gains.
+    by
+        What runs set-ups in place of :func:`run` (:mod:`sim.fast.choice`).
 
     Returns
     -------
@@ -73,16 +78,17 @@ def simulate(scenario: Scenario, sink: SpanSink | None = None, compare: bool = T
         For a network, part or policy that cannot be loaded, and for options that do not fit together.
     """
     started = time.perf_counter()
-    setup = settled(scenario)
-    results = summarise(setup, run(setup, sink), compare)
+    by = by or run
+    setup = settled(scenario, by)
+    results = summarise(setup, by(setup, sink), compare)
     is_short = results.window.completions * events(setup) <= MOST_TWICE
     if compare and is_short and setup.hand_over is not None and setup.share_a_lock:
-        _add_lock_ends(results)
+        _add_lock_ends(results, by)
     results.summary["wall_s"] = time.perf_counter() - started
     return results
 
 
-def _add_lock_ends(results: Results) -> None:
+def _add_lock_ends(results: Results, by: Runner) -> None:
     """Add what the other kind of lock gives: who wins a race of microseconds is not known of a host.
 
     ``lock_ends`` holds throughput and percentiles of ``--lock mutex`` and ``fair``, the lower one first. They are the
@@ -92,7 +98,7 @@ def _add_lock_ends(results: Results) -> None:
     other = {"mutex": "fair", "fair": "mutex"}[setup.scenario.lock]
     window = results.window
     if window.was_raced:
-        window = run(replace(setup, scenario=replace(setup.scenario, lock=other)))
+        window = by(replace(setup, scenario=replace(setup.scenario, lock=other)))
     latency_ms, ips = latencies(window).summary_ms(), found["throughput_ips"]
     pairs = {"throughput_ips": (ips, window.throughput_ips)}
     pairs |= {f"latency_{key}_ms": (found["latency_ms"][key], latency_ms[key]) for key in ("p50", "p99")}
@@ -102,15 +108,16 @@ def _add_lock_ends(results: Results) -> None:
         found["warnings"].append(f"microseconds decide who takes the accelerator's lock: {words}")
 
 
-def settled(scenario: Scenario) -> Setup:
+def settled(scenario: Scenario, by: Runner | None = None) -> Setup:
     """Return the set-up that a scenario runs: its pipeline cut where that is fastest, its clock as the heat allows.
 
     Raises :class:`InputError` for a scenario that cannot be built.
     """
-    return _cooled(with_best_cut(build(scenario), lambda setup: run(setup).throughput_ips))
+    by = by or run
+    return _cooled(with_best_cut(build(scenario), lambda setup: by(setup).throughput_ips), by)
 
 
-def _cooled(setup: Setup) -> Setup:
+def _cooled(setup: Setup, by: Runner) -> Setup:
     """Return the set-up at the clock that its steady temperature allows (``--thermal``; where the driver throttles).
 
     The steady temperature depends on the power, the power on the clock: the machine runs at each step of the clock, and
@@ -123,7 +130,7 @@ def _cooled(setup: Setup) -> Setup:
         note = "the PCIe driver lowers the clock of some accelerators only: heat is left out (--thermal)"
         return replace(setup, warnings=(*setup.warnings, note))
     rows = {divisor: at_divisor(setup, divisor) for divisor in (1, 2, 4, 8)}
-    powers = {d: power_of(row, run(row)).power.accelerators_w / len(row.accelerators) for d, row in rows.items()}
+    powers = {d: power_of(row, by(row)).power.accelerators_w / len(row.accelerators) for d, row in rows.items()}
     c_per_w = max(part.energies.heat_c_per_w for part in setup.accelerators)
     divisor, temperature = steady_clock(ambient, c_per_w, powers)
     notes = [f"steady at {temperature:.0f} C: clock divided by {divisor}"]
@@ -252,7 +259,7 @@ class Run:
         self.check_at = min(first, self.limit)
         check_effort(setup, self.check_at, setup.scenario.inferences)
         self.stop: simpy.Event = self.env.event()
-        self.opened = _Mark(0, self.recorder, self.machine, len(setup.models))
+        self.opened = Mark(0, self.recorder, self.machine, len(setup.models))
         self.is_periodic = False
         self.closed: Window | None = None
         self._start()
@@ -297,9 +304,18 @@ class Run:
             if self.completions == 0:
                 raise
         window = self.closed or self._close()
-        window.completions, window.ran_ns = self.completions, self.env.now
-        window.was_raced = any(accelerator.lock.was_raced for accelerator in self.machine.accelerators)
+        window.completions, window.ran_ns, window.was_raced = self.completions, self.now, self.was_raced
         return window
+
+    @property
+    def now(self) -> int:
+        """The present moment (ns)."""
+        return self.env.now
+
+    @property
+    def was_raced(self) -> bool:
+        """Whether somebody asked for a lock while a woken waiter was on its way to it."""
+        return any(accelerator.lock.was_raced for accelerator in self.machine.accelerators)
 
     def completed(self, number: int, model: int, start_ns: int, invoked_ns: int) -> None:
         """Note one finished inference; open, close or go on measuring; stop when enough was seen."""
@@ -382,73 +398,7 @@ class Run:
         return any(bus.is_memory for bus in self.setup.buses)
 
     def _open(self, now: int) -> None:
-        self.opened = _Mark(now, self.recorder, self.machine, len(self.setup.models))
+        self.opened = Mark(now, self.recorder, self.machine, len(self.setup.models))
 
     def _close(self) -> Window:
-        return self.opened.window(self.env.now, self.recorder, self.machine, self)
-
-
-class _Mark:
-    """The opening of a measured window: totals so far, to take differences of."""
-
-    def __init__(self, now: int, recorder: Recorder, machine: Machine, models: int) -> None:
-        self.start_ns = now
-        self.totals = recorder.totals()
-        self.core_ns, self.gil_ns = machine.cores.busy_ns, _gil_busy(machine)
-        self.latency = [LatencyCounts() for _ in range(models)]
-        self.invokes = [LatencyCounts() for _ in range(models)]
-        self.queries, self.served = LatencyCounts(), set[int]()
-        self.frames = machine.frames = FrameLog()
-        #: (end ns, model, latency ns, ns inside invoke(), thread) of completions that are not counted yet.
-        self.rows: list[tuple[int, int, int, int, int]] = []
-        self.ends_ns, self.every, self.count = [now], 1, 0
-
-    def flush(self) -> None:
-        """Count the rows, a thousand at a time; times of completion are kept thinned out, so that memory stays flat."""
-        for model, (latency, invokes) in enumerate(zip(self.latency, self.invokes, strict=True)):
-            mine = [row for row in self.rows if row[1] == model]
-            latency.extend([row[2] for row in mine])
-            invokes.extend([row[3] for row in mine])
-        self.served.update({row[4] for row in self.rows})
-        ends_ns = [row[0] for row in self.rows]
-        self.ends_ns += ends_ns[self.every - 1 - self.count % self.every :: self.every]
-        self.count += len(ends_ns)
-        self.rows.clear()
-        while len(self.ends_ns) > MAX_ENDS:
-            self.ends_ns, self.every = self.ends_ns[::2], 2 * self.every
-
-    def window(self, now: int, recorder: Recorder, machine: Machine, run: Run) -> Window:
-        """Close the window."""
-        self.flush()
-        machine.frames = FrameLog()
-        low, high = batch_means_interval(self.ends_ns)
-        elapsed_ns = max(1, now - self.start_ns)
-        last_arrival_ns, waiting = machine.arrivals_end or (None, len(machine.queue))
-        threads, accelerators, links = (
-            [after - before for after, before in zip(now_done, then_done, strict=True)]
-            for now_done, then_done in zip(recorder.totals(), self.totals, strict=True)
-        )
-        return Window(
-            elapsed_ns=elapsed_ns,
-            threads=threads,
-            accelerators=accelerators,
-            links=links,
-            core_ns=run.setup.core_ns(elapsed_ns, machine.cores.busy_ns - self.core_ns),
-            start_ns=self.start_ns,
-            end_ns=now,
-            gil_ns=elapsed_ns if machine.gil and machine.gil.has_core else _gil_busy(machine) - self.gil_ns,
-            latency=self.latency,
-            invokes=self.invokes,
-            served=self.served,
-            queries=self.queries,
-            interval_ips=(low * self.every, high * self.every),
-            queue_length=waiting,
-            last_arrival_ns=last_arrival_ns,
-            periodic=run.is_periodic,
-            completions=run.completions,
-            frames=self.frames,
-        )
-
-
-def _gil_busy(machine: Machine) -> int:
-    return machine.gil.busy_ns if machine.gil else 0
+        return self.opened.window(self.now, self.setup, self.is_periodic, self.completions)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
 __all__ = ["LatencyCounts", "batch_means_interval", "period"]
@@ -54,9 +54,14 @@ class LatencyCounts:
 
     def extend(self, latencies_ns: Sequence[int]) -> None:
         """Count many latencies at once."""
-        self.sum_ns += sum(latencies_ns)
-        self.n += len(latencies_ns)
-        self.counts.update(map(_four_digits, latencies_ns) if self.rounded else latencies_ns)
+        self.add_counts(Counter(latencies_ns))
+
+    def add_counts(self, found: Mapping[int, int]) -> None:
+        """Count latencies of which each is given with how often it came."""
+        self.sum_ns += sum(latency_ns * times for latency_ns, times in found.items())
+        self.n += sum(found.values())
+        for latency_ns, times in found.items():
+            self.counts[_four_digits(latency_ns) if self.rounded else latency_ns] += times
         if not self.rounded and len(self.counts) > EXACT_VALUES:
             self.rounded = True
             exact, self.counts = self.counts, Counter()

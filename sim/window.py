@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sim.machine.machine import FrameLog
-from sim.machine.records import Activity
-from sim.steady import LatencyCounts
+from sim.machine.machine import FrameLog, Machine
+from sim.machine.records import Activity, Recorder
+from sim.setup import Setup
+from sim.steady import LatencyCounts, batch_means_interval
 
-__all__ = ["Window"]
+__all__ = ["Mark", "Window"]
+
+MAX_ENDS = 4096
 
 
 @dataclass
@@ -41,6 +45,8 @@ class Window(Activity):
         Inferences and time of the whole run.
     was_raced
         Whether somebody asked for a lock while a woken waiter was on its way to it.
+    engine
+        What ran it; both give the same.
     """
 
     start_ns: int = 0
@@ -58,6 +64,7 @@ class Window(Activity):
     completions: int = 0
     ran_ns: int = 0
     was_raced: bool = False
+    engine: str = "simpy"
 
     @property
     def count(self) -> int:
@@ -68,3 +75,80 @@ class Window(Activity):
     def throughput_ips(self) -> float:
         """Inferences per second."""
         return self.count * 1e9 / self.elapsed_ns
+
+
+class Mark:
+    """The opening of a measured window: totals so far, to take differences of."""
+
+    def __init__(self, now: int, recorder: Recorder, machine: Machine, models: int) -> None:
+        self.start_ns, self.recorder, self.machine = now, recorder, machine
+        self.totals = recorder.totals()
+        self.core_ns, self.gil_ns = machine.cores.busy_ns, _gil_busy(machine)
+        self.latency = [LatencyCounts() for _ in range(models)]
+        self.invokes = [LatencyCounts() for _ in range(models)]
+        self.queries, self.served = LatencyCounts(), set[int]()
+        self.frames = machine.frames = FrameLog()
+        #: (end ns, model, latency ns, ns inside invoke(), thread) of completions that are not counted yet.
+        self.rows: list[tuple[int, int, int, int, int]] = []
+        self.ends_ns, self.every, self.done = [now], 1, 0
+
+    def flush(self) -> None:
+        """Count the rows, a thousand at a time."""
+        if not self.rows:
+            return
+        ends_ns, models, latencies_ns, invokes_ns, numbers = zip(*self.rows, strict=True)
+        for model, (latency, invokes) in enumerate(zip(self.latency, self.invokes, strict=True)):
+            latency.extend(_of(model, models, latencies_ns))
+            invokes.extend(_of(model, models, invokes_ns))
+        self.note(ends_ns, numbers)
+        self.rows.clear()
+
+    def note(self, ends_ns: Sequence[int], numbers: Iterable[int]) -> None:
+        """Note when completions came, thinned out so that memory stays flat, and whose they were."""
+        self.served.update(numbers)
+        self.ends_ns += ends_ns[self.every - 1 - self.done % self.every :: self.every]
+        self.done += len(ends_ns)
+        while len(self.ends_ns) > MAX_ENDS:
+            self.ends_ns, self.every = self.ends_ns[::2], 2 * self.every
+
+    def window(self, now: int, setup: Setup, is_periodic: bool, completions: int) -> Window:
+        """Close the window."""
+        self.flush()
+        machine = self.machine
+        machine.frames = FrameLog()
+        low, high = batch_means_interval(self.ends_ns)
+        elapsed_ns = max(1, now - self.start_ns)
+        last_arrival_ns, waiting = machine.arrivals_end or (None, len(machine.queue))
+        threads, accelerators, links = (
+            [after - before for after, before in zip(now_done, then_done, strict=True)]
+            for now_done, then_done in zip(self.recorder.totals(), self.totals, strict=True)
+        )
+        return Window(
+            elapsed_ns=elapsed_ns,
+            threads=threads,
+            accelerators=accelerators,
+            links=links,
+            core_ns=setup.core_ns(elapsed_ns, machine.cores.busy_ns - self.core_ns),
+            start_ns=self.start_ns,
+            end_ns=now,
+            gil_ns=elapsed_ns if machine.gil and machine.gil.has_core else _gil_busy(machine) - self.gil_ns,
+            latency=self.latency,
+            invokes=self.invokes,
+            served=self.served,
+            queries=self.queries,
+            interval_ips=(low * self.every, high * self.every),
+            queue_length=waiting,
+            last_arrival_ns=last_arrival_ns,
+            periodic=is_periodic,
+            completions=completions,
+            frames=self.frames,
+        )
+
+
+def _of(model: int, models: Sequence[int], values: Sequence[int]) -> Sequence[int]:
+    """The values of one model's completions."""
+    return [value for one, value in zip(models, values, strict=True) if one == model]
+
+
+def _gil_busy(machine: Machine) -> int:
+    return machine.gil.busy_ns if machine.gil else 0

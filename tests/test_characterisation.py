@@ -50,11 +50,11 @@ def test_a_study_that_was_stopped_goes_on(tmp_path, monkeypatch):
 
     asked = []
 
-    def rows(network, sizes, cases):
+    def rows(network, sizes, cases, engine):
         asked.append(network)
         if network == NETS[2] and len(asked) == 3:
             raise OSError(28, "No space left on device")
-        return network_rows(network, sizes, cases)
+        return network_rows(network, sizes, cases, engine)
 
     monkeypatch.setattr(characterisation, "network_rows", rows)
     kept, grid = tmp_path / "kept", Grid(NETS[:3], ("coral",), CASES[:1])

@@ -82,9 +82,9 @@ import sys, time
 from pathlib import Path
 import sim.study.sweeps as sweeps
 sweeps.CHUNK, sweeps.AHEAD = 2, 1
-def slowly(chunk, work=sweeps.evaluate_all):
+def slowly(chunk, engine, work=sweeps.evaluate_all):
     time.sleep(float(sys.argv[3]))
-    return work(chunk)
+    return work(chunk, engine)
 if __name__ == "__main__":
     sweeps.evaluate_all = slowly
     sweeps.sweep(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)
@@ -155,7 +155,7 @@ def test_ctrl_c_ends_a_sweep_at_once_and_keeps_what_was_finished(tmp_path):
     path, out = tmp_path / "spec.toml", tmp_path / "out.parquet"
     path.write_text(LONG_SPEC)
     journal = out.with_name("out.parquet.journal")
-    arguments = ["sweep", path, "-o", out, "--workers", "2"]
+    arguments = ["sweep", path, "-o", out, "--workers", "2", "--engine", "simpy"]
     code, text, seconds = interrupted(arguments, lambda: journal.exists() and journal.stat().st_size > 500)
     assert code == 130
     *progress, last = text.splitlines()
@@ -169,7 +169,7 @@ def test_ctrl_c_ends_a_sweep_at_once_and_keeps_what_was_finished(tmp_path):
 
 def test_ctrl_c_ends_a_study_at_once_and_keeps_finished_networks(tmp_path):
     pytest.importorskip("sklearn")
-    arguments = ["study", "-o", tmp_path, "--models", "mobilenet_v[12]*", "--workers", "2"]
+    arguments = ["study", "-o", tmp_path, "--models", "mobilenet_v[12]*", "--workers", "2", "--engine", "simpy"]
     code, text, seconds = interrupted(arguments, lambda: any(tmp_path.glob("unfinished-*/[0-9]*.parquet")))
     *progress, last = text.splitlines()
     assert (code, last[:6]) == (130, "error:"), text
@@ -196,8 +196,8 @@ def test_what_had_finished_is_kept_when_a_worker_dies(spec, tmp_path, monkeypatc
     out = tmp_path / "out.parquet"
 
     class Dying(ThreadPoolExecutor):
-        def submit(self, work, chunk):
-            future = super().submit(work, chunk)
+        def submit(self, work, chunk, engine):
+            future = super().submit(work, chunk, engine)
             future.exception()
             if chunk[0][0] >= 8:
                 future = Future()

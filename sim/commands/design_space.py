@@ -27,6 +27,11 @@ MaxP95 = Annotated[
 MaxW = Annotated[float | None, typer.Option(help="At most so many watts, whole system.")]
 
 
+EngineName = Annotated[
+    str, typer.Option("--engine", help="auto, simpy (runs everything) or fast (compiled closed loops, extra fast).")
+]
+
+
 class StoppedError(RuntimeError):
     """Ctrl-C during work that goes on from what it has kept; the text says so."""
 
@@ -131,6 +136,7 @@ def sweep(
     output: Output,
     workers: Annotated[int, typer.Option(min=0, help="Processes on this machine (0: one for each CPU).")] = 0,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")] = "",
+    engine: EngineName = "auto",
     json: Json = False,
 ) -> None:
     """Simulate a grid or Latin hypercube of scenarios; the same command goes on after a kill.
@@ -140,7 +146,7 @@ def sweep(
     from sim.study.sweeps import sweep as run_sweep
 
     with _keeping():
-        done = run_sweep(spec, output, workers, dask)
+        done = run_sweep(spec, output, workers, dask, engine=engine)
     if json:
         _print_json(done | {"output": str(output)})
     words = f"{done['points']} points, {done['simulated']} simulated now, {done['errors']} with an error"
@@ -154,6 +160,7 @@ def study(
     family: Annotated[str, typer.Option(help="edgetpu, dpu or all; the sizes' own if empty.")] = "",
     estimator: Annotated[str, typer.Option(help="package.module:function to hold against the simulator as well.")] = "",
     workers: Annotated[int, typer.Option(min=0, help="Processes on this machine (0: one for each CPU).")] = 0,
+    engine: EngineName = "auto",
     json: Json = False,
 ) -> None:
     """The full characterisation: every network on every size, findings, figures, estimator errors.
@@ -164,7 +171,7 @@ def study(
     from sim.study.characterisation import study as run_study
 
     with _keeping():
-        found = run_study(output, grids_of(models, sizes, family), workers, estimator)
+        found = run_study(output, grids_of(models, sizes, family), workers, estimator, engine=engine)
     if json:
         _print_json(found)
         return

@@ -192,5 +192,7 @@ def print_study(found: Mapping[str, Any], output: Path) -> None:
     for finding in found["findings"]:
         if finding["id"] in SHOWN:
             console.print(finding["text"], soft_wrap=True)
-    seconds = found["seconds"]
+    seconds, fast = found["seconds"], found["engines"].get("fast", 0)
+    others = sum(found["engines"].values()) - fast
+    console.print(f"\n{fast} points ran in the compiled engine, {others} in SimPy.")
     console.print(f"\n{seconds['cpu']:.0f} CPU-seconds. Everything else: {output}/findings.md and {output}/report.html")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hwmodels.errors import InputError, nearest, need, reason
 from hwmodels.files import write_text
 from sim.closed_form.columns import STAGE_COLUMNS
+from sim.fast.choice import SIMPY, chosen
 from sim.study.area import area_findings
 from sim.study.errors_by_region import error_findings, error_table, load_estimator, predictions
 from sim.study.executors import executor, given
@@ -104,15 +105,20 @@ def _plan(sizes: str, family: str) -> tuple[str, Plan]:
 
 
 def study(
-    output: Path, grids: Sequence[Grid] = (), workers: int = 0, estimator: str = "", pool: Executor | None = None
+    output: Path,
+    grids: Sequence[Grid] = (),
+    workers: int = 0,
+    estimator: str = "",
+    pool: Executor | None = None,
+    engine: str = "auto",
 ) -> dict[str, Any]:
     """Run the study and write results.parquet, schema.json, findings.json, findings.md and report.html to a folder.
 
     ``grids`` limits it (one for each family), ``estimator`` (``package.module:function``, called with a row's options
-    and its stage columns, returns the throughput in 1/s) is held against the simulator as ours is. Finished networks
-    are kept in the folder until the study is done: the same call goes on where one was stopped. Returns the findings'
-    table. Raises :class:`InputError` for a folder that cannot be written, an unknown estimator, or where an extra is
-    missing.
+    and its stage columns, returns the throughput in 1/s) is held against the simulator as ours is. ``engine`` simulates
+    the points (:mod:`sim.fast.choice`). Finished networks are kept in the folder until the study is done: the same call
+    goes on where one was stopped. Returns the findings' table. Raises :class:`InputError` for a folder that cannot be
+    written, an unknown estimator or engine, or where an extra is missing.
     """
     started, cpu = time.monotonic(), _cpu_s()
     need("polars", "study")
@@ -121,10 +127,12 @@ def study(
     kept = {_kept(output, grid): grid for grid in grids or (grid_of(),)}
     for folder in kept:
         _folder(folder)
-    frame = _all_rows(kept, workers, pool)
+    chosen_engine = chosen(engine, sum(grid.size for grid in kept.values()))
+    frame = _all_rows(kept, workers, pool, chosen_engine)
     write_frame(output / "results.parquet", frame)
     write_text(output / "schema.json", json.dumps(schema(frame), indent=1))
     report = _report(frame, list(kept.values()), other, estimator)
+    report["engines"] = dict(frame.drop_nulls("engine")["engine"].value_counts().iter_rows())
     report["seconds"] = {"wall": time.monotonic() - started, "cpu": _cpu_s() - cpu}
     write_text(output / "findings.json", json.dumps(report, indent=1))
     write_text(output / "findings.md", markdown(report))
@@ -139,10 +147,10 @@ def _kept(output: Path, grid: Grid) -> Path:
     return output / f"unfinished-{digest_of(astuple(grid), own_files(grid.networks))}"
 
 
-def _all_rows(kept: Mapping[Path, Grid], workers: int, pool: Executor | None) -> pl.DataFrame:
+def _all_rows(kept: Mapping[Path, Grid], workers: int, pool: Executor | None, engine: str) -> pl.DataFrame:
     import polars as pl
 
-    frames = [grid_rows(grid, folder, workers, pool) for folder, grid in kept.items()]
+    frames = [grid_rows(grid, folder, workers, pool, engine) for folder, grid in kept.items()]
     return pl.concat(frames, how="diagonal_relaxed")
 
 
@@ -166,7 +174,7 @@ def _folder(path: Path) -> None:
         ) from None
 
 
-def grid_rows(grid: Grid, kept: Path, workers: int, pool: Executor | None) -> pl.DataFrame:
+def grid_rows(grid: Grid, kept: Path, workers: int, pool: Executor | None, engine: str = SIMPY) -> pl.DataFrame:
     """Simulate the grid, a network at a time in each worker; rows in the grid's order.
 
     A network's rows become a file in ``kept`` as they arrive: a study that was stopped goes on from there, and Python
@@ -177,15 +185,17 @@ def grid_rows(grid: Grid, kept: Path, workers: int, pool: Executor | None) -> pl
     files = {name: kept / f"{number}.parquet" for number, name in enumerate(grid.networks)}
     todo = [name for name, path in files.items() if not path.is_file() or is_damaged(path)]
     if todo:
-        _simulate(grid, {name: files[name] for name in todo}, workers, pool)
+        _simulate(grid, {name: files[name] for name in todo}, workers, pool, engine)
     return pl.concat([pl.read_parquet(path) for path in files.values()], how="diagonal_relaxed")
 
 
-def _simulate(grid: Grid, files: Mapping[str, Path], workers: int, pool: Executor | None) -> None:
+def _simulate(grid: Grid, files: Mapping[str, Path], workers: int, pool: Executor | None, engine: str) -> None:
     """Write a file of rows for each network, in whatever order they finish."""
     progress = Progress(len(grid.networks), len(grid.networks) - len(files), "networks")
-    with executor(workers) if pool is None else given(pool) as chosen:
-        jobs = {chosen.pool.submit(network_rows, name, grid.sizes, grid.cases): path for name, path in files.items()}
+    with executor(workers) if pool is None else given(pool) as found:
+        jobs = {
+            found.pool.submit(network_rows, name, grid.sizes, grid.cases, engine): path for name, path in files.items()
+        }
         for number, job in enumerate(as_completed(list(jobs)), progress.before + 1):
             write_frame(jobs.pop(job), frame_of(job.result()))
             progress.show(number)
@@ -254,6 +264,7 @@ DESCRIPTIONS = {
     "interval90_throughput_ips_lo": "90 % interval: the network's one-thread parameter uncertainty on this size",
     "interval90_throughput_ips_hi": "90 % interval, upper end",
     "inferences_simulated": "inferences until the run was steady",
+    "engine": "what simulated the point: simpy, or fast (compiled); both give the same",
 }  # fmt: skip
 
 

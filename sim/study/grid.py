@@ -9,7 +9,8 @@ from typing import Any
 
 from hwmodels.stages import AcceleratorStage, StageTimes, StepTime
 from sim.closed_form.columns import stage_columns
-from sim.engine import run
+from sim.engine import Runner, run
+from sim.fast.choice import SIMPY, runner
 from sim.machine.host import SLICE_NS
 from sim.scenario import Scenario
 from sim.setup import Setup, build
@@ -106,7 +107,7 @@ class Grid:
         return len(self.networks) * len(self.sizes) * sum(len(c.threads) * len(c.accelerators) for c in self.cases)
 
 
-def network_rows(network: str, sizes: Sequence[str], cases: Sequence[Case]) -> list[Row]:
+def network_rows(network: str, sizes: Sequence[str], cases: Sequence[Case], engine: str = SIMPY) -> list[Row]:
     """Simulate every point of one network; a point that fails is a row with its ``error``."""
     rows: list[Row] = []
     for size in sizes:
@@ -115,7 +116,7 @@ def network_rows(network: str, sizes: Sequence[str], cases: Sequence[Case]) -> l
             try:
                 base = build(_scenario(network, size, case))
                 sd = sd or relative_sd(base)
-                rows += case_rows(base, case, sd)
+                rows += case_rows(base, case, sd, runner(engine))
             except (OSError, MemoryError):  # the machine failed, not the network: it stays unfinished
                 raise
             except Exception as error:  # one network must not end the study
@@ -129,7 +130,7 @@ def _scenario(network: str, size: str, case: Case) -> Scenario:
     )
 
 
-def case_rows(base: Setup, case: Case, sd: float) -> Iterator[Row]:
+def case_rows(base: Setup, case: Case, sd: float, by: Runner = run) -> Iterator[Row]:
     """Simulate one network on one size in one case: a row for each number of threads and accelerators.
 
     A number of accelerators that the board's chip has no room for is left out.
@@ -146,7 +147,7 @@ def case_rows(base: Setup, case: Case, sd: float) -> Iterator[Row]:
         for threads in case.threads:
             used = min(threads, many)  # a bound thread leaves further accelerators idle
             setup = resized(base, threads, used)
-            row = point_row(setup, run(bounded(setup), most=_most(setup)), sd)
+            row = point_row(setup, by(bounded(setup), most=_most(setup)), sd)
             yield fixed | (row if used == many else with_idle(row, setup, resized(base, threads, many)))
 
 
@@ -215,6 +216,7 @@ def point_row(setup: Setup, window: Window, sd: float) -> Row:
     summary = answer(setup, found)
     ips = window.throughput_ips
     more = {"interval90": {"throughput_ips": [ips / scale, ips * scale]}, "inferences_simulated": window.completions}
+    more["engine"] = window.engine
     left_out = ("inferences", "simulated_s", "throughput_ci95_ips", "baseline_reason")
     kept = {key: value for key, value in summary.items() if key not in left_out}
     return flat(kept | more) | stage_columns(setup)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError, need
+from sim.fast.choice import SIMPY, chosen, runner
 from sim.scenario import mixed_accelerators, option_defaults
 from sim.study.executors import Workers, executor, given
 from sim.study.journal import Journal
@@ -30,7 +31,12 @@ Numbered = list[tuple[int, dict[str, Any]]]
 
 
 def sweep(
-    spec: Path | Spec, output: Path, workers: int = 0, dask: str = "", pool: Executor | None = None
+    spec: Path | Spec,
+    output: Path,
+    workers: int = 0,
+    dask: str = "",
+    pool: Executor | None = None,
+    engine: str = "auto",
 ) -> dict[str, int]:
     """Simulate every point of a spec and write one row for each to ``output`` (Parquet), in the spec's order.
 
@@ -47,9 +53,12 @@ def sweep(
         A new name, or this sweep's own finished file.
     workers, dask, pool
         Where points are simulated; the file does not depend on it.
+    engine
+        What simulates them (:mod:`sim.fast.choice`); the file says it of each, and else does not depend on it.
     """
     spec = read_spec(spec) if isinstance(spec, Path) else spec
     need("polars", "study")
+    engine = chosen(engine, spec.size)
     check_target(output)
     if output.exists():
         return _finished_before(spec, output)
@@ -57,8 +66,8 @@ def sweep(
     with Journal(output.with_name(f"{output.name}.journal"), header) as journal:
         done = len(journal.places)
         if done < spec.size:
-            with executor(workers, dask) if pool is None else given(pool) as chosen:
-                _run(spec, journal, chosen)
+            with executor(workers, dask) if pool is None else given(pool) as found:
+                _run(spec, journal, found, engine)
         table = _table(spec, journal)
         write_frame(output, table)
         journal.remove()
@@ -85,13 +94,13 @@ def _finished_before(spec: Spec, output: Path) -> dict[str, int]:
     return {"points": spec.size, "simulated": 0, "errors": int((frame["error"] != "").sum())}
 
 
-def _run(spec: Spec, journal: Journal, workers: Workers) -> None:
+def _run(spec: Spec, journal: Journal, workers: Workers, engine: str) -> None:
     """Keep the executor filled, and note points in whatever order they finish."""
     todo = ((number, point) for number, point in enumerate(points(spec)) if number not in journal.places)
     chunks = iter(lambda: list(islice(todo, CHUNK)), [])
     progress = Progress(spec.size, len(journal.places))
     pool = workers.pool
-    running = {pool.submit(evaluate_all, chunk): chunk for chunk in islice(chunks, AHEAD * workers.width)}
+    running = {pool.submit(evaluate_all, chunk, engine): chunk for chunk in islice(chunks, AHEAD * workers.width)}
     try:
         while running:
             finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
@@ -100,7 +109,7 @@ def _run(spec: Spec, journal: Journal, workers: Workers) -> None:
                 journal.add(rows)
                 rest = [pair for pair in chunk if pair[0] not in rows] or next(chunks, [])
                 if rest:
-                    running[pool.submit(evaluate_all, rest)] = rest
+                    running[pool.submit(evaluate_all, rest, engine)] = rest
             progress.show(len(journal.places))
             if not finished:
                 workers.check()
@@ -116,18 +125,18 @@ def _note_finished(running: Iterable[Future[Numbered]], journal: Journal) -> Non
             journal.add(dict(future.result()))
 
 
-def evaluate_all(chunk: Numbered) -> Numbered:
+def evaluate_all(chunk: Numbered, engine: str = SIMPY) -> Numbered:
     """Simulate numbered points; what a worker does. Those that a second is too short for come back unanswered."""
     end = time.monotonic() + CHUNK_S
     rows: Numbered = []
     for number, point in chunk:
-        rows.append((number, evaluate(point)))
+        rows.append((number, evaluate(point, engine)))
         if time.monotonic() > end:
             break
     return rows
 
 
-def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
+def evaluate(point: Mapping[str, Any], engine: str = SIMPY) -> dict[str, Any]:
     """Simulate one point (option or part number -> value); return its row, with an ``error`` if it failed."""
     from sim.closed_form.columns import stage_columns
     from sim.engine import simulate
@@ -137,16 +146,17 @@ def evaluate(point: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"error": ""}
     try:
         scenario = Scenario(**options_of(point), numbers=numbers)
-        results = simulate(scenario)
+        results = simulate(scenario, by=runner(engine))
     except (OSError, MemoryError):  # the machine failed, not the point: it stays unfinished and is tried again
         raise
     except Exception as error:  # one point that fails must not end a sweep of thousands
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         mix = {"accelerators": None} if isinstance(point.get("accelerators"), str) else {}  # the column holds numbers
         return {**point, **mix, **row, "error": text}
+    made = {"engine": results.window.engine}
     named = scenario.options() | {key: results.summary["scenario"][key] for key in ("cores", "threads")}
     named.pop("numbers", None)  # a column each
-    return {**flat({**results.summary, "scenario": named}), **numbers, **stage_columns(results.setup), **row}
+    return {**flat({**results.summary, "scenario": named}), **numbers, **stage_columns(results.setup), **row, **made}
 
 
 def options_of(point: Mapping[str, Any]) -> dict[str, Any]:

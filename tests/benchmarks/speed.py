@@ -32,13 +32,19 @@ def best(*arguments: str, times: int = 5) -> str:
     return f"{cpu:.2f} CPU-s, {memory:.0f} MB"
 
 
-def engine(inferences: int = 100_000, **options: object) -> float:
+def engine(inferences: int = 100_000, name: str = "simpy", **options: object) -> float:
     """Simulated inferences for a CPU second, without spans and without stopping at a period."""
     from sim.engine import Run
     from sim.scenario import Scenario
     from sim.setup import build
 
-    class Endless(Run):
+    kind = Run
+    if name == "fast":
+        from sim.fast.loops import Loop
+
+        kind = Loop
+
+    class Endless(kind):
         def _may_repeat(self) -> bool:
             return False
 
@@ -97,11 +103,11 @@ def main() -> None:
     print(f"reading a large file: {large_file()}")
     for name in (NETWORK, "yolov8n_320", "inception_resnet_v2_299"):
         print(f"an interaction of a lesson, {name}: {interaction(name):.2f} CPU-s")
-    for options in ({}, {"mode": "processes"}, {"preprocess": "resize"}):
-        figures = max(engine(**options) for _ in range(3))
-        print(
-            f"engine, 8 threads, 4 cores, 1 link, 2 accelerators {options or ''}: {figures:,.0f} inferences per CPU-s"
-        )
+    what = "8 threads, 4 cores, 1 link, 2 accelerators"
+    for name in ("simpy", "fast"):
+        for options in ({}, {"mode": "processes"}, {"preprocess": "resize"}):
+            figures = max(engine(name=name, **options) for _ in range(5))
+            print(f"engine {name}, {what} {options or ''}: {figures:,.0f} inferences per CPU-s")
 
 
 if __name__ == "__main__":
