@@ -1,0 +1,280 @@
+"""The static page in a real browser: it computes what a terminal computes, asks nobody else, and works offline.
+
+Needs Playwright, a Chromium (``CHROMIUM``, or one on the path) and Pyodide's npm package: npm fetches it, or ``PYODIDE``
+names the file. Skipped with a notice where one of them is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+from layers import chain, conv, depthwise
+from virtual_files import write_compiled
+
+from calibration.harness.tflite_writer import write_model
+from hwmodels.errors import InputError
+from sim import Scenario, advise, simulate
+from sim.site.build import build_site
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the page is not tested")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (apt-get install chromium): the page is not tested"),
+    pytest.mark.filterwarnings("ignore"),
+]
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]  # fmt: skip
+WAIT_MS = 90_000
+READ = """(name) => Object.fromEntries([...document.querySelectorAll(`[data-${name}]`)].map(e => [e.dataset[name], e.dataset.value]))"""
+IS_ANSWERED = "document.body.dataset.answered === location.hash.slice(1)"
+DROP = """async ([name, bytes]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], name));
+    dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
+NETWORKS = [
+    "mobilenet_v2_1.0_224", "mobilenet_v1_0.25_128", "efficientnet_edgetpu_s_224", "ssd_mobilenet_v2_coco_300",
+    "resnet_50_v1_224", "conv5x3x3_f32_64x64", "inception_v3_299",
+]  # fmt: skip
+HOSTS = ["x86-xeon", "x86-desktop", "raspberry-pi-4", "raspberry-pi-5"]
+#: One of each kind that a page could get wrong.
+KINDS = [
+    {"models": "mobilenet_v1_1.0_224:1,mobilenet_v2_1.0_224:2", "cocompile": True},
+    {"models": "mobilenet_v1_0.25_128@60,mobilenet_v2_1.0_224@30", "threads": 2, "inferences": 200},
+    {"models": "ssdlite_mobiledet_320>mobilenet_v2_1.0_224:0.3", "host": "raspberry-pi-4"},
+    {"models": "inception_v3_299", "mode": "pipeline", "accelerators": 3},
+    {"models": "resnet_50_v1_224", "size": "dpu-b4096", "threads": 3},
+    {"models": "ssdlite_mobiledet_320", "cameras": "6x5", "regions": 2.5, "motion": 0.4, "host": "raspberry-pi-4"},
+    {"models": "mobilenet_v2_1.0_224", "arrivals": "poisson:100", "jitter": "measured", "inferences": 300},
+    {"models": "mobilenet_v2_1.0_224", "accelerators": 0, "threads": 2, "host": "raspberry-pi-4"},
+]
+
+
+def random_scenarios(count):
+    """Set-ups that the page's controls can make."""
+    chance = Random(20)
+    for _ in range(count):
+        yield {
+            "models": chance.choice(NETWORKS), "threads": chance.randint(1, 8), "accelerators": chance.randint(1, 3),
+            "host": chance.choice(HOSTS), "link": chance.choice(["usb2", "usb3"]),
+            "preprocess": chance.choice(["none", "resize"]), "size": chance.choice(["coral", "small", "large"]),
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The built site."""
+    path = tmp_path_factory.mktemp("site")
+    given = os.environ.get("PYODIDE")
+    try:
+        sizes = build_site(path, Path(given) if given else None)
+    except InputError as error:
+        pytest.skip(f"no Pyodide here ({error}): the page is not tested")
+    assert sum(sizes.values()) < 10e6, "over the wire, as no server has to compress it"
+    return path
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    found = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=found.serve_forever, daemon=True).start()
+    yield found
+    found.shutdown()
+    found.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+def visit(browser, server, width=1280, **options):
+    """Open the page; return it with what it asked for elsewhere and what its console complained about."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+    page, outside, complaints = context.new_page(), [], []
+    home = f"http://127.0.0.1:{server.server_port}/"
+    page.on("request", lambda r: outside.append(r.url) if not r.url.startswith((home, f"blob:{home}")) else None)
+    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(home)
+    page.wait_for_selector("body[data-answered]", timeout=WAIT_MS)
+    return SimpleNamespace(page=page, context=context, outside=outside, complaints=complaints)
+
+
+@pytest.fixture(scope="module")
+def seen(browser, server):
+    found = visit(browser, server)
+    yield found
+    found.context.close()
+
+
+def ask(page, options):
+    """Ask by the fragment, as a link does, and wait for the figures."""
+    written = {name: str(value).lower() if value is True else value for name, value in options.items()}
+    page.evaluate("text => { location.hash = text; }", "&".join(f"{k}={v}" for k, v in written.items()))
+    answered(page)
+
+
+def answered(page):
+    for _ in range(WAIT_MS // 20):
+        if page.evaluate(IS_ANSWERED):
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError(f"no answer: {page.inner_text('#answer')}")
+
+
+def holds(page, scenario):
+    """The page's figures are those of the simulator, to the last digit."""
+    assert page.inner_text("#refused") == ""
+    summary, figures = simulate(scenario).summary, page.evaluate(READ, "figure")
+    assert {"throughput_ips", "latency_ms.mean", "energy_mj_per_inference"} <= set(figures)
+    for key, value in figures.items():
+        expected = summary
+        for part in key.split("."):
+            expected = expected[part]
+        assert float(value) == expected, key
+    models = page.evaluate(READ, "model")
+    if len(summary["models"]) > 1:
+        assert {name: float(rate) for name, rate in models.items()} == {
+            name: row["throughput_ips"] for name, row in summary["models"].items()
+        }
+    assert summary["bottleneck_text"] in page.inner_text("#bottleneck")
+
+
+@pytest.mark.parametrize("options", KINDS, ids=lambda options: "-".join(options))
+def test_the_page_computes_what_the_terminal_computes(seen, options):
+    ask(seen.page, options)
+    holds(seen.page, Scenario(**options))
+
+
+def test_random_set_ups_agree_to_the_last_digit(seen):
+    for options in random_scenarios(10):
+        ask(seen.page, options)
+        holds(seen.page, Scenario(**options))
+
+
+def test_sliders_and_menus_change_the_question(seen):
+    page = seen.page
+    ask(page, {"models": "mobilenet_v2_1.0_224", "host": "raspberry-pi-4"})
+    for _ in range(3):
+        page.get_by_role("slider", name="Threads").press("ArrowRight")
+    page.get_by_role("slider", name="Accelerators").press("ArrowRight")
+    page.get_by_label("Before and after").select_option("resize")
+    answered(page)
+    expected = Scenario(
+        models="mobilenet_v2_1.0_224", host="raspberry-pi-4", threads=4, accelerators=2, preprocess="resize"
+    )
+    holds(page, expected)
+    for word in ("--threads 4", "--accelerators 2", "--host raspberry-pi-4", "--preprocess resize"):
+        assert word in page.inner_text("#command")
+    page.get_by_label("They come").select_option("cameras")
+    page.get_by_role("slider", name="Cameras").press("Home")
+    answered(page)
+    holds(page, expected.with_options(cameras="1x5"))
+
+
+def test_files_that_are_dropped_are_read(seen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    compiled = write_compiled(tmp_path / "mine_edgetpu.tflite")
+    plain = tmp_path / "mine.tflite"
+    write_model(chain("mine", conv(16, 3, 8), depthwise(16, 8)), plain)
+    ask(seen.page, {"models": "mobilenet_v2_1.0_224", "threads": 2})
+    seen.page.evaluate(DROP, [compiled.name, list(compiled.read_bytes())])
+    seen.page.wait_for_selector("body[data-answered*='mine_edgetpu.tflite']", timeout=WAIT_MS)
+    holds(seen.page, Scenario(models=compiled.name, threads=2))
+    seen.page.set_input_files("#file", plain)
+    seen.page.wait_for_selector("body[data-answered*='mine.tflite']", timeout=WAIT_MS)
+    holds(seen.page, Scenario(models=plain.name, threads=2))
+
+
+def test_a_damaged_file_and_a_wrong_name_end_in_one_sentence(seen):
+    seen.page.evaluate(DROP, ["broken.tflite", [1, 2, 3]])
+    seen.page.wait_for_selector("#refused:not([hidden])", timeout=WAIT_MS)
+    assert "broken.tflite" in seen.page.inner_text("#refused")
+    ask(seen.page, {"models": "mobilenet_v9"})
+    assert "did you mean" in seen.page.inner_text("#refused")
+    ask(seen.page, {"models": "mobilenet_v2_1.0_224", "thread": 2})
+    assert "did you mean 'threads'" in seen.page.inner_text("#refused")
+
+
+def test_advice_is_the_simulator_s_and_a_step_can_be_taken(seen):
+    options = {"models": "mobilenet_v2_1.0_224", "host": "raspberry-pi-4"}
+    ask(seen.page, options)
+    seen.page.wait_for_selector("body[data-finished]", timeout=WAIT_MS)
+    steps = advise(Scenario(**options))["steps"]
+    buttons = seen.page.locator("#advice button")
+    assert buttons.all_inner_texts() == [step["change"] for step in steps]
+    seen.page.get_by_text("Keep, to compare").click()
+    buttons.first.click()
+    answered(seen.page)
+    holds(seen.page, Scenario(**options).with_options(**steps[0]["options"]))
+    assert "kept:" in seen.page.inner_text("#figures")
+    seen.page.get_by_text("Forget what was kept").click()
+    assert "kept:" not in seen.page.inner_text("#figures")
+
+
+def test_the_curve_has_a_run_for_each_number_of_threads(seen):
+    ask(seen.page, {"models": "mobilenet_v2_1.0_224", "host": "raspberry-pi-5", "threads": 5})
+    seen.page.wait_for_selector("body[data-finished]", timeout=WAIT_MS)
+    seen.page.get_by_text("The same as a table").click()
+    row = seen.page.locator("#curve tr", has=seen.page.get_by_role("rowheader", name="5", exact=True))
+    rate = simulate(Scenario(models="mobilenet_v2_1.0_224", host="raspberry-pi-5", threads=5)).summary["throughput_ips"]
+    assert float(row.locator("td").first.inner_text()) == pytest.approx(rate, rel=1e-3)
+
+
+def test_the_timeline_can_be_stepped_and_played(seen):
+    page = seen.page
+    ask(page, {"models": "mobilenet_v2_1.0_224", "threads": 2, "preprocess": "resize"})
+    page.wait_for_selector("body[data-finished]", timeout=WAIT_MS)
+    before = page.inner_text(".readout")
+    page.get_by_role("button", name="Step", exact=True).click()
+    stepped = page.inner_text(".readout")
+    assert stepped != before and "thread 0" in stepped
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(200)
+    page.get_by_role("button", name="Pause").click()
+    assert page.inner_text(".readout") != stepped
+    assert page.locator("#timeline svg[role=img] rect").count() > 10
+
+
+def test_nothing_was_asked_elsewhere_and_nothing_complained(seen):
+    assert (seen.outside, seen.complaints) == ([], [])
+
+
+def test_the_policy_lets_nothing_out(seen):
+    """What the page's policy forbids is refused by the browser, for the page and for its worker."""
+    found = seen.page.evaluate("fetch('https://example.org/').then(() => 'sent', () => 'refused')")
+    assert found == "refused"
+    assert any("Content Security Policy" in text for text in seen.complaints)
+
+
+def test_it_works_without_a_server_after_the_first_visit(browser, server):
+    found = visit(browser, server, width=390, color_scheme="dark")
+    found.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    found.context.set_offline(True)
+    found.page.goto(f"http://127.0.0.1:{server.server_port}/#models=mobilenet_v1_0.25_128&threads=3")
+    found.page.reload()
+    found.page.wait_for_selector("body[data-answered*='mobilenet_v1_0.25_128']", timeout=WAIT_MS)
+    holds(found.page, Scenario(models="mobilenet_v1_0.25_128", threads=3))
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= 391, "nothing sticks out sideways"
+    assert (found.outside, found.complaints) == ([], [])
+    found.context.close()
