@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import zipfile
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -19,13 +20,16 @@ from hwmodels.errors import InputError
 from hwmodels.networks.zoo import names
 from sim import Scenario, advise, simulate
 from sim.commands.cli import app
-from sim.site import pyodide
+from sim.site import bytecode, pyodide
 from sim.site.build import build_site, site_files
 from sim.site.bundle import code_files, packed, zoo_files
+from sim.site.compile_inside import compile_code, compile_library
 from sim.site.pyodide import WANTED, pyodide_files
 from sim.site.questions import keep, reply
+from sim.views.timeline import record
 
 NET = "mobilenet_v1_0.25_128"
+PYTHON = {name: name.encode() for name in WANTED}
 STATIC = Path(str(files("sim.site") / "static"))
 
 
@@ -56,6 +60,14 @@ def test_a_timeline_shows_whole_inferences_of_every_thread():
     for thread in ("thread 0", "thread 1"):
         assert any(s["on"] == thread and s["state"] == "invoke" and s["to"] <= found["ms"] for s in found["spans"])
     assert all(span["from"] < span["to"] for span in found["spans"])
+
+
+def test_a_trace_is_that_of_the_command(tmp_path):
+    options = {"models": NET, "threads": 2, "inferences": 5}
+    record(Scenario(**options), tmp_path / "trace.json", compare=False)
+    assert told("trace", **options) == (tmp_path / "trace.json").read_text()
+    events = json.loads(told("trace", models=NET))["traceEvents"]
+    assert sum(event["name"] == "invoke" for event in events if event["ph"] == "X") >= 50
 
 
 def test_the_page_is_offered_every_network_and_part():
@@ -112,18 +124,51 @@ def test_an_archive_is_the_same_for_the_same_files():
     assert packed({"b": b"2", "a": b"1"}) == packed({"a": b"1", "b": b"2"})
 
 
+def test_bytecode_answers_as_sources_do(tmp_path):
+    """What the page's Python does at build time, done by this one: no source is left, and data files stay."""
+    path = tmp_path / "code.tar.gz"
+    path.write_bytes(packed(code_files() | zoo_files()))
+    compile_code(str(path))
+    with tarfile.open(path) as archive:
+        archive.extractall(tmp_path / "code", filter="data")
+    assert not list((tmp_path / "code").rglob("*.py")) and list((tmp_path / "code").rglob("*.toml"))
+    program = f"from sim.site.questions import reply; print(reply('point', '{{\"models\": \"{NET}\"}}'))"
+    run = [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'code')!r}); {program}"]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert (
+        json.loads(done.stdout)["answer"]["throughput_ips"] == simulate(Scenario(models=NET)).summary["throughput_ips"]
+    )
+
+
+def test_the_library_keeps_what_the_page_leads_to(tmp_path):
+    path = tmp_path / "library.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("json/__init__.py", "xml/dom.py", "encodings/utf_8.py", "encodings/cp037.py", "pdb.py", "a.txt"):
+            archive.writestr(name, "x = 1\n")
+    compile_library(str(path))
+    assert zipfile.ZipFile(path).namelist() == ["a.txt", "encodings/utf_8.pyc", "json/__init__.pyc"]
+
+
+def test_without_node_the_sources_stay(monkeypatch, tmp_path):
+    files = {**PYTHON, "code.tar.gz": b"code"}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bytecode.with_bytecode(files) == (files, False)
+    (tmp_path / "node").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "node").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert bytecode.with_bytecode(files) == (files, False)
+
+
 # The site
 
 
-PYTHON = {name: name.encode() for name in WANTED}
-
-
 def test_the_service_worker_lists_every_file_and_changes_with_each():
-    found = site_files(PYTHON)
+    python = {**PYTHON, "code.tar.gz": b"code"}
+    found = site_files(python)
     head = found["service.js"].decode().splitlines()
     listed = json.loads(re.fullmatch(r"const FILES = (.*);", head[1])[1])
     assert set(listed) == {"./", *found} - {"service.js"}
-    other = site_files({**PYTHON, "pyodide.mjs": b"changed"})
+    other = site_files({**python, "pyodide.mjs": b"changed"})
     assert other["service.js"].decode().splitlines()[0] != head[0]
     assert "pyodide.asm.wasm.gz" in found and "pyodide.asm.wasm" not in found
 
@@ -166,6 +211,7 @@ def test_the_command_writes_the_folder(archive, tmp_path):
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()}
     assert answer["files"] == sizes and answer["bytes"] == sum(sizes.values())
     assert "python -m http.server" in found.stderr
+    assert not answer["compiled"] and "twice the time" in found.stderr  # that Python is none
 
 
 def test_another_package_is_refused(archive, monkeypatch):

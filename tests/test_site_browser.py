@@ -6,14 +6,18 @@ names the file. Skipped with a notice where one of them is missing.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import tarfile
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
+from xml.etree import ElementTree as ET
 
 import pytest
 from layers import chain, conv, depthwise
@@ -78,7 +82,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("site")
     given = os.environ.get("PYODIDE")
     try:
-        sizes = build_site(path, Path(given) if given else None)
+        sizes = build_site(path, Path(given) if given else None).sizes
     except InputError as error:
         pytest.skip(f"no Pyodide here ({error}): the page is not tested")
     assert sum(sizes.values()) < 10e6, "over the wire, as no server has to compress it"
@@ -174,15 +178,16 @@ def test_random_set_ups_agree_to_the_last_digit(seen):
 
 def test_sliders_and_menus_change_the_question(seen):
     page = seen.page
-    ask(page, {"models": "mobilenet_v2_1.0_224", "host": "raspberry-pi-4"})
+    ask(page, {"models": "mobilenet_v2_1.0_224", "host": "raspberry-pi-4", "inferences": 100})
     for _ in range(3):
         page.get_by_role("slider", name="Threads").press("ArrowRight")
     page.get_by_role("slider", name="Accelerators").press("ArrowRight")
     page.get_by_label("Before and after").select_option("resize")
     answered(page)
     expected = Scenario(
-        models="mobilenet_v2_1.0_224", host="raspberry-pi-4", threads=4, accelerators=2, preprocess="resize"
-    )
+        models="mobilenet_v2_1.0_224", host="raspberry-pi-4", threads=4, accelerators=2, preprocess="resize",
+        inferences=100,
+    )  # fmt: skip
     holds(page, expected)
     for word in ("--threads 4", "--accelerators 2", "--host raspberry-pi-4", "--preprocess resize"):
         assert word in page.inner_text("#command")
@@ -256,6 +261,28 @@ def test_the_timeline_can_be_stepped_and_played(seen):
     assert page.locator("#timeline svg[role=img] rect").count() > 10
 
 
+def test_pictures_and_tables_can_be_saved(seen):
+    page = seen.page
+    options = {"models": "mobilenet_v2_1.0_224", "threads": 2}
+    ask(page, options)
+    page.wait_for_selector("body[data-finished]", timeout=WAIT_MS)
+    page.locator("#curve details").evaluate("part => { part.open = true; }")
+    rows = saved(page, "#curve", "Save as CSV").decode().split()
+    rate = simulate(Scenario(**options), compare=False).summary["throughput_ips"]
+    assert float(rows[2].split(",")[1]) == rate
+    assert ET.fromstring(saved(page, "#timeline", "Save as SVG")).tag.endswith("svg")
+    assert saved(page, "#timeline", "Save as PNG").startswith(b"\x89PNG")
+    assert json.loads(saved(page, "body", "Save a trace"))["traceEvents"]
+    assert json.loads(saved(page, "body", "Save the answer"))["throughput_ips"] == rate
+
+
+def saved(page, where, button):
+    """Bytes of the file that a button saves."""
+    with page.expect_download(timeout=WAIT_MS) as waiting:
+        page.locator(where).get_by_role("button", name=button).click()
+    return Path(waiting.value.path()).read_bytes()
+
+
 def test_nothing_was_asked_elsewhere_and_nothing_complained(seen):
     assert (seen.outside, seen.complaints) == ([], [])
 
@@ -278,3 +305,30 @@ def test_it_works_without_a_server_after_the_first_visit(browser, server):
     assert found.page.evaluate("document.documentElement.scrollWidth") <= 391, "nothing sticks out sideways"
     assert (found.outside, found.complaints) == ([], [])
     found.context.close()
+
+
+AXE = "axe-core@4.14.1"
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    """Deque's checker of accessibility, from npm."""
+    folder = tmp_path_factory.mktemp("axe")
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm here: accessibility is not checked")
+    words = [npm, "pack", AXE, "--silent", "--pack-destination", str(folder)]
+    if subprocess.run(words, capture_output=True, check=False, timeout=120).returncode:
+        pytest.skip(f"npm does not give {AXE}: accessibility is not checked")
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        return package.extractfile("package/axe.min.js").read().decode()
+
+
+@pytest.mark.parametrize("fragment", ["", "models=mobilenet_v9"], ids=["answered", "refused"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_fault_of_accessibility_is_found(seen, axe, scheme, fragment):
+    seen.page.emulate_media(color_scheme=scheme)
+    ask(seen.page, dict([fragment.split("=")]) if fragment else {"models": "mobilenet_v2_1.0_224", "cameras": "2x5"})
+    seen.page.evaluate(axe)
+    faults = seen.page.evaluate("axe.run().then(found => found.violations)")
+    assert [(one["id"], one["nodes"][0]["target"]) for one in faults if one["impact"] in ("serious", "critical")] == []

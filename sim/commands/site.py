@@ -30,9 +30,12 @@ def site(
     """
     from sim.site.build import build_site
 
-    files = build_site(output, pyodide)
-    total = sum(files.values())
+    made = build_site(output, pyodide)
+    total = sum(made.sizes.values())
     if as_json:
-        print(json.dumps({"output": str(output), "bytes": total, "files": files}))
-    print(f"{output}: {len(files)} files, {total / 1e6:.1f} MB", file=sys.stderr)
+        answer = {"output": str(output), "bytes": total, "files": made.sizes, "compiled": made.is_compiled}
+        print(json.dumps(answer))
+    print(f"{output}: {len(made.sizes)} files, {total / 1e6:.1f} MB", file=sys.stderr)
+    if not made.is_compiled:
+        print("Node 20 is not there to compile Python: the page starts in twice the time", file=sys.stderr)
     print(f"serve it: python -m http.server -b 127.0.0.1 -d {output} 8000", file=sys.stderr)

@@ -5,26 +5,37 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from hwmodels.errors import InputError, reason
 from hwmodels.files import write_bytes
 from sim.site.bundle import code_files, packed, zoo_files
+from sim.site.bytecode import with_bytecode
 from sim.site.pyodide import pyodide_files
 
-__all__ = ["build_site"]
+__all__ = ["Site", "build_site", "site_files"]
 
 STATIC = Path(__file__).parent / "static"
 ENGINE = "pyodide.asm.wasm"  # goes over the wire compressed, whatever the server does
 
 
-def build_site(folder: Path, pyodide: Path | None = None) -> dict[str, int]:
-    """Write the site into a folder; return the bytes of each file by name.
+@dataclass(frozen=True)
+class Site:
+    """What was written: the bytes of each file by name, and whether Python lies there as bytecode."""
+
+    sizes: dict[str, int]
+    is_compiled: bool
+
+
+def build_site(folder: Path, pyodide: Path | None = None) -> Site:
+    """Write the site into a folder.
 
     ``pyodide`` is the npm package of Pyodide as a file; without one, npm downloads it. Raises :class:`InputError` for a
     folder that cannot be written, and as :func:`sim.site.pyodide.pyodide_files`.
     """
-    files = site_files(pyodide_files(pyodide))
+    python, is_compiled = with_bytecode(pyodide_files(pyodide) | {"code.tar.gz": packed(code_files())})
+    files = site_files(python)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -33,15 +44,14 @@ def build_site(folder: Path, pyodide: Path | None = None) -> dict[str, int]:
         ) from None
     for name, data in files.items():
         write_bytes(folder / name, data)
-    return {name: len(data) for name, data in files.items()}
+    return Site({name: len(data) for name, data in files.items()}, is_compiled)
 
 
 def site_files(python: dict[str, bytes]) -> dict[str, bytes]:
-    """Return every file of the site by name, given those of Pyodide."""
+    """Return every file of the site by name, given those of Pyodide and the packed code."""
     files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
     files |= {name: data for name, data in python.items() if name != ENGINE}
-    files |= {f"{ENGINE}.gz": gzip.compress(python[ENGINE], 9, mtime=0)}
-    files |= {"code.tar.gz": packed(code_files()), "zoo.tar.gz": packed(zoo_files())}
+    files |= {f"{ENGINE}.gz": gzip.compress(python[ENGINE], 9, mtime=0), "zoo.tar.gz": packed(zoo_files())}
     return files | {"service.js": _with_list(files["service.js"], files)}
 
 

@@ -19,6 +19,7 @@ PACKAGES = {
     "hwmodels": ("_traces",), "sim": ("commands", "virtual", "study", "site/static"), "simpy": (), "flatbuffers": (),
     "tflite": (),
 }  # fmt: skip
+LONGEST_NAME = 100  # of a file in the oldest tar headers
 NOT_CODE = {".pyc", ".pyi", ".typed"}
 
 
@@ -47,9 +48,10 @@ def zoo_files() -> dict[str, bytes]:
 
 
 def packed(files: dict[str, bytes]) -> bytes:
-    """Return files as a compressed archive, the same for the same files."""
+    """Return files as a compressed archive, the same for the same files; the page reads only the oldest tar headers."""
+    assert max(map(len, files)) <= LONGEST_NAME
     raw = BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as archive:
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path, data in sorted(files.items()):
             entry = tarfile.TarInfo(path)
             entry.size = len(data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from sim.lab.kit import command
 from sim.machine.states import TRAITS, State
 from sim.scenario import Scenario, option_defaults, option_fields
 from sim.views.svg_timeline import DRAWN, film
+from sim.views.timeline import record
 
 __all__ = ["VERBS", "keep", "reply"]
 
+FEW = 50  # inferences of a trace: some megabytes at most
 Options = Mapping[str, Any]
 
 
@@ -78,14 +81,25 @@ def timeline(options: Options) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def trace(options: Options) -> str:
+    """A Perfetto trace of the first inferences, as ``edgetpusim timeline -o trace.json`` writes it."""
+    scenario = Scenario(**options)
+    few = scenario if scenario.inferences or scenario.duration_s else scenario.with_options(inferences=FEW)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        record(few, path, compare=False)
+        return path.read_text(encoding="utf-8")
+
+
 def advice(options: Options) -> dict[str, Any]:
     """Next steps, ranked; each has the options that it changes."""
     found = advise(Scenario(**options))
     return {key: found[key] for key in ("steps", "notes", "judged_by")}
 
 
-VERBS: dict[str, Callable[[Options], dict[str, Any]]] = {
-    "about": about, "run": run, "point": point, "timeline": timeline, "advice": advice,
+VERBS: dict[str, Callable[[Options], Any]] = {
+    "about": about, "run": run, "point": point, "timeline": timeline, "trace": trace,
+    "advice": advice,
 }  # fmt: skip
 
 

@@ -1,5 +1,5 @@
 // Figures of an answer, beside those of a kept one; the exact value stands in each card for whoever checks.
-import { byId, digits, make } from "./words.mjs";
+import { byId, digits, make, sentence } from "./words.mjs";
 
 // Dotted key of the answer -> its name and unit.
 const CARDS = {
@@ -43,7 +43,7 @@ export function showFigures(answer, kept) {
   const details = byId("warnings");
   details.hidden = !warnings.length;
   details.querySelector("summary").textContent = warnings.length === 1 ? "One note" : `${warnings.length} notes`;
-  details.querySelector("ul").replaceChildren(...warnings.map((text) => make("li", {}, text)));
+  details.querySelector("ul").replaceChildren(...warnings.map((text) => make("li", {}, sentence(text))));
   byId("command").textContent = answer.command;
 }
 

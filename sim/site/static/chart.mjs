@@ -1,5 +1,5 @@
 // Throughput and latency over the number of threads, as two small charts and a table.
-import { digits, draw, make, save, ticks } from "./words.mjs";
+import { digits, draw, make, save, savePng, saveSvg, ticks } from "./words.mjs";
 
 const HEIGHT = 210;
 const LEFT = 52;
@@ -42,9 +42,15 @@ export function asCsv(rows) {
 export function showCurve(box, rows, here) {
   const xs = rows.map((row) => row.threads);
   const isOpen = box.querySelector("details")?.open ?? false;
-  const button = make("button", { type: "button", onclick: () => save("threads.csv", asCsv(rows), "text/csv") }, "Save as CSV");
+  const button = (text, onclick) => make("button", { type: "button", onclick }, text);
+  const pictures = (store) => () => box.querySelectorAll("svg").forEach((svg, i) => store(["throughput", "latency"][i], svg));
+  const buttons = [
+    button("Save as CSV", () => save("threads.csv", asCsv(rows), "text/csv")),
+    button("Save as SVG", pictures(saveSvg)),
+    button("Save as PNG", pictures(savePng)),
+  ];
   box.replaceChildren(
     make("div", { className: "charts" }, chart("Inferences a second", xs, rows.map((row) => row.throughput_ips), here), chart("Latency, mean (ms)", xs, rows.map((row) => row.latency_ms), here)),
-    make("details", { open: isOpen }, make("summary", {}, "The same as a table"), table(rows), make("p", { className: "actions" }, button)),
+    make("details", { open: isOpen }, make("summary", {}, "The same as a table"), table(rows), make("p", { className: "actions" }, ...buttons)),
   );
 }

@@ -4,7 +4,7 @@ import { showCurve } from "./chart.mjs";
 import { Simulator } from "./client.mjs";
 import { Question } from "./question.mjs";
 import { Timeline } from "./timeline.mjs";
-import { byId, digits, make, save } from "./words.mjs";
+import { byId, digits, make, save, sentence } from "./words.mjs";
 
 const THREADS = [1, 2, 3, 4, 6, 8, 12, 16];
 const IDLE_MS = 400; // advice takes longest: it waits until nobody moves a slider
@@ -27,12 +27,12 @@ async function refresh() {
   isRunning = true;
   for (let mine = 0; mine !== version; ) {
     mine = version;
-    await show(question.options(), () => mine !== version);
+    await show(question.options(), question.fragment(), () => mine !== version);
   }
   isRunning = false;
 }
 
-async function show(options, isStale) {
+async function show(options, fragment, isStale) {
   byId("answer").setAttribute("aria-busy", "true");
   delete document.body.dataset.finished;
   const started = performance.now();
@@ -41,27 +41,29 @@ async function show(options, isStale) {
     refuse("");
   } catch (error) {
     refuse(error.message);
+    status("Not answered.");
     byId("answer").setAttribute("aria-busy", "false");
-    document.body.dataset.answered = question.fragment();
+    document.body.dataset.answered = fragment;
     return;
   }
   showFigures(answer, kept);
   const { throughput_ips: rate, latency_ms: latency } = answer.summary;
   const ms = digits(performance.now() - started);
   status(`${digits(rate)} inferences a second, ${digits(latency.mean)} ms each. Answered in ${ms} ms, on this computer.`);
-  document.body.dataset.answered = question.fragment();
+  document.body.dataset.answered = fragment;
   byId("answer").setAttribute("aria-busy", "false");
   const parts = [showTimeline, showThreads, showAdvice];
   for (const part of parts) {
     if (isStale()) return;
     await part(options, isStale).catch((error) => refuse(error.message));
   }
-  if (!isStale()) document.body.dataset.finished = question.fragment();
+  if (!isStale()) document.body.dataset.finished = fragment;
 }
 
 function refuse(text) {
   byId("refused").textContent = text;
   byId("refused").hidden = !text;
+  byId("answer").classList.toggle("refused", Boolean(text));
 }
 
 async function showTimeline(options) {
@@ -77,8 +79,8 @@ async function showThreads(options, isStale) {
   for (const threads of [...new Set([...THREADS, here])].sort((a, b) => a - b)) {
     if (isStale()) return;
     rows.push({ threads, ...(await simulator.ask("point", { ...options, threads })) });
+    showCurve(byId("curve"), rows, here);
   }
-  showCurve(byId("curve"), rows, here);
 }
 
 function idle() {
@@ -91,17 +93,18 @@ function idle() {
 async function showAdvice(options, isStale) {
   await idle();
   if (isStale()) return;
+  byId("judged").textContent = "Trying the next steps …";
   const { steps, notes, judged_by: judge } = await simulator.ask("advice", options);
   if (isStale()) return;
   byId("judged").textContent = judge === "work" ? "Gains are of work: each inference counts as long as it takes alone." : "Gains are of throughput. Choose a step to take it.";
   byId("advice").replaceChildren(...steps.map(step));
-  byId("notes").replaceChildren(...notes.map((text) => make("li", {}, text)));
+  byId("notes").replaceChildren(...notes.map((text) => make("li", {}, sentence(text))));
 }
 
 function step({ change, gain, why, options, notes }) {
   const kind = gain > 1.02 ? "good" : gain < 0.98 ? "bad" : "";
   const button = make("button", { type: "button", onclick: () => question.change(options) }, change);
-  return make("li", {}, button, make("span", { className: `gain ${kind}` }, `${digits(gain)} ×`), make("span", { className: "why" }, [why, ...notes].join(" ")));
+  return make("li", {}, button, make("span", { className: `gain ${kind}` }, `${digits(gain)} ×`), make("span", { className: "why" }, [why, ...notes.map(sentence)].join(" ")));
 }
 
 // Two set-ups side by side: the kept one stands in every card.
@@ -145,6 +148,7 @@ function listen() {
   byId("keep").addEventListener("click", keep);
   byId("forget").addEventListener("click", forget);
   byId("save").addEventListener("click", () => save("answer.json", JSON.stringify(answer.summary, null, 1), "application/json"));
+  byId("trace").addEventListener("click", async () => save("trace.json", await simulator.ask("trace", question.options()), "application/json"));
   for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", () => copy(button.dataset.copy));
 }
 

@@ -1,5 +1,5 @@
 // What threads, accelerators and links do, with a moment that can be moved, played and read.
-import { digits, draw, make, save } from "./words.mjs";
+import { digits, draw, make, savePng, saveSvg } from "./words.mjs";
 
 const ROW = 28;
 const BAR = 20;
@@ -20,7 +20,7 @@ export class Timeline {
     this.slider.addEventListener("input", () => this.#go((this.slider.value / 1000) * this.film.ms));
     this.play = this.#button("Play", () => this.#toggle());
     const buttons = [this.play, this.#button("Step back", () => this.#step(-1)), this.#button("Step", () => this.#step(1))];
-    buttons.push(this.#button("Save as SVG", () => this.#save()));
+    buttons.push(this.#button("Save as SVG", () => saveSvg("timeline", this.svg)), this.#button("Save as PNG", () => savePng("timeline", this.svg)));
     this.legend = make("ul", { className: "legend" });
     box.append(this.picture, this.slider, make("p", { className: "actions" }, ...buttons), this.readout, this.legend);
     this.picture.addEventListener("pointermove", (event) => this.#hover(event));
@@ -139,15 +139,5 @@ export class Timeline {
       const swatch = draw("svg", { width: 16, height: 12, "aria-hidden": "true" }, draw("rect", { width: 16, height: 12, fill: this.#fill(name), stroke: this.states[name].colour || "#777777" }));
       return make("li", {}, swatch, name === "invoke" ? "on the accelerator" : this.states[name].words);
     }));
-  }
-
-  #save() {
-    const copy = this.svg.cloneNode(true);
-    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    copy.setAttribute("font-family", "DejaVu Sans, sans-serif");
-    copy.setAttribute("font-size", "12");
-    copy.querySelector(".cursor").remove();
-    copy.prepend(draw("rect", { width: "100%", height: "100%", fill: "#ffffff" }));
-    save("timeline.svg", new XMLSerializer().serializeToString(copy), "image/svg+xml");
   }
 }

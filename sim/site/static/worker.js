@@ -4,19 +4,34 @@ const { home } = await new Promise((resolve) => addEventListener("message", (eve
 const say = (step) => postMessage({ step });
 const fetched = fetch.bind(globalThis);
 
+async function plain(address) {
+  const response = await fetched(address);
+  if (!response.ok) throw new Error(`${address} is missing (${response.status})`);
+  return response.body.pipeThrough(new DecompressionStream("gzip"));
+}
+
 async function bytes(name) {
-  const response = await fetched(new URL(name, home));
-  if (!response.ok) throw new Error(`${name} is missing (${response.status})`);
-  return response.arrayBuffer();
+  return new Uint8Array(await new Response(await plain(new URL(name, home))).arrayBuffer());
+}
+
+// Files of a tar archive go into Python's file system; Python itself takes far longer for it.
+function unpack(data, { FS }) {
+  const words = new TextDecoder();
+  const text = (from, length) => words.decode(data.subarray(from, from + length)).replace(/\0.*$/s, "");
+  for (let at = 0; data[at]; ) {
+    const path = `/lib/simulator/${text(at, 100)}`;
+    const size = parseInt(text(at + 124, 12), 8);
+    FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
+    FS.writeFile(path, data.subarray(at + 512, at + 512 + size), { canOwn: true });
+    at += 512 + 512 * Math.ceil(size / 512);
+  }
 }
 
 // Pyodide asks for its engine by this name; the site has it compressed, as few servers compress by themselves.
 globalThis.fetch = async (resource, options) => {
   const address = String(resource.url ?? resource);
   if (!address.endsWith("/pyodide.asm.wasm")) return fetched(resource, options);
-  const response = await fetched(`${address}.gz`);
-  const plain = response.body.pipeThrough(new DecompressionStream("gzip"));
-  return new Response(plain, { headers: { "Content-Type": "application/wasm" } });
+  return new Response(await plain(`${address}.gz`), { headers: { "Content-Type": "application/wasm" } });
 };
 
 async function start() {
@@ -25,7 +40,7 @@ async function start() {
   const { loadPyodide } = await import(new URL("pyodide.mjs", home));
   python = await loadPyodide({ indexURL: home, env: { HOME: "/home/pyodide", PYTHONDONTWRITEBYTECODE: "1" } });
   say("Loading the simulator and the networks …");
-  for (const archive of archives) python.unpackArchive(await archive, "gztar", { extractDir: "/lib/simulator" });
+  for (const archive of archives) unpack(await archive, python);
   python.runPython("import sys, os; sys.path.insert(0, '/lib/simulator'); os.makedirs('/dropped'); os.chdir('/dropped')");
   return python.pyimport("sim.site.questions");
 }
