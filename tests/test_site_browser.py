@@ -7,13 +7,9 @@ names the file. Skipped with a notice where one of them is missing.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tarfile
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -21,6 +17,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from layers import chain, conv, depthwise
+from site_page import ARGUMENTS, CHROMIUM, WAIT_MS, answered, ask, pyodide_file, serving
 from virtual_files import write_compiled
 
 from calibration.harness.tflite_writer import write_model
@@ -29,18 +26,11 @@ from sim import Scenario, advise, simulate
 from sim.site.build import build_site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the page is not tested")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (apt-get install chromium): the page is not tested"),
     pytest.mark.filterwarnings("ignore"),
 ]
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]  # fmt: skip
-WAIT_MS = 90_000
 READ = """(name) => Object.fromEntries([...document.querySelectorAll(`[data-${name}]`)].map(e => [e.dataset[name], e.dataset.value]))"""
-IS_ANSWERED = "document.body.dataset.answered === location.hash.slice(1)"
 DROP = """async ([name, bytes]) => {
     const data = new DataTransfer();
     data.items.add(new File([new Uint8Array(bytes)], name));
@@ -80,27 +70,18 @@ def random_scenarios(count):
 def folder(tmp_path_factory):
     """The built site."""
     path = tmp_path_factory.mktemp("site")
-    given = os.environ.get("PYODIDE")
     try:
-        sizes = build_site(path, Path(given) if given else None).sizes
+        sizes = build_site(path, pyodide_file()).sizes
     except InputError as error:
         pytest.skip(f"no Pyodide here ({error}): the page is not tested")
     assert sum(sizes.values()) < 10e6, "over the wire, as no server has to compress it"
     return path
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
-def server(folder):
-    found = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=found.serve_forever, daemon=True).start()
-    yield found
-    found.shutdown()
-    found.server_close()
+def home(folder):
+    with serving(folder) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +92,10 @@ def browser():
         chromium.close()
 
 
-def visit(browser, server, width=1280, **options):
+def visit(browser, home, width=1280, **options):
     """Open the page; return it with what it asked for elsewhere and what its console complained about."""
     context = browser.new_context(viewport={"width": width, "height": 900}, **options)
     page, outside, complaints = context.new_page(), [], []
-    home = f"http://127.0.0.1:{server.server_port}/"
     page.on("request", lambda r: outside.append(r.url) if not r.url.startswith((home, f"blob:{home}")) else None)
     page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -125,25 +105,10 @@ def visit(browser, server, width=1280, **options):
 
 
 @pytest.fixture(scope="module")
-def seen(browser, server):
-    found = visit(browser, server)
+def seen(browser, home):
+    found = visit(browser, home)
     yield found
     found.context.close()
-
-
-def ask(page, options):
-    """Ask by the fragment, as a link does, and wait for the figures."""
-    written = {name: str(value).lower() if value is True else value for name, value in options.items()}
-    page.evaluate("text => { location.hash = text; }", "&".join(f"{k}={v}" for k, v in written.items()))
-    answered(page)
-
-
-def answered(page):
-    for _ in range(WAIT_MS // 20):
-        if page.evaluate(IS_ANSWERED):
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError(f"no answer: {page.inner_text('#answer')}")
 
 
 def holds(page, scenario):
@@ -195,6 +160,13 @@ def test_sliders_and_menus_change_the_question(seen):
     page.get_by_role("slider", name="Cameras").press("Home")
     answered(page)
     holds(page, expected.with_options(cameras="1x5"))
+
+
+def test_threads_that_a_mix_names_are_not_asked_for_twice(seen):
+    slider = seen.page.get_by_role("slider", name="Threads")
+    for models, named in (("mobilenet_v1_0.25_128:2,mobilenet_v2_1.0_224:1", True), ("mobilenet_v2_1.0_224", False)):
+        ask(seen.page, {"models": models})
+        assert slider.is_disabled() == named
 
 
 def test_files_that_are_dropped_are_read(seen, tmp_path, monkeypatch):
@@ -294,11 +266,11 @@ def test_the_policy_lets_nothing_out(seen):
     assert any("Content Security Policy" in text for text in seen.complaints)
 
 
-def test_it_works_without_a_server_after_the_first_visit(browser, server):
-    found = visit(browser, server, width=390, color_scheme="dark")
+def test_it_works_without_a_server_after_the_first_visit(browser, home):
+    found = visit(browser, home, width=390, color_scheme="dark")
     found.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     found.context.set_offline(True)
-    found.page.goto(f"http://127.0.0.1:{server.server_port}/#models=mobilenet_v1_0.25_128&threads=3")
+    found.page.goto(f"{home}#models=mobilenet_v1_0.25_128&threads=3")
     found.page.reload()
     found.page.wait_for_selector("body[data-answered*='mobilenet_v1_0.25_128']", timeout=WAIT_MS)
     holds(found.page, Scenario(models="mobilenet_v1_0.25_128", threads=3))

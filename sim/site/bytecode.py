@@ -22,9 +22,8 @@ def with_bytecode(files: dict[str, bytes]) -> tuple[dict[str, bytes], bool]:
     with tempfile.TemporaryDirectory() as folder:
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)
-        done = subprocess.run(
-            [node, str(SCRIPT), folder], capture_output=True, timeout=PATIENCE_S, check=False, cwd=folder
-        )
-        if done.returncode:  # an old Node: the page works from sources, too
+        try:
+            subprocess.run([node, str(SCRIPT), folder], capture_output=True, timeout=PATIENCE_S, check=True, cwd=folder)
+        except (OSError, subprocess.SubprocessError):  # an old Node: the page works from sources, too
             return files, False
         return files | {name: (Path(folder) / name).read_bytes() for name in MADE}, True

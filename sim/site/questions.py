@@ -69,7 +69,7 @@ def timeline(options: Options) -> dict[str, Any]:
     shot = film(Scenario(**options), start_ms=None)
     spans = [
         {
-            "on": span.component, "state": span.state.name.lower(), "request": span.request, "model": span.model,
+            "on": span.component, "state": span.state.name.lower(),
             "from": (span.start_ns - shot.start_ns) / 1e6, "to": (span.end_ns - shot.start_ns) / 1e6,
         }
         for span in shot.spans

@@ -97,14 +97,15 @@ async function showAdvice(options, isStale) {
   const { steps, notes, judged_by: judge } = await simulator.ask("advice", options);
   if (isStale()) return;
   byId("judged").textContent = judge === "work" ? "Gains are of work: each inference counts as long as it takes alone." : "Gains are of throughput. Choose a step to take it.";
-  byId("advice").replaceChildren(...steps.map(step));
+  byId("advice").replaceChildren(...steps.map((one) => step(one, notes)));
   byId("notes").replaceChildren(...notes.map((text) => make("li", {}, sentence(text))));
 }
 
-function step({ change, gain, why, options, notes }) {
+// What holds for the set-up as it is stands once below, not at every step.
+function step({ change, gain, why, options, notes }, known) {
   const kind = gain > 1.02 ? "good" : gain < 0.98 ? "bad" : "";
   const button = make("button", { type: "button", onclick: () => question.change(options) }, change);
-  return make("li", {}, button, make("span", { className: `gain ${kind}` }, `${digits(gain)} ×`), make("span", { className: "why" }, [why, ...notes.map(sentence)].join(" ")));
+  return make("li", {}, button, make("span", { className: `gain ${kind}` }, `${digits(gain)} ×`), make("span", { className: "why" }, [why, ...notes.filter((text) => !known.includes(text)).map(sentence)].join(" ")));
 }
 
 // Two set-ups side by side: the kept one stands in every card.

@@ -3,6 +3,7 @@ import { byId, make } from "./words.mjs";
 
 const FIRST = "models=mobilenet_v2_1.0_224&threads=2&host=raspberry-pi-4&preprocess=resize";
 const RATES = ["poisson", "periodic"];
+const COUNTS = /:\d+\s*(?:[,>@]|$)/; // threads of a network: a:2,b:1
 // Set-ups that many people have, as fragments.
 const PRESETS = {
   "a camera recorder on a small PC (Frigate)":
@@ -118,6 +119,7 @@ export class Question {
   #showKind() {
     const kind = byId("kind").value;
     for (const part of this.form.querySelectorAll("[data-for]")) part.hidden = !part.dataset.for.split(" ").includes(kind);
+    byId("threads").disabled = COUNTS.test(byId("models").value); // the name says how many
     for (const output of this.form.querySelectorAll("output")) output.value = byId(output.htmlFor[0]).value;
   }
 
