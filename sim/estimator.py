@@ -155,6 +155,8 @@ def _throughput(setup: Setup, method: str, correction: Any) -> tuple[float, floa
     bounds of the mean network, which is the network itself unless they are mixed.
     """
     bound = expected_ips(setup)
+    if method == "bounds" and (correction is None or setup.pipelines):
+        return bound, None
     columns: dict[str, Any] = {**stage_columns(setup), **_counts(setup)}
     base, _ = throughput(columns, "bounds")
     found, _ = throughput(columns, method)

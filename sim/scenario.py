@@ -24,8 +24,8 @@ from sim.machine.cameras import parse_cameras
 from sim.machine.workloads import Arrivals, parse_arrivals, positive
 
 __all__ = [
-    "DEFAULT_FRAME", "Scenario", "app_ms_and_kind", "frame_size", "in_turn", "mixed_accelerators", "name_and_count",
-    "option_defaults", "option_fields", "parse_cascade", "parse_models", "parse_rates", "place",
+    "DEFAULT_FRAME", "Scenario", "app_ms_and_kind", "flag", "frame_size", "in_turn", "mixed_accelerators",
+    "name_and_count", "option_defaults", "option_fields", "parse_cascade", "parse_models", "parse_rates", "place",
 ]  # fmt: skip
 
 DEFAULT_FRAME = (1280, 720)

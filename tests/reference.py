@@ -28,7 +28,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import count, pairwise
-from math import ceil
+from math import ceil, log
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -489,9 +490,9 @@ DISPATCH = {"bind": bind, "round_robin": round_robin, "least_loaded": least_load
 
 def poisson_ns(rate: float, seed: int) -> Iterator[int]:
     """The gaps of the documented random stream (``sim.machine.workloads.poisson_gaps_ns``)."""
-    stream = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+    stream = Random(f"{seed} arrivals 0")
     while True:
-        yield from (int(gap) for gap in np.rint(stream.exponential(1e9 / rate, 1024)))
+        yield round(-log(1 - stream.random()) / (rate / 1e9))
 
 
 def trace_ns(path: str) -> Iterator[int]:

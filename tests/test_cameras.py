@@ -67,7 +67,7 @@ def test_motion_and_regions_are_kept_on_average():
     drawn = list(islice(inferences_of_frames(asked, 0, 0), 40_000))
     needed = [many for many in drawn if many]
     assert len(needed) / len(drawn) == pytest.approx(0.25, abs=0.01)
-    assert sum(needed) / len(needed) == pytest.approx(2.5, abs=0.02)
+    assert sum(needed) / len(needed) == pytest.approx(2.5, abs=0.05)  # four standard errors of 10 000 draws
     assert drawn != list(islice(inferences_of_frames(asked, 0, 1), 40_000))
 
 

@@ -150,6 +150,7 @@ READERS = {
     "a link": ("x.toml", ("edgetpusim", "run", NET, "--link", "{}")),
     "a host": ("x.toml", ("edgetpusim", "run", NET, "--host", "{}")),
     "a compiler": ("x.toml", ("edgetpusim", "compile", NET, "--compiler", "{}")),
+    "Python for the browser": ("x.tgz", ("edgetpusim", "site", "-o", "out", "--pyodide", "{}")),
     "arrival times": ("x.txt", ("edgetpusim", "run", NET, "--arrivals", "trace:{}")),
     "a spec": ("x.toml", ("edgetpusim", "sweep", "{}", "-o", "out.parquet")),
     "results to search": ("x.parquet", ("edgetpusim", "query", "{}")),

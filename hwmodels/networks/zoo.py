@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache, lru_cache
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import cast
@@ -51,8 +53,15 @@ def user_folder() -> Path:
     return user_data_path("edgetpusim", appauthor=False) / "zoo"
 
 
+def _folders() -> Iterator[Path]:
+    """Folders of traces, shipped ones first. A browser has no platformdirs, and no folder of the user's own."""
+    yield data_folder("zoo")
+    if os.environ.get("EDGETPUSIM_DATA") or find_spec("platformdirs"):
+        yield user_folder()
+
+
 def _trace_path(name: str) -> Path | None:
-    for folder in (data_folder("zoo"), user_folder()):
+    for folder in _folders():
         path = folder / f"{name}.json"
         if path.is_file():
             return path
@@ -61,7 +70,7 @@ def _trace_path(name: str) -> Path | None:
 
 def names() -> list[str]:
     """Return the names of all networks with a trace, shipped and the user's own, sorted."""
-    return sorted({path.stem for folder in (data_folder("zoo"), user_folder()) for path in folder.glob("*.json")})
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.json")})
 
 
 def names_with_input(extents: tuple[int, int, int], parameter_bytes: int, tolerance: float = 0.2) -> list[str]:

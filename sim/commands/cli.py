@@ -11,7 +11,7 @@ import typer
 
 from hwmodels.errors import InputError, reason
 from hwmodels.families import NEWEST
-from sim.commands import capacity, compare, design_space, lab, parts, virtual
+from sim.commands import capacity, compare, design_space, lab, parts, site, virtual
 from sim.commands.options import scenario_command
 from sim.scenario import option_fields
 
@@ -243,6 +243,7 @@ design_space.register(app)
 compare.register(app)
 capacity.register(app)
 lab.register(app)
+site.register(app)
 virtual.register(app)
 parts.register(app)
 

@@ -7,6 +7,7 @@ can be checked.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -15,6 +16,7 @@ from typing import Any
 
 from sim import Scenario, simulate
 from sim.lab import LESSONS
+from sim.scenario import flag, option_fields
 from sim.views.svg_chart import Line, line_chart
 from sim.views.svg_timeline import html_timeline, scrolling
 
@@ -139,8 +141,8 @@ def command(scenario: Scenario, verb: str = "run") -> str:
     """The command line that gives the same answer."""
     default = Scenario(models=scenario.models).options()
     changed = {name: v for name, v in scenario.options().items() if v != default[name]}
-    flags = [f"--{n.replace('_', '-')}" + ("" if v is True else f" {v}") for n, v in changed.items()]
-    return " ".join(["edgetpusim", verb, scenario.models, *flags])
+    flags = [flag(option_fields()[n]) + ("" if v is True else f" {shlex.quote(str(v))}") for n, v in changed.items()]
+    return " ".join(["edgetpusim", verb, shlex.quote(scenario.models), *flags])
 
 
 def fact(text: str, source: str) -> str:

@@ -16,6 +16,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hwmodels.errors import InputError
+from sim.machine.chance import poisson_count, random_stream
 from sim.machine.machine import Machine
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = [
 KEPT = 2  # frames that wait beside the one that is worked on
 MAX_CAMERAS = 1024
 MAX_FPS = 1000.0
-SOURCES = 1 << 20  # random streams of cameras are numbered from here, apart from those of networks
 
 Steps = Generator[Any, Any, None]
 
@@ -165,9 +165,7 @@ def inferences_of_frames(asked: Cameras, seed: int, number: int) -> Iterator[int
 
 
 def _drawn(asked: Cameras, seed: int, number: int) -> Iterator[int]:
-    import numpy as np
-
-    stream = np.random.default_rng(np.random.SeedSequence((seed, SOURCES + number)))
+    stream = random_stream(seed, "cameras", number)
     while True:
-        moves = stream.random(256) < asked.motion
-        yield from (int(many) for many in np.where(moves, 1 + stream.poisson(asked.regions - 1, 256), 0))
+        moves = stream.random() < asked.motion
+        yield 1 + poisson_count(stream, asked.regions - 1) if moves else 0

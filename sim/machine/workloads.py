@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hwmodels.errors import InputError, either, nearest, reason
 from hwmodels.files import read_text
 from sim.machine.cameras import Cameras, camera_processes
+from sim.machine.chance import lognormal_factor, random_stream
 from sim.machine.machine import Machine, Thread
 from sim.machine.request import inference
 from sim.machine.states import State
@@ -398,12 +399,9 @@ def poisson_gaps_ns(rate_per_s: float, seed: int, source: int = 0) -> Iterator[i
     ``seed`` is the scenario's. Arrivals have a stream of their own, which other randomness does not move, and so has
     each ``source`` by its number.
     """
-    import numpy as np
-
-    own = np.random.SeedSequence(seed).spawn(1)[0]
-    stream = np.random.default_rng(own.spawn(source)[source - 1] if source else own)
+    stream = random_stream(seed, "arrivals", source)
     while True:
-        yield from (int(gap) for gap in np.rint(stream.exponential(1e9 / rate_per_s, 1024)))
+        yield round(stream.expovariate(rate_per_s / 1e9))
 
 
 def jitter(variation: float, seed: int) -> Iterator[float]:
@@ -412,13 +410,9 @@ def jitter(variation: float, seed: int) -> Iterator[float]:
     They come in steps of :data:`JITTER_STEP`, so that stages of the same length are made once. ``variation`` is that of
     an accelerator's pass (the host's ``jitter_cv``), ``seed`` the scenario's; the stream is not that of the arrivals.
     """
-    import numpy as np
-
-    stream = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
-    sigma = np.sqrt(np.log1p(variation**2))
+    stream = random_stream(seed, "jitter")
     while True:
-        factors = np.rint(stream.lognormal(-(sigma**2) / 2, sigma, 1024) / JITTER_STEP)
-        yield from (JITTER_STEP * max(1, int(factor)) for factor in factors)
+        yield JITTER_STEP * max(1, round(lognormal_factor(stream, variation) / JITTER_STEP))
 
 
 def trace_gaps_ns(path: Path) -> Iterator[int]:

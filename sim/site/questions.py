@@ -1,0 +1,130 @@
+"""What the page asks its worker: a verb and options as JSON, and the simulator's own answer as JSON.
+
+Nothing is computed beforehand. The page has the words and colours of this package, not a copy of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hwmodels.errors import InputError, nearest
+from hwmodels.families import FAMILIES, sizes
+from hwmodels.networks.zoo import data_folder
+from hwmodels.parts import part_names
+from hwmodels.version import program_version
+from sim.advice import advise
+from sim.engine import simulate
+from sim.lab.kit import command
+from sim.machine.states import TRAITS, State
+from sim.scenario import Scenario, option_defaults, option_fields
+from sim.views.svg_timeline import DRAWN, film
+from sim.views.timeline import record
+
+__all__ = ["VERBS", "keep", "reply"]
+
+FEW = 50  # inferences of a trace: some megabytes at most
+Options = Mapping[str, Any]
+
+
+def about(_options: Options) -> dict[str, Any]:
+    """What the page can offer: networks, parts, defaults, and how states are named and drawn."""
+    with (data_folder("zoo") / "index.csv").open(newline="", encoding="utf-8") as file:
+        networks = [{"name": row["name"], "task": row["task"]} for row in csv.DictReader(file)]
+    return {
+        "version": program_version(),
+        "networks": networks,
+        "sizes": [name for family in FAMILIES for name in sizes(family)],
+        "links": part_names("link"),
+        "hosts": part_names("host"),
+        "defaults": option_defaults(),
+        "states": {
+            state.name.lower(): {"words": traits.words, "colour": traits.colour, "pattern": traits.pattern}
+            for state, traits in TRAITS.items()
+        },
+    }
+
+
+def run(options: Options) -> dict[str, Any]:
+    """The answer of ``edgetpusim run --json``, and that command."""
+    scenario = Scenario(**options)
+    return {"summary": simulate(scenario).summary, "command": command(scenario)}
+
+
+def point(options: Options) -> dict[str, float]:
+    """A point of the curve over threads, without the comparison with one thread."""
+    found = simulate(Scenario(**options), compare=False).summary
+    return {
+        "throughput_ips": found["throughput_ips"], "latency_ms": found["latency_ms"]["mean"],
+        "energy_mj": found["energy_mj_per_inference"],
+    }  # fmt: skip
+
+
+def timeline(options: Options) -> dict[str, Any]:
+    """What happens once every thread has its first inference behind it; times in ms from there."""
+    shot = film(Scenario(**options), start_ms=None)
+    spans = [
+        {
+            "on": span.component, "state": span.state.name.lower(),
+            "from": (span.start_ns - shot.start_ns) / 1e6, "to": (span.end_ns - shot.start_ns) / 1e6,
+        }
+        for span in shot.spans
+        if span.state in DRAWN or span.state is State.INVOKE
+    ]  # fmt: skip
+    return {
+        "title": shot.title, "ms": (shot.end_ns - shot.start_ns) / 1e6, "components": list(shot.components),
+        "spans": spans,
+    }  # fmt: skip
+
+
+def trace(options: Options) -> str:
+    """A Perfetto trace of the first inferences, as ``edgetpusim timeline -o trace.json`` writes it."""
+    scenario = Scenario(**options)
+    few = scenario if scenario.inferences or scenario.duration_s else scenario.with_options(inferences=FEW)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        record(few, path, compare=False)
+        return path.read_text(encoding="utf-8")
+
+
+def advice(options: Options) -> dict[str, Any]:
+    """Next steps, ranked; each has the options that it changes."""
+    found = advise(Scenario(**options))
+    return {key: found[key] for key in ("steps", "notes", "judged_by")}
+
+
+VERBS: dict[str, Callable[[Options], Any]] = {
+    "about": about, "run": run, "point": point, "timeline": timeline, "trace": trace,
+    "advice": advice,
+}  # fmt: skip
+
+
+def reply(verb: str, options: str) -> str:
+    """Answer a question: ``{"answer": ...}``, or ``{"error": ...}`` with one sentence for input that is refused."""
+    try:
+        return json.dumps({"answer": VERBS[verb](_known(json.loads(options)))})
+    except InputError as error:
+        return json.dumps({"error": str(error)})
+
+
+def _known(options: Options) -> Options:
+    """The options as they are; raises :class:`InputError` for one that no scenario has (a link may be mistyped)."""
+    names = ["models", *option_fields()]
+    for name in options:
+        if name not in names:
+            raise InputError.value("an option of the address", name, "one of edgetpusim run", nearest(name, names))
+    return options
+
+
+def keep(name: str, data: bytes | memoryview) -> str:
+    """Keep a dropped file in the present folder under its own name, as far as a MODEL can have it; return that name.
+
+    A compiled file finds its plain twin by its name.
+    """
+    plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+    Path(plain).write_bytes(data)
+    return plain
