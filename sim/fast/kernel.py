@@ -141,7 +141,7 @@ def advance(m: Any) -> int:
         if who >= 0 and step(m, who):
             m[at.CURRENT] = who
             return at.COMPLETED
-        elif who == at.STOP and not m[at.IS_ENDING]:
+        if who == at.STOP and not m[at.IS_ENDING]:
             m[at.IS_ENDING] = 1
             push(m, m[at.NOW], at.END_OF_RUN)
         elif who == at.END_OF_RUN:

@@ -28,7 +28,8 @@ def fire(event: simpy.Event) -> None:
     Only a callback may do so: a process that runs would be entered anew.
     """
     event._ok, event._value = True, None
-    waiting, event.callbacks = event.callbacks, None  # as SimPy marks an event that has been processed
+    waiting = event.callbacks
+    event.callbacks = None  # type: ignore[assignment]  # as SimPy marks an event that has been processed
     for callback in waiting:
         callback(event)
 
