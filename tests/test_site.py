@@ -12,6 +12,8 @@ import zipfile
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
+from urllib.request import urlopen
 
 import pytest
 from typer.testing import CliRunner
@@ -26,6 +28,7 @@ from sim.site.bundle import code_files, packed, zoo_files
 from sim.site.compile_inside import compile_code, compile_library
 from sim.site.pyodide import WANTED, pyodide_files
 from sim.site.questions import keep, reply
+from sim.site.serving import server_of
 from sim.views.timeline import record
 
 NET = "mobilenet_v1_0.25_128"
@@ -239,3 +242,17 @@ def test_a_folder_that_cannot_be_written_is_told(archive, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         build_site(tmp_path / "file" / "out", archive)
+
+
+# Serving
+
+
+def test_a_folder_is_served_on_this_computer_alone(tmp_path):
+    (tmp_path / "index.html").write_text("the page")
+    with server_of(tmp_path) as server:
+        host, port = server.server_address
+        Thread(target=server.handle_request).start()
+        assert urlopen(f"http://{host}:{port}/", timeout=30).read() == b"the page"
+        assert host == "127.0.0.1"
+        with pytest.raises(InputError, match=f"--serve {port} cannot be had .*: take another port"):
+            server_of(tmp_path, port)
