@@ -576,7 +576,7 @@ def test_a_million_samples_take_little_memory(tmp_path):
 def test_a_machine_that_fails_does_not_finish_a_point(monkeypatch, fault):
     """Such a point must be tried again, not kept as a row with an error."""
 
-    def fails(*_):
+    def fails(*_, **__):
         raise fault
 
     monkeypatch.setattr("sim.engine.simulate", fails)

@@ -78,7 +78,7 @@ def blocks(page):
 
 def changed(page, before):
     """Wait until a figure differs from what was shown."""
-    for _ in range(100):
+    for _ in range(WAIT_MS // 100):
         now = [figures for _, figures in blocks(page)]
         if now and now != before:
             return True
