@@ -130,6 +130,21 @@ def test_bad_input_is_one_line(call, arguments):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["study", "-o", "x", "--workers", "99999"], "--workers must be 0 to 256, not '99999'"),
+        (["study", "-o", "x", "--workers", "-1"], "--workers must be 0 to 256, not '-1'"),
+        (["study", "-o", "x", "--workers", "two"], "--workers must be a whole number, not 'two'"),
+        (["run", FAST, "--threads", "two"], "--threads must be a whole number, not 'two'"),
+        (["run", FAST, "--switch-interval-ms", "abc"], "--switch-interval-ms must be a number, not 'abc'"),
+        (["site", "-o", "x", "--serve", "99999"], "--serve must be 0 to 65535, not '99999'"),
+    ],
+)
+def test_a_number_out_of_its_range_is_told_the_range(call, arguments, words):
+    assert words in call(*arguments)[2]
+
+
 def test_the_nearest_name_is_offered(call):
     assert "did you mean 'coral'?" in call("run", FAST, "--size", "corral")[2]
 

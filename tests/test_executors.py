@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from long_sweep import LONG_SPEC, wait_for_growth
 
 from hwmodels.errors import InputError
 from sim.study.journal import Journal
@@ -39,23 +40,6 @@ def spec(tmp_path):
     path = tmp_path / "spec.toml"
     path.write_text(SPEC)
     return path
-
-
-def wait_for_growth(path, process, limit_s=60):
-    """Wait until the journal has grown by a chunk."""
-    before, end = (path.stat().st_size if path.exists() else 0), time.monotonic() + limit_s
-    while process.poll() is None and time.monotonic() < end:
-        if path.exists() and path.stat().st_size > before + 200:
-            return
-        time.sleep(0.01)
-
-
-LONG_SPEC = f"""
-models = "{NET}"
-jitter = "measured"
-inferences = 100_000
-seed = [{", ".join(map(str, range(200)))}]
-"""
 
 
 def test_a_dask_cluster_gives_the_same_file(spec, tmp_path):

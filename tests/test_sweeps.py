@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import count
 
 import pytest
+from long_sweep import LONG_SPEC, wait_for_growth
 
 from hwmodels.errors import InputError
 from sim.engine import simulate
@@ -114,24 +115,7 @@ def test_killed_five_times_it_ends_as_if_undisturbed(spec, tmp_path):
     assert calm.read_bytes() == killed.read_bytes()
 
 
-def wait_for_growth(path, process, limit_s=60):
-    """Wait until the journal has grown by a chunk."""
-    before, end = (path.stat().st_size if path.exists() else 0), time.monotonic() + limit_s
-    while process.poll() is None and time.monotonic() < end:
-        if path.exists() and path.stat().st_size > before + 200:
-            return
-        time.sleep(0.01)
-
-
 PROGRESS = re.compile(r"\d+ of \d+ (points|networks), about [\w ]+ left")  # every ten seconds, on a slow machine
-
-
-LONG_SPEC = f"""
-models = "{NET}"
-jitter = "measured"
-inferences = 100_000
-seed = [{", ".join(map(str, range(200)))}]
-"""
 
 
 def interrupted(arguments, is_under_way):

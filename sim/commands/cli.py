@@ -333,9 +333,17 @@ def _after(option: str) -> str | None:
 
 
 def _kind(message: str) -> str:
-    """Say what the parser wanted: "Input should be a valid integer, unable to parse ..." is a whole number."""
-    words = message.partition("Input should be ")[2].partition(",")[0]
-    return {"a valid integer": "a whole number", "a valid number": "a number"}.get(words, words or "of another kind")
+    """Say what the parser wanted: "'two' is not a valid int range." is a whole number."""
+    if limits := message.partition(" is not in the range ")[2]:
+        return _limits(limits.rstrip("."))
+    kind = message.partition(" is not a valid ")[2].rstrip(".").removesuffix(" range")
+    return {"int": "a whole number", "integer": "a whole number", "float": "a number"}.get(kind, "of another kind")
+
+
+def _limits(text: str) -> str:
+    """Say the parser's ``0<=x<=9``, ``x>=0`` or ``x<=9`` in words."""
+    low, _, high = text.partition("<=x<=")
+    return f"{low} to {high}" if high else text.replace("x>=", "at least ").replace("x<=", "at most ")
 
 
 def _fail(line: str, code: int) -> NoReturn:

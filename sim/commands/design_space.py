@@ -25,7 +25,9 @@ MaxP95 = Annotated[
     float | None, typer.Option("--max-p95-ms", help="95th percentile of the latency at most so many ms.")
 ]
 MaxW = Annotated[float | None, typer.Option(help="At most so many watts, whole system.")]
-
+Workers = Annotated[
+    int, typer.Option(min=0, max=256, help="Processes on this machine (0: one for each CPU).")
+]  # a mistyped number would fill its memory
 
 EngineName = Annotated[
     str, typer.Option("--engine", help="auto, simpy (runs everything) or fast (compiled closed loops, extra fast).")
@@ -134,7 +136,7 @@ def sweep(
         Path, typer.Argument(metavar="SPEC.toml", help="Options and part numbers, each a value or a list.")
     ],
     output: Output,
-    workers: Annotated[int, typer.Option(min=0, help="Processes on this machine (0: one for each CPU).")] = 0,
+    workers: Workers = 0,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")] = "",
     engine: EngineName = "auto",
     json: Json = False,
@@ -159,7 +161,7 @@ def study(
     sizes: Annotated[str, typer.Option(help="Only these sizes.")] = "",
     family: Annotated[str, typer.Option(help="edgetpu, dpu or all; the sizes' own if empty.")] = "",
     estimator: Annotated[str, typer.Option(help="package.module:function to hold against the simulator as well.")] = "",
-    workers: Annotated[int, typer.Option(min=0, help="Processes on this machine (0: one for each CPU).")] = 0,
+    workers: Workers = 0,
     engine: EngineName = "auto",
     json: Json = False,
 ) -> None:
