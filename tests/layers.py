@@ -61,3 +61,24 @@ def chain(name: str, *layers: Layer) -> LayerGraph:
 def coral(**numbers: float) -> EdgeTpu:
     """The Coral accelerator with some numbers replaced."""
     return replace(load_accelerator("coral"), **numbers)  # type: ignore[arg-type]  # fields by name
+
+
+def example(op: str, size: int = 16, channels: int = 32):
+    """An operator of a kind on a map of a size."""
+    shape = (1, size, size, channels)
+    if op == "FULLY_CONNECTED":
+        return dense(channels, channels)
+    if op == "DEPTHWISE_CONV_2D":
+        return depthwise(size, channels)
+    if op in ("CONV_2D", "TRANSPOSE_CONV"):
+        return replace(conv(size, channels, channels), op=op)
+    if op == "PRELU":
+        return layer(op, shape, shape, (channels,))
+    if op == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        weights = ((channels, channels),) * 8
+        return layer(op, (1, size, channels), (1, size, channels), *weights)
+    if op.endswith("POOL_2D"):
+        return like(op, shape, kernel=(2, 2))
+    if op == "SOFTMAX":
+        return like(op, (1, channels))
+    return like(op, shape)

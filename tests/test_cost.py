@@ -7,7 +7,7 @@ from math import inf, isfinite
 
 import pytest
 from hypothesis import strategies as st
-from layers import chain, conv, coral, dense, depthwise, layer, like
+from layers import chain, conv, coral, dense, depthwise, example, layer, like
 
 from hwmodels.edgetpu.accelerator import load_accelerator
 from hwmodels.edgetpu.cost import layer_cost, stream_class, stream_passes
@@ -19,27 +19,6 @@ from hwmodels.networks.graph import Tensor
 
 SIZES = [load_accelerator(name) for name in sizes("edgetpu")]
 SHAPE = (1, 16, 16, 32)
-
-
-def example(op: str, size: int = 16, channels: int = 32):
-    """An operator of a kind on a map of a size."""
-    shape = (1, size, size, channels)
-    if op == "FULLY_CONNECTED":
-        return dense(channels, channels)
-    if op == "DEPTHWISE_CONV_2D":
-        return depthwise(size, channels)
-    if op in ("CONV_2D", "TRANSPOSE_CONV"):
-        return replace(conv(size, channels, channels), op=op)
-    if op == "PRELU":
-        return layer(op, shape, shape, (channels,))
-    if op == "UNIDIRECTIONAL_SEQUENCE_LSTM":
-        weights = ((channels, channels),) * 8
-        return layer(op, (1, size, channels), (1, size, channels), *weights)
-    if op.endswith("POOL_2D"):
-        return like(op, shape, kernel=(2, 2))
-    if op == "SOFTMAX":
-        return like(op, (1, channels))
-    return like(op, shape)
 
 
 @pytest.mark.parametrize("part", SIZES, ids=lambda part: part.name)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import strategies as st
-from layers import conv, coral, dense, depthwise, layer, like
+from layers import coral, example, like
 
 from hwmodels.cpu import OPERATORS as ON_CPU
 from hwmodels.edgetpu.cost import layer_cost
@@ -15,27 +13,6 @@ from hwmodels.edgetpu.placement import NOT_SUPPORTED, unsupported
 from hwmodels.networks.operators import OPERATORS as VOCABULARY
 
 SHAPE = (1, 16, 16, 32)
-
-
-def example(op: str, size: int = 16, channels: int = 32):
-    """An operator of a kind on a map of a size."""
-    shape = (1, size, size, channels)
-    if op == "FULLY_CONNECTED":
-        return dense(channels, channels)
-    if op == "DEPTHWISE_CONV_2D":
-        return depthwise(size, channels)
-    if op in ("CONV_2D", "TRANSPOSE_CONV"):
-        return replace(conv(size, channels, channels), op=op)
-    if op == "PRELU":
-        return layer(op, shape, shape, (channels,))
-    if op == "UNIDIRECTIONAL_SEQUENCE_LSTM":
-        weights = ((channels, channels),) * 8
-        return layer(op, (1, size, channels), (1, size, channels), *weights)
-    if op.endswith("POOL_2D"):
-        return like(op, shape, kernel=(2, 2))
-    if op == "SOFTMAX":
-        return like(op, (1, channels))
-    return like(op, shape)
 
 
 @pytest.mark.parametrize("op", OPERATORS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
+from pipeline_rows import pipeline_rows, timed
 
 from calibration.measurements import Measurement
 from calibration.pipelines import (
@@ -17,7 +18,6 @@ from calibration.pipelines import (
     usable_log,
 )
 from calibration.setups import Parts, conditions_of, network_of
-from calibration.shipped import load_dataset
 from hwmodels.cuts import cut_by_parameters, split
 from hwmodels.edgetpu.compiler import compile_graph
 from hwmodels.errors import InputError
@@ -28,15 +28,7 @@ PARTS = Parts()
 
 @pytest.fixture(scope="module")
 def rows() -> list[Measurement]:
-    return [row for row in load_dataset("villarrubia_synthetic") if row.mode == "pipeline"]
-
-
-def timed(rows: list[Measurement], model: str, accelerators: int, segmentation: str, batch: int = 100) -> Measurement:
-    wanted = (model, accelerators, segmentation, batch)
-    return next(
-        r for r in rows
-        if (r.model, r.accelerators, r.segmentation, r.batch) == wanted and r.metric == "time_per_inference_ms"
-    )  # fmt: skip
+    return pipeline_rows()
 
 
 def test_every_cut_of_the_compiler_is_the_one_that_our_rule_makes(rows: list[Measurement]) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from statistics import fmean, median
 
 import pytest
+from pipeline_rows import pipeline_rows, timed
 
 from calibration.measurements import Measurement
 from calibration.segmentation import Pair, pairs, regrets
 from calibration.setups import Parts, network_of
-from calibration.shipped import load_dataset
 from hwmodels.cuts import cut_by_parameters
 
 PARTS = Parts()
@@ -18,15 +18,7 @@ PARTS = Parts()
 
 @pytest.fixture(scope="module")
 def rows() -> list[Measurement]:
-    return [row for row in load_dataset("villarrubia_synthetic") if row.mode == "pipeline"]
-
-
-def timed(rows: list[Measurement], model: str, accelerators: int, segmentation: str, batch: int = 100) -> Measurement:
-    wanted = (model, accelerators, segmentation, batch)
-    return next(
-        r for r in rows
-        if (r.model, r.accelerators, r.segmentation, r.batch) == wanted and r.metric == "time_per_inference_ms"
-    )  # fmt: skip
+    return pipeline_rows()
 
 
 def test_a_pair_differs_when_both_cuts_and_readings_do(rows: list[Measurement]) -> None:
