@@ -65,14 +65,17 @@ def summarise(session: Ran) -> dict[str, Any]:
         return {**answer, "warnings": [session.idle_reason()]}
     return {
         **answer,
-        **measured(planned, passes),
+        **measured(planned, passes, int(memory.state.own_ns)),
         **_beside(session, passes),
         "warnings": _warnings(session, passes, load),
     }
 
 
-def measured(planned: Planned, passes: Sequence[PassRecord]) -> dict[str, Any]:
-    """Return rates, latencies and waits of the window in which all threads ran, whole and by device and thread."""
+def measured(planned: Planned, passes: Sequence[PassRecord], own_ns: int = 0) -> dict[str, Any]:
+    """Return rates, latencies and waits of the window in which all threads ran, whole and by device and thread.
+
+    ``own_ns`` is what the driver's code takes around a pass: to the program it is part of the inference.
+    """
     window = steady_window(passes)
     inside = window.of(passes)
     return {
@@ -80,14 +83,14 @@ def measured(planned: Planned, passes: Sequence[PassRecord]) -> dict[str, Any]:
         "elapsed_s": (max(p.end_ns for p in passes) - min(p.asked_ns for p in passes)) / 1e9,
         "window_s": window.seconds,
         "throughput_ips": len(_inferences(planned, inside)) / window.seconds,
-        "latency_ms": percentiles_ms([one.end_ns - one.asked_ns for one in inside]),
+        "latency_ms": percentiles_ms([one.end_ns - one.asked_ns + own_ns for one in inside]),
         "wait_ms": percentiles_ms([one.held_ns - one.asked_ns for one in inside]),
-        "between_ms": percentiles_ms(_between_ns(planned, inside)),
+        "between_ms": percentiles_ms([max(0, gap_ns - own_ns) for gap_ns in _between_ns(planned, inside)]),
         "late_ms": percentiles_ms([one.late_ns for one in inside]),
         "parameter_loads": sum(one.loaded for one in passes),
         "token_changes": token_changes(passes, planned.plan),
         "devices": [_device(planned, number, inside, window) for number in range(len(planned.plan.devices))],
-        "by_thread": _threads(planned, inside, window),
+        "by_thread": _threads(planned, inside, window, own_ns),
     }
 
 
@@ -121,7 +124,7 @@ def _device(planned: Planned, number: int, inside: Sequence[PassRecord], window:
     }
 
 
-def _threads(planned: Planned, inside: Sequence[PassRecord], window: Window) -> list[dict[str, Any]]:
+def _threads(planned: Planned, inside: Sequence[PassRecord], window: Window, own_ns: int) -> list[dict[str, Any]]:
     rows = []
     for (pid, tid), own in by_thread(inside).items():
         networks = dict.fromkeys(planned.plan.networks[planned.plan.operators[one.operator].network] for one in own)
@@ -131,7 +134,7 @@ def _threads(planned: Planned, inside: Sequence[PassRecord], window: Window) -> 
             "networks": list(networks),
             "inferences": len(_inferences(planned, own)),
             "throughput_ips": len(_inferences(planned, own)) / window.seconds,
-            "latency_ms": percentiles_ms([one.end_ns - one.asked_ns for one in own]),
+            "latency_ms": percentiles_ms([one.end_ns - one.asked_ns + own_ns for one in own]),
             "held_mean_ms": sum(one.end_ns - one.held_ns for one in own) / len(own) / 1e6,
         })  # fmt: skip
     return rows

@@ -62,11 +62,12 @@ def pass_spans(planned: Planned, one: PassRecord, thread: int, request: int) -> 
 def _device_rows(stage: AcceleratorStage, one: PassRecord) -> Iterator[tuple[State, int, int, int]]:
     """State, start, end (ns) and bytes of what the device does, in order and without gaps."""
     begun = one.held_ns
+    instructed = max(begun, one.sent_ns - stage.input_ns)
     if one.loaded:
-        begun = min(one.held_ns + stage.load_ns, one.sent_ns - stage.input_ns)
+        begun = min(one.held_ns + stage.load_ns, instructed)
         yield State.LOAD_PARAMETERS, one.held_ns, begun, stage.load_bytes
-    yield State.INSTRUCTIONS, begun, one.sent_ns - stage.input_ns, stage.instruction_bytes
-    yield State.INPUT, one.sent_ns - stage.input_ns, one.sent_ns, stage.input_bytes
+    yield State.INSTRUCTIONS, begun, instructed, stage.instruction_bytes
+    yield State.INPUT, instructed, one.sent_ns, stage.input_bytes
     now = one.sent_ns
     for step in stage.steps:
         computed = min(now + step.compute_ns, one.computed_ns)
