@@ -57,13 +57,13 @@ def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @lru_cache(maxsize=maxsize)
         def cached(*keys: Hashable) -> R:
             """Call with what the keys stand for."""
-            return function(*(key.value if isinstance(key, ByIdentity) else key for key in keys))  # type: ignore[arg-type, call-arg]  # unwrapped
+            return function(*[key.value if isinstance(key, ByIdentity) else key for key in keys])  # type: ignore[arg-type, call-arg]  # unwrapped
 
         @wraps(function)
         def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
             """Look up, and call where nothing is remembered."""
-            given: tuple[Any, ...] = (*arguments, *named.values())
-            return cached(*(one if isinstance(one, PLAIN) else ByIdentity(one) for one in given))
+            given: tuple[Any, ...] = (*arguments, *named.values()) if named else arguments
+            return cached(*[one if isinstance(one, PLAIN) else ByIdentity(one) for one in given])
 
         return wrapper
 

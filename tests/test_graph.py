@@ -18,7 +18,7 @@ from hwmodels.networks.graph import (
     LayerGraph,
     Tensor,
     check_layer,
-    check_tensor,
+    checked_tensor,
     from_json,
     graph_hash,
     to_json,
@@ -242,8 +242,8 @@ def test_what_is_no_trace_is_told_with_where(text):
 
 def test_sizes_that_no_network_has_are_refused():
     with pytest.raises(ValueError, match="elements"):
-        check_tensor(Tensor(0, "int8", (MAX_ELEMENTS, 2)))
-    assert check_tensor(Tensor(0, "int8", (4,))).n_bytes == 4
+        checked_tensor(0, "int8", (MAX_ELEMENTS, 2))
+    assert checked_tensor(0, "int8", (4,)).n_bytes == 4
     with pytest.raises(ValueError, match="more work"):
         check_layer(layer("CONV_2D", (1, 2**14, 2**14, 64), (1, 2**14, 2**14, 64), (64, 99, 99, 64), kernel=(99, 99)))
     with pytest.raises(ValueError, match="unknown size"):

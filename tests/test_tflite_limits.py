@@ -7,7 +7,7 @@ import pytest
 import tflite
 
 from hwmodels.errors import InputError
-from hwmodels.networks.graph import MAX_RANK, Tensor, check_tensor
+from hwmodels.networks.graph import MAX_RANK, checked_tensor
 from hwmodels.networks.tflite import read_graph
 
 COUNT = 20_000
@@ -92,6 +92,6 @@ def test_many_operator_codes_that_share_one_long_name(tmp_path):
 
 
 def test_a_trace_of_such_a_tensor():
-    assert check_tensor(Tensor(0, "int8", (1,) * MAX_RANK))
+    assert checked_tensor(0, "int8", (1,) * MAX_RANK)
     with pytest.raises(ValueError, match="9 extents"):
-        check_tensor(Tensor(0, "int8", (1,) * (MAX_RANK + 1)))
+        checked_tensor(0, "int8", (1,) * (MAX_RANK + 1))

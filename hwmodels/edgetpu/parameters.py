@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, prod
 
+from hwmodels.cache import remembered
 from hwmodels.edgetpu.accelerator import EdgeTpu
 from hwmodels.edgetpu.banding import band_rows, banded_layers
 from hwmodels.edgetpu.coefficients import Compiler
@@ -36,6 +37,7 @@ __all__ = [
 LINE = 64  # bytes in which parameters are sent
 
 
+@remembered(8192)
 def blob_bytes(layer: Layer, compiler: Compiler) -> int:
     """Parameter bytes of a layer as they cross the link, cached or streamed.
 
@@ -84,6 +86,7 @@ def footprint_bytes(layer: Layer, accelerator: EdgeTpu, compiler: Compiler) -> i
     return _rows_bytes(layer, compiler, lanes) + _other_bytes(layer, compiler)
 
 
+@remembered(8192)
 def _rows_bytes(layer: Layer, compiler: Compiler, lanes: int) -> int:
     row = LANE_GROUP * WORD
     return sum(ceil_to(_kept_lanes(layer, outputs, lanes) * each, row) for outputs, each in _filters(layer, compiler))

@@ -19,7 +19,9 @@ from hwmodels.networks.operators import OPERATORS, operator
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["EDGETPU_OP", "MAC_OPS", "Layer", "LayerGraph", "Tensor", "from_json", "graph_hash", "to_json"]
+__all__ = [
+    "EDGETPU_OP", "MAC_OPS", "Layer", "LayerGraph", "Tensor", "checked_tensor", "from_json", "graph_hash", "to_json",
+]  # fmt: skip
 
 SCHEMA = 1
 EDGETPU_OP = "edgetpu-custom-op"  # of a file that is compiled already
@@ -41,16 +43,22 @@ MAC_OPS = frozenset(name for name, one in OPERATORS.items() if one.macs)
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor: its number in the graph, dtype and shape (batch first, channels last; -1 where dynamic)."""
+    """One tensor: its number in the graph, dtype and shape (batch first, channels last; -1 where dynamic).
+
+    ``n_elements`` counts a dynamic dimension as 1. ``hwc`` is height, width and channels; missing leading extents are
+    1. Both are asked for so often that they are worked out once.
+    """
 
     id: int
     dtype: str
     shape: tuple[int, ...]
+    n_elements: int = field(init=False, repr=False, compare=False)
+    hwc: tuple[int, int, int] = field(init=False, repr=False, compare=False)
 
-    @property
-    def n_elements(self) -> int:
-        """Number of elements; a dynamic dimension counts as 1."""
-        return prod(max(1, extent) for extent in self.shape)
+    def __post_init__(self) -> None:
+        shape = tuple([max(1, extent) for extent in self.shape])
+        object.__setattr__(self, "n_elements", prod(shape))
+        object.__setattr__(self, "hwc", (1, 1, 1, *shape)[-3:])
 
     @property
     def n_bytes(self) -> int:
@@ -61,13 +69,6 @@ class Tensor:
     def is_dynamic(self) -> bool:
         """Whether an extent is unknown before the network runs."""
         return any(extent < 0 for extent in self.shape)
-
-    @property
-    def hwc(self) -> tuple[int, int, int]:
-        """Height, width and channels; missing leading extents are 1."""
-        shape = tuple(max(1, extent) for extent in self.shape[-3:])
-        height, width, channels = (1,) * (3 - len(shape)) + shape
-        return height, width, channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,11 @@ class Layer:
         return macs(self) if macs else 0
 
 
-def check_tensor(tensor: Tensor) -> Tensor:
-    """Return a tensor that was read from a file; raise :class:`ValueError` for a size that no network has."""
-    if len(tensor.shape) > MAX_RANK:
-        raise ValueError(f"a tensor of {len(tensor.shape)} extents where at most {MAX_RANK} are possible")
+def checked_tensor(number: int, dtype: str, shape: Sequence[int]) -> Tensor:
+    """Return a tensor as a file describes it; raise :class:`ValueError` for a size that no network has."""
+    if len(shape) > MAX_RANK:
+        raise ValueError(f"a tensor of {len(shape)} extents where at most {MAX_RANK} are possible")
+    tensor = Tensor(number, dtype, tuple(shape))
     if tensor.n_elements > MAX_ELEMENTS:
         raise ValueError(f"a tensor of {tensor.n_elements} elements where at most {MAX_ELEMENTS} are possible")
     return tensor
@@ -322,7 +324,7 @@ def _tensor(number: int, row: list[Any]) -> Tensor:
         raise ValueError(f"unknown dtype {dtype!r}")
     if not all(type(extent) is int and -1 <= extent < 2**31 for extent in shape):
         raise ValueError(f"shape {shape} is not of whole numbers")
-    return check_tensor(Tensor(number, dtype, tuple(shape)))
+    return checked_tensor(number, dtype, shape)
 
 
 def _pair(value: list[int]) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from typing import Any
 import tflite
 
 from hwmodels.errors import InputError, reason
-from hwmodels.networks.graph import MAX_RANK, Layer, LayerGraph, Tensor, check_layer, check_tensor
+from hwmodels.networks.graph import MAX_RANK, Layer, LayerGraph, Tensor, check_layer, checked_tensor
 from hwmodels.networks.operators import operator
 
 __all__ = ["open_model", "read_graph"]
@@ -123,7 +123,7 @@ class _Reader:
         shape = signature if len(signature) == len(fixed) else fixed
         # A batch left open in the file (-1) runs as 1 unless the caller resizes.
         shape = [1 if extent < 0 and axis == 0 else extent for axis, extent in enumerate(shape)]
-        return check_tensor(Tensor(number, _dtype_name(table.Type()), tuple(shape)))
+        return checked_tensor(number, _dtype_name(table.Type()), shape)
 
     def graph(self, name: str) -> LayerGraph:
         """The first subgraph as a layer graph; raises ``ValueError`` where it is damaged."""
