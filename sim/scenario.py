@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from fractions import Fraction
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 from hwmodels.cpu import KERNELS
@@ -141,8 +141,8 @@ class Scenario:
             family = family_named(self.size)
             object.__setattr__(self, "link", self.link or family.link)
             object.__setattr__(self, "host", self.host or family.host)
-        for name, spec in option_fields().items():
-            _check(spec, getattr(self, name))
+        for name, check in _checks().items():
+            check(getattr(self, name))
         parse_arrivals(self.arrivals)
         parse_cameras(self.cameras)
         ambient_c(self.thermal)
@@ -200,6 +200,7 @@ def place(options: Mapping[str, Any]) -> str:
     return f"{options['size']} over {options['link']}, host {options['host']}"
 
 
+@cache
 def option_fields() -> dict[str, Field[Any]]:
     """Return the fields that are options of the command line, in the documentation's order."""
     return {spec.name: spec for spec in fields(Scenario) if "help" in spec.metadata}
@@ -207,6 +208,11 @@ def option_fields() -> dict[str, Field[Any]]:
 
 def option_defaults() -> dict[str, Any]:
     """Return the default of every option; link and host are those of the default size's family."""
+    return dict(_defaults())
+
+
+@cache
+def _defaults() -> dict[str, Any]:
     plain: dict[str, Any] = {name: spec.default for name, spec in option_fields().items()}
     family = family_named(plain["size"])
     return plain | {"link": family.link, "host": family.host}
@@ -217,16 +223,25 @@ def flag(spec: Field[Any]) -> str:
     return str(spec.metadata.get("flag", f"--{spec.name.replace('_', '-')}"))
 
 
-def _check(spec: Field[Any], value: Any) -> None:
-    """Raise :class:`InputError` unless an option's value is in its range or one of its words."""
-    if "range" in spec.metadata:
-        _check_range(flag(spec), value, *spec.metadata["range"])
-    choices: Sequence[str] = spec.metadata.get("choices", ())
-    if choices and value not in choices:
-        raise InputError.value(flag(spec), value, " or ".join(choices), nearest(str(value), choices))
+@cache
+def _checks() -> dict[str, Callable[[Any], None]]:
+    """What checks each option that has a range or a choice of words."""
+    found: dict[str, Callable[[Any], None]] = {}
+    for name, spec in option_fields().items():
+        if "range" in spec.metadata:
+            found[name] = partial(_check_range, flag(spec), spec.metadata["range"])
+        elif "choices" in spec.metadata:
+            found[name] = partial(_check_choice, flag(spec), spec.metadata["choices"])
+    return found
 
 
-def _check_range(where: str, value: Any, least: float, most: float) -> None:
+def _check_choice(where: str, choices: Sequence[str], value: Any) -> None:
+    if value not in choices:
+        raise InputError.value(where, value, " or ".join(choices), nearest(str(value), choices))
+
+
+def _check_range(where: str, span: tuple[float, float], value: Any) -> None:
+    least, most = span
     if not isinstance(value, int | float) or not least <= value <= most:
         raise InputError.value(where, value, f"{least} to {most:g}")
 
@@ -344,7 +359,7 @@ def name_and_count(where: str, part: str) -> tuple[str, int]:
     """Parse ``name:count``; the count is 0 where none is given."""
     name, colon, count = part.strip().rpartition(":")
     if colon and re.fullmatch(r"-?[0-9]{1,9}", count):
-        _check_range(f"the count in {where} {part}", int(count), 1, MAX_COUNT)
+        _check_range(f"the count in {where} {part}", (1, MAX_COUNT), int(count))
         return name, int(count)
     if not part.strip():
         raise InputError.value(where, part, "NAME[:COUNT][,NAME[:COUNT]...]")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hwmodels.cache import remembered
 from hwmodels.stages import StageTimes
 from sim.closed_form.demands import mean_demand
 from sim.closed_form.flows import flows, power_at
@@ -43,6 +44,7 @@ STAGE_COLUMNS = {
 }
 
 
+@remembered(1024)
 def visits(times: StageTimes) -> dict[str, float]:
     """Return a network's times by kind of work, in ns (the columns that need no set-up)."""
     steps = [step for stage in times.accelerator_stages for step in stage.steps]
@@ -68,7 +70,7 @@ def stage_columns(setup: Setup) -> dict[str, float]:
     dict
         Times in ns, powers in W, energies in mJ of one inference; flags are 0 or 1.
     """
-    steady = replace(setup, pipelines=())
+    steady = replace(setup, pipelines=()) if setup.pipelines else setup
     rows = lines(steady)
     need = mean_demand([row.need for row in rows for _ in range(max(1, round(row.threads)))])
     kinds = [visits(setup.stage_times[model][row.accelerator]) for row in rows for model in row.models]

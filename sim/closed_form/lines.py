@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hwmodels.cache import for_each
+from hwmodels.cache import for_each, remembered
 from sim.closed_form.contention import beside_others
 from sim.closed_form.demands import Demand, demand_of, mean_demand, with_load
 from sim.closed_form.lindley import Turn, turn_rates
@@ -60,14 +60,15 @@ def line_rate(
     return lesser(threads / greater(1.0, alone_ns), 1 / greater(1.0, held_ns))
 
 
-def lines(setup: Setup) -> list[Line]:
+@remembered(64)  # many ask the same of one set-up
+def lines(setup: Setup) -> tuple[Line, ...]:
     """Return the waiting lines of a set-up: one for each accelerator with its threads, one for threads on the CPU.
 
     On a memory that accelerators share, each of them takes as long as it does beside the others.
     """
     if setup.pipelines:
-        return []
-    return _lines(beside_others(setup, _accelerator_rates))
+        return ()
+    return tuple(_lines(beside_others(setup, _accelerator_rates)))
 
 
 def _accelerator_rates(setup: Setup) -> list[float]:

@@ -126,6 +126,7 @@ def _listed(clocks_hz: Sequence[float]) -> str:
     return " and ".join(f"{clock / 1e6:g}" for clock in clocks_hz) or "none"
 
 
+@remembered(1024)
 def _is_changed(kind: str, part: Part) -> bool:
     """Whether a part has other numbers than the shipped one that it is or is based on, or stands by itself."""
     name = shipped_name("accelerator" if kind == "size" else kind, part)
