@@ -20,6 +20,7 @@ from sim.setup import Parts, Setup, assemble
 from sim.study.findings import PAPER, Finding, best_rows, of, single
 from sim.study.grid import Case, resized
 from sim.study.spec import latin_hypercube
+from sim.trust.sensitivity import with_part
 
 if TYPE_CHECKING:
     import polars as pl
@@ -174,10 +175,18 @@ def _swings(
 ) -> list[dict[str, Any]]:
     """How far each number alone moves every metric from one end of its range to the other."""
     found: list[dict[str, Any]] = []
+    setups = list(_setups(checked, part))
     for number, ends in ranges.items():
-        low, high = (_measured(checked, _with(part, {number: end})) for end in ends)
+        low, high = (_metrics([_gains(_moved(setup, part, number, end, checked.case)) for setup in setups]) for end in ends)
         found.append({"number": number, **{key: abs(high[key] - low[key]) for key in low}})
     return found
+
+
+def _moved(setup: Setup, part: Accelerator | Host, number: str, value: float, case: Case) -> Setup:
+    """The set-up with one number of one of its parts moved; nothing is compiled that does not depend on it."""
+    if isinstance(part, Host):
+        return _setup(setup.models[0], setup.accelerators[0], _with(part, {number: value}), case)
+    return with_part(setup, part, _with(part, {number: value}), number)
 
 
 def _range(quantity: Quantity) -> tuple[float, float] | None:
