@@ -11,18 +11,10 @@ from sim.scenario import Scenario
 
 
 def events(**options: Any) -> int:
-    """Events of a run."""
-    run, count = Run(settled(Scenario(**options))), 0
-    step = run.env.step
-
-    def counted() -> None:
-        nonlocal count
-        count += 1
-        step()
-
-    run.env.step = counted  # type: ignore[method-assign]
+    """Events of a run: the next one's number tells how many were put on the clock."""
+    run = Run(settled(Scenario(**options)))
     run.until_steady()
-    return count
+    return next(run.env._eid)
 
 
 def calls(action: Callable[[], Any]) -> int:

@@ -177,7 +177,9 @@ def _swings(
     found: list[dict[str, Any]] = []
     setups = list(_setups(checked, part))
     for number, ends in ranges.items():
-        low, high = (_metrics([_gains(_moved(setup, part, number, end, checked.case)) for setup in setups]) for end in ends)
+        low, high = (
+            _metrics([_gains(_moved(setup, part, number, end, checked.case)) for setup in setups]) for end in ends
+        )
         found.append({"number": number, **{key: abs(high[key] - low[key]) for key in low}})
     return found
 
