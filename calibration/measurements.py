@@ -17,6 +17,7 @@ from typing import Any
 from calibration.convert import has_prose_only, with_columns
 from calibration.tables import Cells, read_table, write_table
 from hwmodels.errors import InputError, nearest
+from hwmodels.link import plugged_links
 
 __all__ = ["COLUMNS", "Measurement", "append_measurements", "cells_of", "convert_file", "read_measurements"]
 
@@ -110,7 +111,7 @@ class Measurement:
     mode: str = "single"
     conditions: str = field(default="", repr=False)
     citation: str = field(default="", repr=False)
-    link: str = _choice("usb3", "usb2", "pcie", "none")
+    link: str = _choice(*plugged_links(), "none")
     host_id: str = ""
     clock_id: str = _choice("max", "std")
     segmentation: str = ""

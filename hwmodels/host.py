@@ -31,6 +31,7 @@ class BusCosts:
     slow_port: int = number("Of a memory: number of the accelerator whose port is slower, from 1; 0: none.", 0)
     slow_port_factor: float = number("Of a memory: what that port carries, as a share of the others'.", 1)
     dsp: int = number("Of a memory: multiplier blocks of the chip that accelerators are drawn into; 0: unknown.", 0)
+    places: int = number("Accelerators that find a place without a switch; 255: as many as one likes.", 255)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,7 @@ class Host(Part):
     power_core_busy_w: float = number("A busy core.")
     power_core_idle_w: float = number("An idle core.")
     power_awake_w: float = number("What is awake with the cores while work is in flight.", 0)
+    usb_ports_a: float = number("Amperes that all USB ports give together; 0: not known.", 0)
     buses: Mapping[str, BusCosts] = rows("bus", BusCosts)
 
     @classmethod

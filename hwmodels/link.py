@@ -19,7 +19,17 @@ from hwmodels.host import Host
 from hwmodels.part_keys import number
 from hwmodels.parts import Part, load, part_names
 
-__all__ = ["Channel", "Link", "channel", "fair_rates", "load_link", "port", "rate_notes", "transfer_ns"]
+__all__ = [
+    "Channel",
+    "Link",
+    "channel",
+    "fair_rates",
+    "load_link",
+    "plugged_links",
+    "port",
+    "rate_notes",
+    "transfer_ns",
+]
 
 RATES = ("out_bytes_per_s", "in_bytes_per_s")
 Direction = Literal["out", "in"]
@@ -78,6 +88,12 @@ def load_link(name_or_path: str) -> Link:
         For an unknown name (with the nearest one), an unreadable file, an unknown key, or a number out of its range.
     """
     return load("link", Link, name_or_path)
+
+
+def plugged_links() -> tuple[str, ...]:
+    """Return the shipped links that are plugged in, not wired on a board, from the slowest to the fastest."""
+    parts = [part for part in map(load_link, part_names("link")) if not part.on_board]
+    return tuple(part.name for part in sorted(parts, key=lambda part: (part.out_bytes_per_s, part.in_bytes_per_s)))
 
 
 def channel(link: Link, host: Host) -> Channel:

@@ -9,10 +9,10 @@ from typing import Any
 
 from hwmodels.errors import InputError
 from hwmodels.families import family_of_size, sizes
-from hwmodels.link import load_link
+from hwmodels.link import load_link, plugged_links
 from hwmodels.parts import part_names
 from sim.choices.market import HOURS_A_YEAR, Prices, cannot_be_had, has_port, power_notes
-from sim.choices.steps import LINKS, on_cpu_options, orders_together, own_counts
+from sim.choices.steps import on_cpu_options, orders_together, own_counts
 from sim.closed_form.bounds import throughput_bound
 from sim.engine import simulate
 from sim.power import rest_w
@@ -211,8 +211,9 @@ def _candidates(scenario: Scenario, shop: Shop) -> Iterator[Scenario]:
 def _places(scenario: Scenario) -> list[tuple[str, str]]:
     """Hosts, each with the links that it has a port for; the scenario's own first."""
     others = [name for name in HOST_COST if name != scenario.host and name in part_names("host")]
-    plain = _is_plain(scenario) and scenario.link in LINKS
-    links = [scenario.link, *(link for link in LINKS if plain and link != scenario.link)]
+    known = plugged_links()
+    plain = _is_plain(scenario) and scenario.link in known
+    links = [scenario.link, *(link for link in known if plain and link != scenario.link)]
     pairs = [(host, link) for host in (scenario.host, *others) for link in links if has_port(host, link)]
     return list(dict.fromkeys([(scenario.host, scenario.link), *pairs]))
 

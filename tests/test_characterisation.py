@@ -27,6 +27,7 @@ def test_a_pattern_that_matches_nothing_is_bad_input():
     from sim.study.characterisation import grid_of
 
     assert "mobilenet_v1_1.0_224" in grid_of("mobilenet_v1_*").networks
+    assert grid_of("efficientdet-lite0").networks == ("efficientdet_lite0_320",)  # as `run` understands it
     with pytest.raises(InputError, match="--models"):
         grid_of("no_such_*")
     with pytest.raises(InputError, match="did you mean 'large'"):

@@ -51,7 +51,7 @@ def test_a_file_needs_only_three_columns(tmp_path: Path) -> None:
         ("model,metric,value\na,b,nan\n", ["finite"]),
         ("model,metric,value\na,b,-1\n", ["0 or more"]),
         ("model,metric,value\na,,1\n", ["metric"]),
-        ("model,metric,value,link\na,b,1,usb4\n", ["usb4", "usb3, usb2, pcie, none"]),
+        ("model,metric,value,link\na,b,1,usb4\n", ["usb4", "usb2, usb3, pcie, none"]),
         ("model,metric,value,clock_id\na,b,1,slow\n", ["slow", "max, std"]),
         ("model,metric,value,threads\na,b,1,0\n", ["threads", "1 to 10000"]),
         ("model,metric,value,unit\na,x_ms,1,s\n", ["unit", "ms"]),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from hwmodels import parts
+from hwmodels.link import plugged_links
 from sim import Scenario, advise, estimate, simulate
+from sim.choices.market import power_notes
+from sim.choices.steps import steps
 
 NET = "mobilenet_v1_0.25_128"
 SHIPPED = Path(parts.__file__).parent
@@ -58,6 +62,32 @@ def test_a_part_without_a_base_is_none_that_was_measured(tmp_path, option):
         "size": "size mine: not the calibrated numbers",
     }  # fmt: skip
     assert measured[option] in warnings
+
+
+def test_a_shipped_usb_4_is_offered(tmp_path, monkeypatch):
+    """Which links there are, and which is faster, their part files say: nothing else names them."""
+    for kind in ("link", "host"):
+        shutil.copytree(Path(parts.__file__).parent / parts.FOLDERS[kind], tmp_path / kind)
+        monkeypatch.setitem(parts.FOLDERS, kind, str(tmp_path / kind))
+    (tmp_path / "link" / "usb4.toml").write_text(
+        f'kind = "link"\nbase = "usb3"\nout_bytes_per_s = {NUMBER.format(4e9)}\nin_bytes_per_s = {NUMBER.format(4e9)}\n'
+    )
+    with (tmp_path / "host" / "x86-laptop.toml").open("a") as file:
+        file.write(f"\n[bus.usb4]\nout_bytes_per_s = {NUMBER.format(3e9)}\n")
+    parts._shipped.cache_clear()
+    try:
+        offered = [step.change for step in steps(Scenario(models="resnet_50_v1_224", host="x86-laptop"))]
+        assert plugged_links() == ("usb2", "usb3", "pcie", "usb4")
+    finally:
+        parts._shipped.cache_clear()
+    assert "link usb4" in offered
+    assert "link usb2" not in offered
+
+
+def test_a_host_of_one_s_own_has_the_ports_of_its_base(tmp_path):
+    (tmp_path / "mine.toml").write_text('kind = "host"\nbase = "raspberry-pi-4"\n')
+    notes = power_notes(Scenario(models="mobilenet_v2_1.0_224", host=str(tmp_path / "mine.toml"), accelerators=2))
+    assert "give 1.2 A together" in notes[0]
 
 
 def test_usb_4_is_two_edits(tmp_path):

@@ -14,7 +14,7 @@ from typing import Any
 from hwmodels.errors import InputError, nearest, reason
 from hwmodels.families import load_accelerator
 from hwmodels.files import read_text
-from hwmodels.host import load_host
+from hwmodels.host import BusCosts, load_host
 from hwmodels.link import load_link
 from sim.scenario import Scenario
 
@@ -22,14 +22,6 @@ __all__ = ["HOURS_A_YEAR", "Prices", "cannot_be_had", "has_port", "power_notes",
 
 HOURS_A_YEAR = 8766  # 365.25 days
 STICK_A = 0.9  # peak of a USB accelerator (its datasheet; google-coral/edgetpu issues 11 and 154)
-#: Amperes that a board's USB ports give together, at most (Raspberry Pi documentation, "Power supplies").
-PORTS_A = {"raspberry-pi-3b": 1.2, "raspberry-pi-3b-plus": 1.2, "raspberry-pi-4": 1.2, "raspberry-pi-5": 1.6}
-#: (host, link) -> accelerators that find a place without a switch: an M.2 slot, or the chip on the board itself.
-PLACES = {
-    ("raspberry-pi-5", "pcie"): 1, ("raspberry-pi-cm4", "pcie"): 1, ("jetson-nano", "pcie"): 1,
-    ("dev-board", "pcie"): 1, ("orange-pi-6-plus", "pcie"): 2,
-    ("raspberry-pi-cm4", "usb3"): 0,  # its own USB is 2.0; the part file has a Pi 4's row as it is based on that
-}  # fmt: skip
 #: (host, link) -> what else it takes (geerlingguy/raspberry-pi-pcie-devices issue 44).
 ALSO = {
     ("raspberry-pi-5", "pcie"): "an M.2 card on a Raspberry Pi 5 takes a HAT with a slot and a kernel of 4 KB pages"
@@ -38,8 +30,12 @@ ALSO = {
 
 def has_port(host: str, links: str) -> bool:
     """Whether the host's part file knows every link: a host without such a port is no step."""
-    parts = [load_link(name.strip()) for name in links.split(",")]
-    return all(load_host(host).bus(link.name, *link.bases)[0] for link in parts)
+    return all(_row(host, name)[0] for name in links.split(","))
+
+
+def _row(host: str, link: str) -> tuple[str, BusCosts]:
+    part = load_link(link.strip())
+    return load_host(host).bus(part.name, *part.bases)
 
 
 def cannot_be_had(scenario: Scenario) -> set[str]:
@@ -60,8 +56,8 @@ def _parts(scenario: Scenario) -> Iterator[str]:
     for link in dict.fromkeys(scenario.link.split(",")):
         if not has_port(scenario.host, link):
             yield f"{scenario.host} has no port for {link}"
-        most = PLACES.get((scenario.host, link.strip()))
-        if most is not None and scenario.accelerators > most:
+        most = _row(scenario.host, link)[1].places
+        if scenario.accelerators > most:
             yield f"{scenario.host} has room for {most} over {link}"
 
 
@@ -72,8 +68,8 @@ def power_notes(scenario: Scenario) -> list[str]:
     links = [link.strip() for link in scenario.link.split(",")]
     on_usb = scenario.accelerators if len(links) == 1 else sum(link.startswith("usb") for link in links)
     also = [ALSO[scenario.host, link] for link in dict.fromkeys(links) if (scenario.host, link) in ALSO]
-    given = PORTS_A.get(scenario.host)
-    if given is None or not links[0].startswith("usb") or on_usb * STICK_A <= given:
+    given = load_host(scenario.host).usb_ports_a
+    if not given or not links[0].startswith("usb") or on_usb * STICK_A <= given:
         return also
     need = f"{on_usb} sticks peak at {on_usb * STICK_A:g} A ({STICK_A * 1e3:.0f} mA each)"
     supply = " with a 5 A supply" if scenario.host == "raspberry-pi-5" else ""

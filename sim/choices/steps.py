@@ -8,15 +8,14 @@ from typing import Any
 
 from hwmodels.families import family_of_size, sizes
 from hwmodels.host import load_host
-from hwmodels.link import load_link
+from hwmodels.link import load_link, plugged_links
 from hwmodels.parts import part_names
 from sim.choices.market import has_port
 from sim.scenario import Scenario, option_defaults, parse_models
 from sim.setup import DEVICE_OPTIONS, accelerator_count, host_of
 
-__all__ = ["LINKS", "Step", "on_cpu_options", "orders_together", "own_counts", "quick_steps", "steps"]
+__all__ = ["Step", "on_cpu_options", "orders_together", "own_counts", "quick_steps", "steps"]
 
-LINKS = ("usb2", "usb3", "pcie")
 MOST_ORDERS = 3  # of networks that are compiled together
 
 
@@ -112,8 +111,9 @@ def _size(scenario: Scenario) -> Iterator[Step]:
 
 
 def _link(scenario: Scenario) -> Iterator[Step]:
-    faster = LINKS[LINKS.index(scenario.link) + 1 :] if scenario.link in LINKS and not scenario.is_on_cpu else ()
-    for link in faster:
+    links = plugged_links()
+    slower = links.index(scenario.link) + 1 if scenario.link in links and not scenario.is_on_cpu else len(links)
+    for link in links[slower:]:
         if has_port(scenario.host, link):
             clock = {} if load_link(link).std_clock else {"clock": "max"}
             yield Step(f"link {link}", {"link": link, **clock}, "instructions, inputs and parameters cross it faster")
@@ -141,7 +141,8 @@ def _host(scenario: Scenario) -> Iterator[Step]:
 
 def _card(scenario: Scenario, host: str) -> Iterator[Step]:
     """A faster host may also have a slot for a card, where sticks are used now."""
-    if scenario.link in LINKS and scenario.link != "pcie" and has_port(host, "pcie") and not scenario.is_on_cpu:
+    are_sticks = scenario.link in plugged_links() and scenario.link != "pcie"
+    if are_sticks and has_port(host, "pcie") and not scenario.is_on_cpu:
         options = {"host": host, "cores": 0, "link": "pcie", "clock": "max"}
         yield Step(f"host {host} with a card (pcie)", options, "host work and transfers take less time")
 

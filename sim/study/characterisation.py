@@ -63,12 +63,13 @@ def grid_of(models: str = "", sizes: str = "", cases: Sequence[Case] = (), famil
 
     Raises :class:`InputError` for a pattern that matches no network, an unknown size or family, or sizes of several.
     """
-    from hwmodels.networks.zoo import names
+    from hwmodels.networks.zoo import canonical_name, names
 
     every = names()
     chosen: list[str] = []
     for pattern in (p.strip() for p in models.split(",")) if models else ["*"]:
-        matches = [name for name in every if fnmatchcase(name, pattern)]
+        meant = pattern if "*" in pattern else canonical_name(pattern)
+        matches = [name for name in every if fnmatchcase(name, meant)]
         if not matches:
             raise InputError.value(
                 "--models", pattern, "a name of the zoo, or a pattern with *", nearest(pattern, every)
