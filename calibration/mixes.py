@@ -23,11 +23,11 @@ from calibration.tables import FOLDER, Cells, read_table
 from hwmodels.errors import InputError
 from hwmodels.networks.zoo import canonical_name
 from hwmodels.stages import AcceleratorStage, StageTimes
+from sim.answer import summarise
 from sim.engine import run
 from sim.estimator import estimate
 from sim.scenario import Scenario
 from sim.setup import Setup, build
-from sim.summary import summarise
 
 __all__ = ["MIX_HEADER", "Service", "mix_answers", "mix_tables", "read_services"]
 

@@ -19,10 +19,10 @@ from calibration.measurements import Measurement
 from calibration.tables import FOLDER, Cells, read_table
 from hwmodels.errors import InputError
 from hwmodels.host import load_host
+from sim.answer import merged
 from sim.engine import run
 from sim.scenario import DEFAULT_FRAME, Scenario, parse_models
 from sim.setup import Setup, build
-from sim.summary import merged
 
 __all__ = ["THREAD_HEADER", "ThreadRow", "fit_hand_over", "read_thread_rows", "scenario_of", "thread_answers",
            "thread_tables"]  # fmt: skip

@@ -158,12 +158,12 @@ def _told(path: Path, kind: str) -> Iterator[None]:
 
 def part_names(kind: str) -> list[str]:
     """Return the names of the shipped parts of a kind (accelerator, board, compiler, host, link)."""
-    return list(_shipped(kind))
+    return list(_shipped(FOLDERS[kind]))
 
 
 @lru_cache(maxsize=16)
-def _shipped(kind: str) -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in (Path(__file__).parent / FOLDERS[kind]).glob("*.toml")))
+def _shipped(folder: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (Path(__file__).parent / folder).glob("*.toml")))
 
 
 def shipped_name(kind: str, part: Part) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim.advice import advise
+    from sim.answer import Results
     from sim.engine import simulate
     from sim.estimator import estimate
     from sim.scenario import Scenario
     from sim.study.sweeps import sweep
-    from sim.summary import Results
 
 __all__ = ["Results", "Scenario", "advise", "estimate", "simulate", "sweep"]
 

@@ -30,7 +30,7 @@ def bottleneck(
     Parameters
     ----------
     used
-        Shares of time by resource (:func:`sim.summary.utilisation`); one counts as full from :data:`SATURATED` on.
+        Shares of time by resource (:func:`sim.answer.utilisation`); one counts as full from :data:`SATURATED` on.
     is_overloaded
         Requests come faster than they are served, or frames are dropped: then they are not what limits, however idle
         every resource is.

@@ -15,21 +15,21 @@ from typing import Any
 import simpy
 
 from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
+from sim.answer import Results, latencies, power_of, summarise
 from sim.budget import check_effort, events, most_inferences
-from sim.machine.accelerator import Lock, SimAccelerator
+from sim.machine.accelerator import SimAccelerator
 from sim.machine.clock import Clock
 from sim.machine.host import SLICE_NS, Cores, Gil
 from sim.machine.link import SharedLink
+from sim.machine.lock import Lock, Mutex
 from sim.machine.machine import Machine, Thread
 from sim.machine.pipeline import PipelinePool, pipeline
 from sim.machine.policies import DISCIPLINES, DISPATCHES, Discipline, DispatchPolicy, own_discipline, policy
 from sim.machine.records import Components, Recorder, SpanSink
-from sim.machine.scheduler import Mutex
 from sim.machine.workloads import ThreadPool, jitter, mixed_loop
 from sim.scenario import Scenario
 from sim.setup import Bus, Setup, at_divisor, build, with_best_cut
 from sim.steady import batch_means_interval, period
-from sim.summary import Results, latencies, power_of, summarise
 from sim.window import Mark, Window
 
 __all__ = ["Run", "Runner", "components", "run", "settled", "simulate", "wire"]
@@ -198,7 +198,7 @@ def _accelerators(setup: Setup, env: Clock, recorder: Recorder, cores: Cores) ->
 def _lock(setup: Setup, env: Clock, cores: Cores, discipline: Discipline | None) -> Lock:
     """An accelerator's lock: a mutex with the host's hand-over, one without cost where nobody measured that."""
     costs = setup.hand_over
-    return Mutex(env, cores, costs, discipline) if costs else Lock(env, discipline)
+    return Mutex(env, cores.wait_ns, costs, discipline) if costs else Lock(env, discipline)
 
 
 def _link(bus: Bus, env: Clock) -> SharedLink:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sim.answer import Figures, answer, trusted
 from sim.closed_form.bounds import throughput_bound
 from sim.closed_form.columns import stage_columns
 from sim.closed_form.demands import demand_of
@@ -22,7 +23,6 @@ from sim.machine.states import BREAKDOWN, Group, states_of
 from sim.power import Performance
 from sim.scenario import Scenario
 from sim.setup import Setup, build, with_best_cut
-from sim.summary import Figures, answer, trusted
 
 __all__ = ["LIMITS", "METHODS", "estimate", "estimate_many", "estimate_setup"]
 

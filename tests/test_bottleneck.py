@@ -7,9 +7,9 @@ from hand import accelerator_stage, network
 
 from hwmodels.stages import StepTime
 from sim import Scenario, simulate
+from sim.answer import summarise
 from sim.bottleneck import SATURATED, bottleneck
 from sim.engine import run
-from sim.summary import summarise
 
 IDLE = {"accelerator": 0.2, "link_out": 0.1, "link_in": 0.0, "cpu": 0.1, "gil": 0.0}
 

@@ -9,8 +9,9 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.machine.accelerator import Lock, SimAccelerator
+from sim.machine.accelerator import SimAccelerator
 from sim.machine.link import SharedLink
+from sim.machine.lock import Lock
 
 # The lock
 

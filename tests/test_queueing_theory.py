@@ -13,11 +13,11 @@ import simpy
 from hand import accelerator_stage, network
 
 from hwmodels.stages import CpuStage, StepTime
+from sim.answer import summarise
 from sim.engine import Run, run
-from sim.machine.accelerator import Lock
 from sim.machine.host import Cores
+from sim.machine.lock import Lock
 from sim.machine.pipeline import BoundedQueue
-from sim.summary import summarise
 
 T_998 = 3.58  # Student's t, 99.9th percentile, 19 degrees of freedom
 BATCHES = 20

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hwmodels.cache import for_each, remembered
-from sim.closed_form.contention import beside_others
 from sim.closed_form.demands import Demand, demand_of, mean_demand, with_load
 from sim.closed_form.lindley import Turn, turn_rates
+from sim.closed_form.shared_memory import beside_others
 from sim.machine.policies import DISCIPLINES, DISPATCHES
 from sim.setup import Setup
 
@@ -184,7 +184,7 @@ def _line(
 def hand_over_ns(setup: Setup, need: Demand) -> float:
     """Mean time (ns) between two passes of threads that queue: until a waiter runs, or the releaser is back before.
 
-    Of two passes one is then the releaser's (:mod:`sim.machine.scheduler`). Waits for a core are left out.
+    Of two passes one is then the releaser's (:mod:`sim.machine.lock`). Waits for a core are left out.
     """
     costs = setup.hand_over
     if costs is None or not need.held_ns:

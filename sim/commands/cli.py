@@ -82,7 +82,7 @@ def run(
     if json:
         print(results.to_json())
         return
-    from sim.commands.run_output import print_run
+    from sim.commands.run_tables import print_run
 
     print_run(results)
 
@@ -182,7 +182,7 @@ def zoo_list(
     if json:
         _print_json({"models": rows})
         return
-    from sim.commands.run_output import print_zoo
+    from sim.commands.run_tables import print_zoo
 
     print_zoo(rows)
 
@@ -199,7 +199,7 @@ def zoo_show(model: Model, json: Json = False) -> None:
     if json:
         _print_json(details)
         return
-    from sim.commands.run_output import print_network
+    from sim.commands.run_tables import print_network
 
     print_network(details)
 

@@ -38,7 +38,7 @@ def compare(
     if as_json:
         print(json.dumps(found, indent=1))
         return
-    from sim.commands.run_output import print_comparison
+    from sim.commands.run_tables import print_comparison
 
     print_comparison(setups, found)
 

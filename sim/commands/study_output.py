@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sim.commands.run_output import gain_rows
+from sim.commands.run_tables import gain_rows
 from sim.scenario import place
 
 __all__ = ["print_advice", "print_capacity", "print_estimate", "print_points", "print_study"]

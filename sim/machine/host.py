@@ -6,7 +6,7 @@ from collections.abc import Generator
 from heapq import heapreplace
 from typing import TYPE_CHECKING, Any
 
-from sim.machine.accelerator import Lock
+from sim.machine.lock import Lock
 
 if TYPE_CHECKING:
     from sim.machine.clock import Clock

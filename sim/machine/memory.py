@@ -19,10 +19,11 @@ import simpy
 from hwmodels.dpu.board import Board
 from hwmodels.link import fair_rates
 from hwmodels.stages import AcceleratorStage, StageTimes, StepTime
-from sim.machine.accelerator import Lock, SimAccelerator
+from sim.machine.accelerator import SimAccelerator
 from sim.machine.clock import Clock
 from sim.machine.host import SLICE_NS, Cores
 from sim.machine.link import SharedLink
+from sim.machine.lock import Lock
 from sim.machine.machine import Machine, Thread
 from sim.machine.policies import bind
 from sim.machine.records import Components, Recorder

@@ -12,7 +12,7 @@ from hwmodels.executable import Executable
 from hwmodels.host import Host
 from hwmodels.link import Channel, Link, channel, port
 from hwmodels.stages import AcceleratorStage, StageTimes
-from sim.machine.scheduler import HandOver
+from sim.machine.lock import HandOver
 from sim.scenario import Scenario
 
 __all__ = ["ON_CPU", "Bus", "GilRules", "Parts", "Setup", "at_divisor", "base_name", "buses_of"]

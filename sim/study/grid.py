@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hwmodels.stages import AcceleratorStage, StageTimes, StepTime
+from sim.answer import answer, figures
 from sim.closed_form.columns import stage_columns
 from sim.engine import Runner, run
 from sim.fast.choice import SIMPY, runner
@@ -15,7 +16,6 @@ from sim.machine.host import SLICE_NS
 from sim.scenario import Scenario
 from sim.setup import Setup, build
 from sim.study.results_file import flat
-from sim.summary import answer, figures
 from sim.trust.interval import Z90, relative_sd
 from sim.window import Window
 

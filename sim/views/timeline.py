@@ -22,9 +22,9 @@ from sim.views.trace_events import EventFile, Track
 
 if TYPE_CHECKING:
     from hwmodels.executable import Segment
+    from sim.answer import Results
     from sim.scenario import Scenario
     from sim.setup import Setup
-    from sim.summary import Results
 
 __all__ = ["SLICES", "TimelineWriter", "record"]
 

@@ -24,13 +24,13 @@ from mutate import edit_bytes, edit_text, edit_tree, pick, to_toml
 import hwmodels.edgetpu.darwinn
 import hwmodels.networks.graph
 import hwmodels.parts
+import sim.answer
 import sim.engine
 import sim.scenario
 import sim.setup
 import sim.study.results_file
 import sim.study.spec
 import sim.study.sweeps
-import sim.summary
 from hwmodels.networks.zoo import data_folder
 
 Read = Callable[[bytes], Any]
@@ -145,7 +145,7 @@ def _simulate_graph(graph: Any, **options: Any) -> None:
     accelerator, link, host = _PARTS or _load_parts()
     setup = sim.setup.assemble_graphs(scenario, sim.setup.Parts(host, (accelerator,), (link,)), [graph], [0])
     window = sim.engine.run(setup)
-    summary = sim.summary.summarise(setup, window).summary
+    summary = sim.answer.summarise(setup, window).summary
     json.dumps(summary, allow_nan=False)
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from sim.closed_form.contention import beside_others
 from sim.closed_form.lines import expected_ips, lines
+from sim.closed_form.shared_memory import beside_others
 from sim.engine import simulate
 from sim.estimator import estimate
 from sim.scenario import Scenario

@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.console import Console
 
+from sim.answer import Results
 from sim.commands.compile_output import print_layers
 from sim.commands.tables import new_table as _table
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.scenario import place
-from sim.summary import Results
 
 __all__ = ["gain_rows", "print_comparison", "print_network", "print_run", "print_zoo"]
 

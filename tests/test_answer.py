@@ -9,9 +9,9 @@ import pytest
 from hand import counts, network, window
 
 from sim import Scenario, simulate
+from sim.answer import breakdown_ms, interval_of, is_overloaded, is_settled, merged, ratio, utilisation
 from sim.machine.states import BREAKDOWN, State
 from sim.power import Performance, Power
-from sim.summary import breakdown_ms, interval_of, is_overloaded, is_settled, merged, ratio, utilisation
 
 NET = "mobilenet_v1_0.25_128"
 
