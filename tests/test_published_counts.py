@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hwmodels.networks.graph import MAC_OPS, LayerGraph, from_json, graph_hash
+from sim.commands.zoo_report import network_row, zoo_rows
 
 ZOO = Path(__file__).resolve().parents[1] / "traces" / "zoo"
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
@@ -129,6 +130,12 @@ def test_index_describes_every_trace() -> None:
         assert row["hash"] == graph_hash(trace(name)), name
         assert int(row["macs"]) == trace(name).macs, name
         assert int(row["parameter_bytes"]) == trace(name).parameter_bytes, name
+
+
+def test_the_table_of_the_zoo_is_what_traces_and_compiler_say() -> None:
+    """``zoo list`` reads the index alone: it is what :func:`network_row` works out of every trace."""
+    rows = {row["name"]: row for row in zoo_rows()}
+    assert {name: rows[name] for name in NAMES} == {name: network_row(name) for name in NAMES}
 
 
 def test_table_names_traces_once() -> None:

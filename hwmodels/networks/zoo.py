@@ -24,9 +24,11 @@ __all__ = [
     "aliases",
     "canonical_name",
     "data_folder",
+    "index",
     "load_network",
     "names",
     "names_with_input",
+    "own_names",
     "remove_network",
     "user_folder",
 ]
@@ -73,10 +75,21 @@ def names() -> list[str]:
     return sorted({path.stem for folder in _folders() for path in folder.glob("*.json")})
 
 
+def own_names() -> list[str]:
+    """Return the names of the user's own networks; one that is named like a shipped network counts for nothing."""
+    return sorted(set(names()) - {row["name"] for row in index()})
+
+
+@cache
+def index() -> tuple[dict[str, str], ...]:
+    """Return what is known of every shipped network without reading its trace (made by ``traces/generate``)."""
+    with (data_folder("zoo") / "index.csv").open(newline="", encoding="utf-8") as file:
+        return tuple(csv.DictReader(file))
+
+
 def names_with_input(extents: tuple[int, int, int], parameter_bytes: int, tolerance: float = 0.2) -> list[str]:
     """Return the shipped networks that read a map of such extents and have about so many bytes of parameters."""
-    with (data_folder("zoo") / "index.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if _input_of(row) == extents]
+    rows = [row for row in index() if _input_of(row) == extents]
     near = tolerance * parameter_bytes
     return [row["name"] for row in rows if abs(int(row["parameter_bytes"]) - parameter_bytes) <= near]
 

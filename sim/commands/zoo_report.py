@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hwmodels.errors import InputError, either
 from hwmodels.families import compile_graph, load_accelerator
-from hwmodels.networks.zoo import load_network, names
+from hwmodels.networks.zoo import index, load_network, own_names
 from sim.commands.compile_report import compile_report
 
-__all__ = ["zoo_details", "zoo_rows"]
+__all__ = ["network_row", "zoo_details", "zoo_rows"]
 
 SIZES = ("small", "coral", "large")
 SORTS = ("name", "macs", "parameters")
@@ -22,7 +23,7 @@ def zoo_rows(family: str = "", task: str = "", max_parameters: float = 0, sort: 
     """
     if sort not in SORTS:
         raise InputError.value("--sort", sort, either(SORTS))
-    rows = [_row(name) for name in names()]
+    rows = [*map(_shipped_row, index()), *(network_row(name) for name in own_names())]
     for option, key, value in (("--family", "family", family), ("--task", "task", task)):
         known = sorted({str(row[key]) for row in rows})
         if value and value not in known:
@@ -32,7 +33,15 @@ def zoo_rows(family: str = "", task: str = "", max_parameters: float = 0, sort: 
     return sorted(rows, key=lambda row: (row[sort], row["name"]))
 
 
-def _row(name: str) -> dict[str, Any]:
+def _shipped_row(row: Mapping[str, str]) -> dict[str, Any]:
+    """What :func:`network_row` says, as the index has it."""
+    texts = {key: row[key] for key in ("name", "family", "architecture", "task")}
+    counts = {key: int(row[key]) for key in ("macs", "parameters", "ops", "cpu_ops_on_coral")}
+    return texts | {"input": [int(row[key]) for key in ("input_h", "input_w", "input_c")]} | counts
+
+
+def network_row(name: str) -> dict[str, Any]:
+    """Return a network's row of the table, from its trace and our compiler."""
     graph = load_network(name)
     return {
         "name": name,

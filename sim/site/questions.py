@@ -5,7 +5,6 @@ Nothing is computed beforehand. The page has the words and colours of this packa
 
 from __future__ import annotations
 
-import csv
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from hwmodels.errors import InputError, nearest
 from hwmodels.families import FAMILIES, sizes
-from hwmodels.networks.zoo import data_folder
+from hwmodels.networks.zoo import index
 from hwmodels.parts import part_names
 from hwmodels.version import program_version
 from sim.advice import advise
@@ -33,11 +32,9 @@ Options = Mapping[str, Any]
 
 def about(_options: Options) -> dict[str, Any]:
     """What the page can offer: networks, parts, defaults, and how states are named and drawn."""
-    with (data_folder("zoo") / "index.csv").open(newline="", encoding="utf-8") as file:
-        networks = [{"name": row["name"], "task": row["task"]} for row in csv.DictReader(file)]
     return {
         "version": program_version(),
-        "networks": networks,
+        "networks": [{"name": row["name"], "task": row["task"]} for row in index()],
         "sizes": [name for family in FAMILIES for name in sizes(family)],
         "links": part_names("link"),
         "hosts": part_names("host"),

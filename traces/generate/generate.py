@@ -24,6 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from hwmodels.families import compile_graph, load_accelerator  # noqa: E402 (after the path)
 from hwmodels.networks.graph import LayerGraph, from_json, graph_hash  # noqa: E402 (after the path)
 from traces.generate.convert import describe, write  # noqa: E402 (after the path)
 from traces.generate.definition import Definition  # noqa: E402 (after the path)
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks to generate")
     parser.add_argument("--all", action="store_true", help="every network")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--index", action="store_true", help="generate nothing, only write index.csv anew")
     parser.add_argument("--jobs", type=int, default=1, help="networks at a time (default 1); heavy ones run alone")
     parser.add_argument("--force", action="store_true", help="regenerate current traces too")
     parser.add_argument("--folder", type=Path, default=ZOO, help="where the traces go (default traces/zoo)")
@@ -69,8 +71,10 @@ def _choose(known: dict[str, Definition], options: argparse.Namespace) -> list[D
     unknown = [name for name in options.names if name not in known]
     if unknown:
         raise SystemExit(f"error: no network is named {', '.join(unknown)}; --list prints the names")
+    if options.index:
+        return []
     if not options.names and not options.all:
-        raise SystemExit("error: name networks, or --all")
+        raise SystemExit("error: name networks, or --all, or --index")
     return list(known.values()) if options.all else [known[name] for name in options.names]
 
 
@@ -137,7 +141,7 @@ def _report(failed: dict[str, str]) -> int:
 
 _COLUMNS = (
     "name", "family", "architecture", "variant", "task", "input_h", "input_w", "input_c", "ops", "macs",
-    "parameter_bytes", "parameters", "source", "converter", "route", "hash",
+    "parameter_bytes", "parameters", "cpu_ops_on_coral", "source", "converter", "route", "hash",
 )  # fmt: skip
 
 
@@ -159,6 +163,7 @@ def _row(graph: LayerGraph) -> dict[str, Any]:
         "macs": graph.macs,
         "parameter_bytes": graph.parameter_bytes,
         "parameters": sum(prod(weight.shape) for layer in graph.layers for weight in layer.weights),
+        "cpu_ops_on_coral": sum(bool(plan.reason) for plan in compile_graph(graph, load_accelerator("coral")).plans),
     }
     size = dict(zip(("input_h", "input_w", "input_c"), graph.inputs[0].hwc, strict=True))
     meta = {key: graph.meta[key] for key in _COLUMNS if key in graph.meta}
