@@ -241,3 +241,10 @@ def test_every_encoding_of_a_redirected_answer_does(encoding, arguments):
     assert done.returncode == (2 if "größer" in arguments[-1] else 0), err
     if arguments[0] == "run" and not done.returncode and arguments[-1] != "--help":
         assert ("█" in out) is (encoding == "utf-8") and ("###" in out) is (encoding != "utf-8")
+
+
+def test_a_command_that_simulates_nothing_loads_no_engine():
+    """``--help``, ``zoo list`` and ``compile`` start faster so; a run loads it when it needs it."""
+    code = "import sys, sim.commands.cli; print([n for n in ('simpy', 'sim.engine', 'numpy', 'rich') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -8,13 +8,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.stages import StageTimes
-from sim.machine.accelerator import SimAccelerator
-from sim.machine.host import Cores, Gil
 from sim.machine.policies import Dispatch
 from sim.machine.records import Recorder
 
 if TYPE_CHECKING:
+    from sim.machine.accelerator import SimAccelerator
     from sim.machine.clock import Clock
+    from sim.machine.host import Cores, Gil
 
 __all__ = ["FrameLog", "Machine", "Thread"]
 

@@ -18,14 +18,16 @@ the accelerator on a link of its own is one event, whatever its stages; only a s
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwmodels.stages import AcceleratorStage, AppWork, CpuStage
-from sim.machine.accelerator import SimAccelerator
-from sim.machine.host import Gil
-from sim.machine.machine import Machine, Thread
-from sim.machine.records import Recorder
 from sim.machine.states import State
+
+if TYPE_CHECKING:
+    from sim.machine.accelerator import SimAccelerator
+    from sim.machine.host import Gil
+    from sim.machine.machine import Machine, Thread
+    from sim.machine.records import Recorder
 
 __all__ = ["inference"]
 
