@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import ClassVar, Literal
 
+from hwmodels.cache import remembered
 from hwmodels.host import Host
 from hwmodels.part_keys import number
 from hwmodels.parts import Part, load, part_names
@@ -96,6 +97,7 @@ def plugged_links() -> tuple[str, ...]:
     return tuple(part.name for part in sorted(parts, key=lambda part: (part.out_bytes_per_s, part.in_bytes_per_s)))
 
 
+@remembered(256)
 def channel(link: Link, host: Host) -> Channel:
     """Return the link as this host drives it: the slower of bus and host, the host's own fixed costs.
 

@@ -7,10 +7,11 @@ output, copies, CPU operators. The simulator replays the same numbers, so one in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
 
+from hwmodels.cache import remembered
 from hwmodels.cpu import cpu_op_ns, cpu_operator, program_ns
 from hwmodels.executable import Executable, Segment, Step
 from hwmodels.host import Host
@@ -107,7 +108,7 @@ def accelerator_stage(segment: Segment, channel: Channel, host: Host, clock_hz: 
     driver_ns = ceil(min(host.driver_cpu_ns, channel.floor_ns))
     loaded = segment.cached_bytes + segment.caching_instruction_bytes if segment.cached_bytes else 0
     extra = ceil(segment.instruction_bytes * channel.instruction_ns_per_byte)
-    steps = tuple(_steps(segment, channel, clock_hz))
+    work = _work(segment)
     return AcceleratorStage(
         driver_ns=driver_ns,
         latency_ns=ceil(channel.floor_ns) - driver_ns,
@@ -117,14 +118,24 @@ def accelerator_stage(segment: Segment, channel: Channel, host: Host, clock_hz: 
         instructions_ns=transfer_ns(segment.instruction_bytes, channel, "out") + extra,
         input_bytes=segment.input_bytes + segment.scratch_in_bytes,
         input_ns=_input_ns(segment, channel, clock_hz),
-        steps=steps,
+        steps=_steps(segment, channel, clock_hz),
         output_bytes=segment.output_bytes + segment.scratch_out_bytes,
         output_ns=transfer_ns(segment.output_bytes + segment.scratch_out_bytes, channel, "in"),
         copy_ns=ceil(segment.tensor_output_bytes * host.copy_ns_per_byte),
-        macs=sum(plan.macs for plan in segment.plans),
-        wide_bytes=sum(plan.wide_bytes for plan in segment.plans),
-        narrow_bytes=sum(plan.narrow_bytes for plan in segment.plans),
+        macs=work[0],
+        wide_bytes=work[1],
+        narrow_bytes=work[2],
     )
+
+
+@remembered(1024)
+def _work(segment: Segment) -> tuple[int, int, int]:
+    """Multiply-accumulates of a segment, and the bytes that it moves in wide and in narrow memory."""
+    plans = segment.plans
+    return (
+        sum(plan.macs for plan in plans), sum(plan.wide_bytes for plan in plans),
+        sum(plan.narrow_bytes for plan in plans),
+    )  # fmt: skip
 
 
 def _input_ns(segment: Segment, channel: Channel, clock_hz: float) -> int:
@@ -139,19 +150,21 @@ def _input_ns(segment: Segment, channel: Channel, clock_hz: float) -> int:
     return input_ns - min(int(input_ns * channel.overlaps_input), max(0, idle_ns))
 
 
-def _steps(segment: Segment, channel: Channel, clock_hz: float) -> Iterator[StepTime]:
+@remembered(1024)  # hosts differ in nothing of it: their numbers are moved one by one for an interval
+def _steps(segment: Segment, channel: Channel, clock_hz: float) -> tuple[StepTime, ...]:
     """The program's steps, each with the parameter bytes that cross the link under it.
 
     While a layer computes longer than its own parameters take, the link brings those of the next layer, as far as they
     fit the segment's ``prefetch_bytes``.
     """
-    ahead = 0
+    ahead, found = 0, []
     for step, following in pairwise((*segment.steps, Step(0, 0))):
         compute_ns = cycles_to_ns(step.cycles, clock_hz)
         own = step.streamed_bytes - ahead
         idle_ns = max(0, compute_ns - transfer_ns(own, channel, "out"))
         ahead = min(segment.prefetch_bytes, following.streamed_bytes, int(idle_ns * channel.out_bytes_per_s / 1e9))
-        yield StepTime(compute_ns, transfer_ns(own + ahead, channel, "out"), own + ahead)
+        found.append(StepTime(compute_ns, transfer_ns(own + ahead, channel, "out"), own + ahead))
+    return tuple(found)
 
 
 def layer_ns(executable: Executable, channel: Channel, clock_hz: float) -> Sequence[tuple[int, int]]:

@@ -245,6 +245,8 @@ def test_every_encoding_of_a_redirected_answer_does(encoding, arguments):
 
 def test_a_command_that_simulates_nothing_loads_no_engine():
     """``--help``, ``zoo list`` and ``compile`` start faster so; a run loads it when it needs it."""
-    code = "import sys, sim.commands.cli; print([n for n in ('simpy', 'sim.engine', 'numpy', 'rich') if n in sys.modules])"
+    code = (
+        "import sys, sim.commands.cli; print([n for n in ('simpy', 'sim.engine', 'numpy', 'rich') if n in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -135,8 +135,15 @@ def _host_changes(setup: Setup) -> Iterator[Setup]:
     for key, quantity in setup.host.quantities.items():
         is_left_out = key.startswith(LEFT_OUT) or Host.acts_on(key) in idle
         if quantity.spread and isinstance(quantity.value, int | float) and not is_left_out:
-            more = {key: quantity.value + quantity.spread}
-            yield retimed(setup, setup.host.with_numbers(more, "an interval"))
+            yield retimed(setup, _with_more_of(setup.host, key))
+
+
+@remembered(1024)
+def _with_more_of(host: Host, key: str) -> Host:
+    """The host with one standard error more of a number; the same for every scenario."""
+    quantity = host.quantities[key]
+    assert not isinstance(quantity.value, list)
+    return host.with_numbers({key: quantity.value + quantity.spread}, "an interval")
 
 
 def _idle_numbers(setup: Setup) -> set[str]:
