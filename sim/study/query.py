@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError, nearest
-from sim.study.results_file import read_results
-from sim.study.statistics import HIGHER_IS_BETTER, pareto
+from sim.study.results_file import ROW, column_types, read_results, rows_at
+from sim.study.statistics import HIGHER_IS_BETTER, front
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,17 +53,23 @@ def query(
     limits
         Name -> bound; None is no limit.
     """
-    frame = read_results(results, any_version)
-    frame = _where(frame, {**({"models": model} if model else {}), **(where or {})})
-    frame = _limited(frame, limits or {})
-    for key in (*pareto_keys, *([best] if best else [])):
-        _number_column(frame, key)
+    values = {**({"models": model} if model else {}), **(where or {})}
+    bounds = {name: bound for name, bound in (limits or {}).items() if bound is not None}
+    weighed = [*pareto_keys, *([best] if best else [])]
+    keys = [*values, *(LIMITS[name][0] for name in bounds), *weighed]
+    frame = read_results(results, any_version, keys or ["models"])  # what is left out fills no memory
+    types = column_types(results)
+    for key in values:
+        _check_column(types, key)
+    for key in keys[len(values) :]:
+        _check_numbers(types, key)
+    frame = _limited(_where(frame.with_row_index(ROW), values), bounds)
     if best:
-        return frame.sort(best, descending=is_better_high(best), nulls_last=True).head(1).to_dicts()
-    if pareto_keys:
+        frame = frame.sort(best, descending=is_better_high(best), nulls_last=True).head(1)
+    elif pareto_keys:
         frame = frame.drop_nulls(list(pareto_keys))
-        frame = frame[pareto(frame.select(pareto_keys).to_dicts(), pareto_keys)]
-    return frame.to_dicts()
+        frame = frame[front({key: frame[key].to_numpy() for key in pareto_keys})]
+    return rows_at(results, frame[ROW].to_list())
 
 
 def is_better_high(key: str) -> bool:
@@ -77,37 +83,34 @@ def _where(frame: pl.DataFrame, values: Mapping[str, str]) -> pl.DataFrame:
     if "error" in frame.columns:
         frame = frame.filter(pl.col("error") == "")
     for key, value in values.items():
-        _column(frame, key)
         texts = frame[key].cast(pl.String)
-        if value not in texts.to_list():
-            known = [str(text) for text in texts.unique().sort()]
+        known = [str(text) for text in texts.unique().sort()]
+        if value not in known:
             raise InputError.value(f"{key} in the query", value, "a value in the file", nearest(value, known))
         frame = frame.filter(texts == value)
     return frame
 
 
-def _limited(frame: pl.DataFrame, limits: Mapping[str, float | None]) -> pl.DataFrame:
+def _limited(frame: pl.DataFrame, bounds: Mapping[str, float]) -> pl.DataFrame:
     import polars as pl
 
-    for name, value in limits.items():
+    for name, value in bounds.items():
         column, is_least = LIMITS[name]
-        if value is not None:
-            _number_column(frame, column)
-            frame = frame.filter(pl.col(column) >= value if is_least else pl.col(column) <= value)
+        frame = frame.filter(pl.col(column) >= value if is_least else pl.col(column) <= value)
     return frame
 
 
-def _column(frame: pl.DataFrame, key: str) -> None:
-    if key not in frame.columns:
+def _check_column(types: Mapping[str, Any], key: str) -> None:
+    if key not in types:
         raise InputError.problem(
-            "the results file", f"has no column {key!r}", "name one of its columns", nearest(key, frame.columns)
+            "the results file", f"has no column {key!r}", "name one of its columns", nearest(key, types)
         )
 
 
-def _number_column(frame: pl.DataFrame, key: str) -> None:
-    _column(frame, key)
-    if not frame.schema[key].is_numeric():
-        numbers = [name for name, kind in frame.schema.items() if kind.is_numeric()]
+def _check_numbers(types: Mapping[str, Any], key: str) -> None:
+    _check_column(types, key)
+    if not types[key].is_numeric():
+        numbers = [name for name, kind in types.items() if kind.is_numeric()]
         raise InputError.problem(
             f"the column {key!r}", "does not hold numbers", "name a column of numbers", nearest(key, numbers)
         )

@@ -10,7 +10,7 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hwmodels.errors import InputError, need
 from hwmodels.files import whole_file
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESULTS_VERSION",
+    "ROW",
     "check_target",
+    "column_types",
     "flat",
     "read_results",
+    "rows_at",
     "stamp",
     "write_parquet",
 ]
@@ -33,6 +36,9 @@ RESULTS_VERSION = 1
 #: Stands before a file's footer, where readers skip it, with the CRC-32 of everything else: Parquet readers abort the
 #: whole process at some damage.
 SEAL = b"edgetpusim crc32 "
+PIECE = 1 << 20  # bytes of a file that are looked at together
+ROW = "number of the row"  # while rows are looked for; no column is named so
+MARKS = ("error", "results_version", "edgetpusim_version")  # columns that say what a file is worth
 SKIPPED = ("wall_s", "models", "scenario", "baseline", "remedies")  # not of the point alone, or not a scalar
 
 
@@ -119,20 +125,38 @@ def _seal(path: Path) -> None:
 def is_damaged(path: Path) -> bool:
     """Tell whether a file is empty, or differs from what was sealed; a file without a seal may be whole."""
     with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
+        size = os.fstat(file.fileno()).st_size
+        if not size:
             return True
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             at = data.rfind(SEAL)
             if at < 0:
                 return data[:4] != b"PAR1" or data[-4:] != b"PAR1"
-            end = at + len(SEAL) + 4
-            return zlib.crc32(view[end:], zlib.crc32(view[:at])).to_bytes(4, "little") != data[end - 4 : end]
+        end = at + len(SEAL) + 4
+        checksum = _checksum(file, end, size, _checksum(file, 0, at))
+        file.seek(end - 4)
+        return checksum.to_bytes(4, "little") != file.read(4)
 
 
-def read_results(path: Path, any_version: bool = False) -> pl.DataFrame:
+def _checksum(file: BinaryIO, start: int, end: int, before: int = 0) -> int:
+    """CRC-32 of a part of a file, which need not fit into memory."""
+    file.seek(start)
+    while start < end and (piece := file.read(min(PIECE, end - start))):
+        before, start = zlib.crc32(piece, before), start + len(piece)
+    return before
+
+
+def read_results(path: Path, any_version: bool = False, columns: Sequence[str] = ()) -> pl.DataFrame:
     """Read a results file of this version, or with ``any_version`` of whatever version or mix of them.
 
     Raises :class:`InputError` for a file that is missing, truncated, no results file, or of another version.
+
+    Parameters
+    ----------
+    path, any_version
+        Which file, and whether its version matters.
+    columns
+        Only these, as far as the file has them, and those that say its version and errors; all where none is named.
     """
     pl = need("polars", "study")
     if not path.is_file():
@@ -144,21 +168,39 @@ def read_results(path: Path, any_version: bool = False) -> pl.DataFrame:
             raise InputError.problem(
                 str(path), "is truncated, damaged or not Parquet", "give a whole results file of sweep or study"
             )
-        frame = pl.read_parquet(path)
+        types = column_types(path)
+        chosen = [name for name in types if not columns or name in (*columns, *MARKS)]
+        frame = pl.read_parquet(path, columns=chosen)
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):  # its reader panics at some damage
         raise InputError.problem(
             str(path), "is truncated, or not Parquet", "give a whole results file of sweep or study"
         ) from None
-    _check_version(path, frame, any_version)
+    _check_version(path, frame, types, any_version)
     return frame  # type: ignore[no-any-return]  # an extra
+
+
+def column_types(path: Path) -> dict[str, Any]:
+    """Return the type of every column of a results file that :func:`read_results` has read."""
+    import polars as pl
+
+    return dict(pl.read_parquet_schema(path))
+
+
+def rows_at(path: Path, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Return some rows of a results file that :func:`read_results` has read, in the order asked for."""
+    import polars as pl
+
+    rows = pl.scan_parquet(path, glob=False).with_row_index(ROW).filter(pl.col(ROW).is_in(list(numbers)))
+    found = {row.pop(ROW): row for row in rows.collect(engine="streaming").to_dicts()}
+    return [found[number] for number in numbers]
 
 
 def _listed(values: Iterable[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _check_version(path: Path, frame: pl.DataFrame, any_version: bool) -> None:
-    is_odd = any(kind.is_nested() for kind in frame.dtypes) or str(frame.schema.get("error", "String")) != "String"
+def _check_version(path: Path, frame: pl.DataFrame, types: Mapping[str, Any], any_version: bool) -> None:
+    is_odd = any(kind.is_nested() for kind in types.values()) or str(types.get("error", "String")) != "String"
     if "results_version" not in frame.columns or is_odd:
         raise InputError.problem(
             str(path), "holds no results of edgetpusim", "give a file written by edgetpusim sweep or study"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HIGHER_IS_BETTER", "pareto", "quantile", "rank_correlation"]
+__all__ = ["HIGHER_IS_BETTER", "front", "pareto", "quantile", "rank_correlation"]
 
 Z95 = 1.96
 #: Of these, more is better; of everything else (energy, latency, power) less is.
@@ -80,15 +80,19 @@ def pareto(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
     list of int
         In the order of the rows.
     """
+    return front({key: [float(row[key]) for row in rows] for key in keys})
+
+
+def front(columns: Mapping[str, Any]) -> list[int]:
+    """As :func:`pareto`, of columns of numbers (sequences or arrays of one length) by name."""
     import numpy as np
 
-    if not rows:
-        return []
-    signs = [-1.0 if any(word in key for word in HIGHER_IS_BETTER) else 1.0 for key in keys]
-    costs = np.array([[sign * float(row[key]) for sign, key in zip(signs, keys, strict=True)] for row in rows])
-    order = np.lexsort(costs.T[::-1])
-    front: list[int] = []
+    better_high = [any(word in key for word in HIGHER_IS_BETTER) for key in columns]
+    costs = np.array([(-1.0 if high else 1.0) * np.asarray(column, dtype=np.float64)
+                      for high, column in zip(better_high, columns.values(), strict=True)]).T  # fmt: skip
+    order = np.lexsort(costs.T[::-1]) if costs.size else np.array([], dtype=int)
+    found: list[int] = []
     while order.size:  # the first is beaten by none of the rest: keep it, and what is better than it in some key
-        front.append(int(order[0]))
+        found.append(int(order[0]))
         order = order[(costs[order] < costs[order[0]]).any(axis=1)]
-    return sorted(front)
+    return sorted(found)
