@@ -93,9 +93,13 @@ def reason(error: Exception) -> str:
 
 
 def nearest(got: str, names: Iterable[str]) -> str:
-    """Return ``"did you mean 'x'?"`` for the closest of ``names``, or an empty string."""
+    """Return ``"did you mean 'x'?"`` for the closest of ``names``, or an empty string.
+
+    A name that begins with what was given is the closest.
+    """
     lowered = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(got.lower(), lowered, n=1, cutoff=0.5)
+    begun = [name for name in lowered if len(got) > 2 and name.startswith(got.lower())]
+    found = sorted(begun)[:1] or difflib.get_close_matches(got.lower(), lowered, n=1, cutoff=0.5)
     return f"did you mean {lowered[found[0]]!r}?" if found else ""
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "port",
     "rate_notes",
     "transfer_ns",
+    "usual_link",
 ]
 
 RATES = ("out_bytes_per_s", "in_bytes_per_s")
@@ -95,6 +96,18 @@ def plugged_links() -> tuple[str, ...]:
     """Return the shipped links that are plugged in, not wired on a board, from the slowest to the fastest."""
     parts = [part for part in map(load_link, part_names("link")) if not part.on_board]
     return tuple(part.name for part in sorted(parts, key=lambda part: (part.out_bytes_per_s, part.in_bytes_per_s)))
+
+
+def usual_link(host: Host, usual: str) -> str:
+    """Return the link over which a host is used where nobody names one: ``usual``, or the fastest that it has."""
+    if not host.buses or load_link(usual).on_board or _has_place(host, usual):
+        return usual
+    return next((name for name in reversed(plugged_links()) if _has_place(host, name)), usual)
+
+
+def _has_place(host: Host, link: str) -> bool:
+    row, costs = host.bus(link)
+    return bool(row) and costs.places > 0
 
 
 @remembered(256)

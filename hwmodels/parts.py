@@ -13,6 +13,7 @@ row takes over from the base's row of its name what it does not say.
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from hwmodels.files import read_text
 from hwmodels.part_keys import Keys, line_of, split_key, split_line
 from hwmodels.quantities import Given, Quantity, Value, quantity_of, scalar_of, value_of
 
-__all__ = ["Part", "kind_of", "label", "load", "own_keys", "part_names", "shipped_name"]
+__all__ = ["Part", "kind_of", "label", "load", "meant_name", "own_keys", "part_names", "shipped_name"]
 
 _KEYS: dict[type, Keys] = {}  # by class, read off once
 FOLDERS = {
@@ -208,8 +209,27 @@ def label(kind: str, name_or_path: str, key: str) -> str:
     return next((str(data[key]) for data in texts if key in data), "")
 
 
-def _path(kind: str, name_or_path: str) -> Path:
+#: Kind -> (how people begin the name of a part, what it begins with here).
+BEGINNINGS = {
+    "host": ((r"(?:raspberry|raspi|rpi|pi)-?(?=[0-9c])|(?=cm[0-9])", "raspberry-pi-"), ("coral-(?=dev)", "")),
+    "link": ((r"usb-(?=[0-9])", "usb"), ("pci-?e.*", "pcie")),
+}
+
+
+def meant_name(kind: str, text: str) -> str:
+    """Return the shipped part that a text means (``Pi 5``, ``rpi4``, ``USB 3.0``), or the text as it is."""
     names = part_names(kind)
+    if text in names or text.endswith(".toml") or "/" in text:
+        return text
+    plain = re.sub(r"[\s_-]+", "-", text.strip().lower().replace("+", "-plus")).removesuffix(".0")
+    for begin, name in BEGINNINGS.get(kind, ()):
+        plain = re.sub(f"^(?:{begin})", name, plain)
+    begun = [name for name in names if name.startswith(plain)] if plain[-1:].isdigit() else []
+    return plain if plain in names else min(begun, key=len, default=text)
+
+
+def _path(kind: str, name_or_path: str) -> Path:
+    names, name_or_path = part_names(kind), meant_name(kind, name_or_path)
     if name_or_path in names:
         return Path(__file__).parent / FOLDERS[kind] / f"{name_or_path}.toml"
     if name_or_path.endswith(".toml") or "/" in name_or_path:

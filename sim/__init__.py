@@ -17,7 +17,7 @@ __all__ = ["Results", "Scenario", "advise", "estimate", "simulate", "sweep"]
 
 # Names are imported when they are first used: a command's help must not wait for them.
 _HOMES = {
-    "Results": "summary", "Scenario": "scenario", "advise": "advice", "estimate": "estimator", "simulate": "engine",
+    "Results": "answer", "Scenario": "scenario", "advise": "advice", "estimate": "estimator", "simulate": "engine",
     "sweep": "study.sweeps",
 }  # fmt: skip
 

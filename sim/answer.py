@@ -139,6 +139,8 @@ def answer(setup: Setup, found: Figures, compare: bool = True) -> dict[str, Any]
 def gains(setup: Setup, found: Figures, compare: bool) -> dict[str, Any]:
     """Return the gains over the same work with one thread on one accelerator, and what exactly that is."""
     keys = ("speedup_vs_one_thread", "energy_gain_vs_one_thread", "energy_accelerator_gain_vs_one_thread")
+    if compare and setup.is_baseline:
+        return dict.fromkeys(keys, 1.0) | {"baseline": setup.scenario.options() | {"models": setup.models[0]}}
     rates = [row["throughput_ips"] for row in found.models.values()]
     came = found.performance.throughput_ips if setup.scenario.arrival_process.process.is_open else 0.0
     one = baseline(setup, rates, came) if compare else None
@@ -331,7 +333,7 @@ def models(setup: Setup, window: Window) -> dict[str, dict[str, Any]]:
     rows = list(zip(setup.models, window.latency, window.invokes, strict=True))
     threads = Counter(setup.models[model] for model in setup.thread_models)
     if setup.pipelines:
-        rows, threads = [(setup.scenario.models, window.latency[0], window.invokes[0])], Counter()
+        rows, threads = [(setup.whole_name, window.latency[0], window.invokes[0])], Counter()
     elif setup.turns or setup.follows:
         threads = Counter(dict.fromkeys(setup.models, len(setup.thread_models)))
     return {

@@ -196,26 +196,42 @@ def _words(change: Mapping[str, Any]) -> str:
 
 def _candidates(scenario: Scenario, shop: Shop) -> Iterator[Scenario]:
     """Set-ups around the scenario that can be had: hosts, links, sizes, accelerators, threads, compiled together."""
-    for host, link in _places(scenario):
-        for options in _choices(scenario):
-            clock = {} if scenario.is_on_cpu or load_link(link.split(",")[0].strip()).std_clock else {"clock": "max"}
-            cores = {} if host == scenario.host else {"cores": 0}
-            row = scenario.with_options(**{"host": host, "link": link, **clock, **cores, **options})
+    start = scenario.with_options(accelerators=1) if scenario.is_on_cpu else scenario
+    for host, link in _places(start):
+        for options in _choices(start):
+            clock = {} if load_link(link.split(",")[0].strip()).std_clock else {"clock": "max"}
+            row = start.with_options(**{"host": host, "link": link, **clock, **_cores(host, scenario), **options})
             if shop.has(row, scenario):
                 yield row
-    if not scenario.is_on_cpu and scenario.mode in ("threads", "processes"):
-        for threads in () if own_counts(scenario) else THREADS:
-            yield scenario.with_options(**on_cpu_options(scenario), threads=threads)
+    if scenario.mode in ("threads", "processes"):
+        yield from filter(lambda row: shop.has(row, scenario), _on_the_cpu(scenario))
+
+
+def _cores(host: str, scenario: Scenario) -> dict[str, int]:
+    return {} if host == scenario.host else {"cores": 0}
+
+
+def _on_the_cpu(scenario: Scenario) -> Iterator[Scenario]:
+    """Without an accelerator: where there is none now on other hosts, too."""
+    start = scenario if scenario.is_on_cpu else scenario.with_options(**on_cpu_options(scenario))
+    hosts = [scenario.host, *(_other_hosts(scenario) if scenario.is_on_cpu else ())]
+    for host, threads in product(hosts, [scenario.threads] if own_counts(scenario) else THREADS):
+        yield start.with_options(host=host, threads=threads, **_cores(host, scenario))
 
 
 def _places(scenario: Scenario) -> list[tuple[str, str]]:
     """Hosts, each with the links that it has a port for; the scenario's own first."""
-    others = [name for name in HOST_COST if name != scenario.host and name in part_names("host")]
     known = plugged_links()
     plain = _is_plain(scenario) and scenario.link in known
     links = [scenario.link, *(link for link in known if plain and link != scenario.link)]
-    pairs = [(host, link) for host in (scenario.host, *others) for link in links if has_port(host, link)]
+    pairs = [
+        (host, link) for host in (scenario.host, *_other_hosts(scenario)) for link in links if has_port(host, link)
+    ]
     return list(dict.fromkeys([(scenario.host, scenario.link), *pairs]))
+
+
+def _other_hosts(scenario: Scenario) -> list[str]:
+    return [name for name in HOST_COST if name != scenario.host and name in part_names("host")]
 
 
 def _is_plain(scenario: Scenario) -> bool:

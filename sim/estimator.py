@@ -16,7 +16,7 @@ from sim.closed_form.bounds import throughput_bound
 from sim.closed_form.columns import stage_columns
 from sim.closed_form.demands import demand_of
 from sim.closed_form.flows import Flow, flows, power_at
-from sim.closed_form.lines import expected_ips, keeps_home, limits, lines, turn_loads
+from sim.closed_form.lines import Line, expected_ips, hand_over_ns, keeps_home, limits, lines, turn_loads
 from sim.closed_form.mva import LIMITS, METHODS, estimate_many, throughput
 from sim.closed_form.waits import wait_ms
 from sim.machine.states import BREAKDOWN, Group, states_of
@@ -181,8 +181,13 @@ def _limit(setup: Setup) -> str:
         return name
     if setup.is_on_cpu:
         return "operators"
-    full = sum(row.ips * row.need.held_ns / 1e9 for row in rows)
+    full = sum(row.ips * (row.need.held_ns + _changing_hands_ns(setup, row)) / 1e9 for row in rows)
     return "accelerator" if full >= 0.999 * min(len(setup.accelerators), len(setup.thread_models)) else "threads"
+
+
+def _changing_hands_ns(setup: Setup, row: Line) -> float:
+    """What every pass adds to a full accelerator's time: its lock changes hands."""
+    return hand_over_ns(setup, row.need) if row.threads > 1 else 0.0
 
 
 def _limit_of_pipelines(setup: Setup) -> str:
@@ -259,7 +264,7 @@ def _in_turn(setup: Setup, ips: float, waited_ms: float) -> dict[str, dict[str, 
 def _by_model(setup: Setup, rows: Sequence[Flow], waited_ms: float) -> dict[str, dict[str, float]]:
     """Rate and mean latency of each network: by Little's law in a closed loop, else its own time and the wait."""
     if setup.pipelines:
-        return {setup.scenario.models: {"throughput_ips": sum(row.ips for row in rows) / len(setup.pipelines[0])}}
+        return {setup.whole_name: {"throughput_ips": sum(row.ips for row in rows) / len(setup.pipelines[0])}}
     if setup.turns:
         return _in_turn(setup, sum(row.ips for row in rows), waited_ms)
     ips, alone_ns = [0.0] * len(setup.models), [0.0] * len(setup.models)

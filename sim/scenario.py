@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cache, cached_property, partial
@@ -17,8 +18,10 @@ from typing import Any
 from hwmodels.cpu import KERNELS
 from hwmodels.errors import InputError, nearest
 from hwmodels.families import NEWEST, family_named
+from hwmodels.host import load_host
+from hwmodels.link import usual_link
 from hwmodels.networks.readers import is_network_file, is_profile
-from hwmodels.parts import part_names
+from hwmodels.parts import meant_name, part_names
 from hwmodels.thermal import ambient_c
 from sim.machine.cameras import parse_cameras
 from sim.machine.workloads import Arrivals, parse_arrivals, positive
@@ -65,10 +68,10 @@ class Scenario:
     link: str = _option(
         "",
         "usb3, usb2, pcie, memory or FILE.toml; a comma list gives each accelerator its own. "
-        "None: usb3, and memory for a DPU.",
+        "None: usb3, or the fastest that the host has; memory for a DPU.",
     )
     clock: str = _option("max", "max or std (250 MHz, only coral and small over USB).")
-    host: str = _option("", "A host's name or FILE.toml. None: x86-xeon, and kv260 for a DPU.")
+    host: str = _option("", "A host's name (also pi4, Pi 5) or FILE.toml. None: x86-xeon, and kv260 for a DPU.")
     cores: int = _option(0, "Cores of the host (0: as its part file says).", range=(0, MAX_COUNT))
     threads: int = _option(1, "Application threads.", range=(1, MAX_COUNT))
     accelerators: int = _option(
@@ -137,10 +140,8 @@ class Scenario:
 
     def __post_init__(self) -> None:
         """Check every plain value; parts and networks are checked when they are loaded."""
-        if not self.link or not self.host:
-            family = family_named(self.size)
-            object.__setattr__(self, "link", self.link or family.link)
-            object.__setattr__(self, "host", self.host or family.host)
+        object.__setattr__(self, "host", meant_name("host", self.host or family_named(self.size).host))
+        object.__setattr__(self, "link", _meant_links(self.link) or _usual_link(self.host, self.size))
         for name, check in _checks().items():
             check(getattr(self, name))
         parse_arrivals(self.arrivals)
@@ -191,6 +192,18 @@ class Scenario:
         gone = {name for name, value in options.items() if value != getattr(self, name)}
         kept = {key: value for key, value in dict(self.numbers).items() if key.partition(".")[0] not in gone}
         return replace(self, **{"numbers": kept, **options})
+
+
+def _meant_links(text: str) -> str:
+    return ",".join(meant_name("link", name) for name in text.split(","))
+
+
+def _usual_link(host: str, size: str) -> str:
+    """The family's link, or the one that the host has. That there is no such host is said when it is loaded."""
+    usual = family_named(size).link
+    with suppress(InputError):
+        return usual_link(load_host(host), usual)
+    return usual
 
 
 def place(options: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hand import accelerator_stage, network
 
 from hwmodels.stages import StepTime
-from sim import Scenario
+from sim import Scenario, simulate
 from sim.closed_form.baseline import baseline, baseline_setup, on_accelerator
 from sim.engine import run
 from sim.setup import build
@@ -86,3 +86,11 @@ def test_a_pipeline_is_compared_with_its_whole_network():
     assert baseline_setup(piped).models == whole.models
     assert rate(piped, 5, 5) == pytest.approx(1e9 / whole.stage_times[0][0].latency_ns)
     assert rate(piped, 5, 5) == pytest.approx(run(whole).throughput_ips)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"inferences": 1}, {"host": "raspberry-pi-4", "preprocess": "resize"}, {"accelerators": 0}]
+)
+def test_what_gains_compare_with_gains_nothing(options):
+    summary = simulate(Scenario(models="mobilenet_v2_1.0_224", **options)).summary
+    assert summary["speedup_vs_one_thread"] == summary["energy_gain_vs_one_thread"] == 1

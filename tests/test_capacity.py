@@ -92,3 +92,13 @@ def test_the_most_cameras_are_valid_and_one_more_is_not():
         assert (not Limits(max_p95_ms=100).broken_by(summary)) is valid
     assert not found["valid"] and found["camera_fps"] == 10
     assert most == int(simulate(one.with_options(cameras="")).summary["throughput_ips"] / 10)
+
+
+@pytest.mark.parametrize(("options", "more", "words"), [
+    ({"deadline_ms": 50}, {}, "--deadline-ms cannot act here"),
+    ({"cameras": "4x10"}, {"camera_fps": 5.0}, "--camera-fps cannot act here"),
+    ({}, {"camera_fps": 0.0}, "--camera-fps must be a number above 0"),
+])  # fmt: skip
+def test_options_that_cannot_act_are_refused(options, more, words):
+    with pytest.raises(InputError, match=words):
+        capacity(Scenario(models="mobilenet_v2_1.0_224", **options), Limits(max_p99_ms=50), **more)

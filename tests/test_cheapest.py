@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim import Scenario, simulate
+from sim import Scenario, advise, simulate
 from sim.cheapest import Limits, Shop, search
 from sim.choices.market import Prices, cannot_be_had
 
@@ -41,6 +41,23 @@ def test_a_set_up_is_a_combination():
 def test_a_network_that_the_cpu_runs_faster_needs_no_accelerator():
     row = found(Scenario(models="tcn_text_118x100", host="raspberry-pi-4"), min_ips=250)["cheapest"]
     assert row["scenario"]["accelerators"] == 0
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_from_the_cpu_an_accelerator_is_found_where_the_table_shows_one(share):
+    """What a step reaches, the search reaches too: with another processor or with an accelerator."""
+    scenario = Scenario(models=NET, host="raspberry-pi-4", accelerators=0)
+    best = max(row["throughput_ips"] for row in advise(scenario)["steps"])
+    found = advise(scenario, Limits(min_ips=share * best))["cheapest"]
+    assert found is not None
+    assert found["throughput_ips"] >= share * best
+    assert found["change"]["accelerators"] >= 1
+
+
+def test_from_the_cpu_more_threads_are_enough_for_a_little_more():
+    scenario = Scenario(models=NET, host="raspberry-pi-4", accelerators=0)
+    found = advise(scenario, Limits(min_ips=1.2 * advise(scenario)["now"]["throughput_ips"]))["cheapest"]
+    assert found["change"].keys() == {"threads"}
 
 
 def test_the_user_s_prices_decide():

@@ -120,3 +120,11 @@ def test_what_it_cannot_tell_of_mixes_it_says(options, way):
     assert [way in note for note in notes] == ([True] if way else [])
     if not way:
         assert estimate(mix)["throughput_ips"] == pytest.approx(simulate(mix).summary["throughput_ips"], rel=0.05)
+
+
+def test_an_accelerator_whose_lock_changes_hands_all_the_time_is_full():
+    """What it waits for the next thread to wake is no time in which it could do more."""
+    found = estimate(Scenario(models="mobilenet_v2_1.0_224", threads=4))
+    assert found["utilisation"]["accelerator"] < 1
+    assert found["bottleneck"] == "accelerator"
+    assert "busy all the time" in found["bottleneck_text"]

@@ -118,7 +118,7 @@ def test_usb_2_is_slower_than_usb_3_both_ways():
     assert slow.in_bytes_per_s < fast.in_bytes_per_s
 
 
-@pytest.mark.parametrize(("name", "hint"), [("usb4", "usb"), ("PCIe", "did you mean 'pcie'"), ("", "usb3")])
+@pytest.mark.parametrize(("name", "hint"), [("usb4", "usb"), ("pcix", "did you mean 'pcie'"), ("", "usb3")])
 def test_an_unknown_link_is_told_with_those_there_are(name, hint):
     with pytest.raises(InputError, match=hint):
         load_link(name)

@@ -51,3 +51,14 @@ def test_work_is_weighed_by_its_time_alone(hand_setup):
     setup = hand_setup([short, long], [0, 1], threads=2, accelerators=2, link="pcie", host="x86-desktop")
     assert weights_ns(setup) == {"a": 500, "b": 1000}
     assert work_rate(setup, weights_ns(setup)) == pytest.approx(2e9)
+
+
+@pytest.mark.parametrize("models", [
+    "ssd_mobilenet_v2_coco_300>mobilenet_v2_1.0_224:0.3", "mobilenet_v1_1.0_224+mobilenet_v2_1.0_224",
+])  # fmt: skip
+def test_of_networks_in_turn_nothing_is_said_about_threads(models):
+    """They fall into a rhythm that the closed form does not know: a run of two threads was slower where it promised 9 %."""
+    changes = [
+        remedy["change"] for remedy in simulate(Scenario(models=models, host="raspberry-pi-4")).summary["remedies"]
+    ]
+    assert not [change for change in changes if "thread" in change or "accelerator" in change]

@@ -273,3 +273,13 @@ def test_more_processes_than_accelerators_are_noted():
     notes = build(Scenario(models=NET, mode="processes", threads=2)).warnings
     assert any("belongs to one process" in note for note in notes)
     assert not build(Scenario(models=NET, mode="processes", threads=2, accelerators=2)).warnings
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"accelerators": 2}, "1 thread can use 1 of 2 accelerators at a time: add --threads 2"),
+    ({"accelerators": 3, "threads": 2, "mode": "processes"}, "2 processes can use 2 of 3 accelerators"),
+    ({"accelerators": 2, "threads": 2}, ""), ({"accelerators": 2, "mode": "pipeline"}, ""), ({"accelerators": 0}, ""),
+])  # fmt: skip
+def test_accelerators_that_nobody_uses_are_said(options, words):
+    notes = [note for note in build(Scenario(models="mobilenet_v2_1.0_224", **options)).warnings if "at a time" in note]
+    assert [note.partition(words)[1] for note in notes] == ([words] if words else [])

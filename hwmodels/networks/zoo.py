@@ -211,6 +211,8 @@ def load_network(name_or_path: str) -> LayerGraph:
         or _with_another_head(name)
         or (_at_another_size(name) if _by_same_size(name) else None)
     )
+    if found is None and _reason(name_or_path):
+        raise InputError.problem("MODEL", f"{name_or_path} is no network of the zoo", _reason(name_or_path))
     if found is None:
         raise InputError.value("MODEL", name_or_path, _allowed(name_or_path), nearest(plain(name_or_path), names()))
     return found
@@ -224,7 +226,7 @@ def _allowed(name: str) -> str:
     if sizes:
         return f"a resolution a multiple of {STEP} away from that of {', '.join(sorted(sizes))}"
     families = ", ".join(FAMILIES)
-    return _reason(name) or f"a zoo name (edgetpusim zoo list), a generated one ({families}), or a .tflite file"
+    return f"a zoo name (edgetpusim zoo list), a generated one ({families}), or a .tflite file"
 
 
 def _is_plain(name: str) -> bool:

@@ -52,7 +52,8 @@ def _threads(scenario: Scenario) -> Iterator[Step]:
     name, count = pairs[0]
     threads = max(scenario.threads, count, len(pairs))
     alone = {"models": name} if count else {}
-    reason = "a thread's host work overlaps the other threads' time on the accelerator"
+    idle = "cores that one thread leaves idle work"
+    reason = idle if scenario.is_on_cpu else "a thread's host work overlaps the other threads' time on the accelerator"
     yield Step("one more thread", {**alone, "threads": threads + 1}, reason)
     if threads < 4:
         yield Step("four threads", {**alone, "threads": 4}, reason)

@@ -88,13 +88,16 @@ def _with_its_cut(setup: Setup) -> Scenario:
 def _is_known(setup: Setup, step: Step) -> bool:
     """Whether the closed form knows what a change does.
 
-    It counts what cores do, and not that whoever holds the accelerator's lock may wait for one. Nor does it know in
-    which order a policy serves unlike networks or shares out a bus, how unlike accelerators share one, how operators on
-    several cores get in the way of networks in turn, in which rhythm uneven threads come to a bus, or how the samples
-    of few queries are shared out.
+    It counts what cores do, and not that whoever holds the accelerator's lock may wait for one. It takes threads that
+    run networks in turn to meet at random, where they fall into a rhythm. Nor does it know in which order a policy
+    serves unlike networks or shares out a bus, how unlike accelerators share one, how operators on several cores get
+    in the way of networks in turn, in which rhythm uneven threads come to a bus, or how the samples of few queries are
+    shared out.
     """
     scenario, shares_bus = setup.scenario, any(bus.takes_turns for bus in setup.buses)
     if setup.hand_over is not None and _crowds(setup, step):
+        return False
+    if setup.turns and {"threads", "accelerators"} & set(step.options):
         return False
     has_policy = scenario.discipline != "fifo" or not keeps_home(setup)
     if (

@@ -27,7 +27,9 @@ def capacity(
         float | None, typer.Option("--max-p99-ms", help="99th percentile of the latency at most so many ms.")
     ] = None,
     max_w: Annotated[float | None, typer.Option(help="At most so many watts, whole system.")] = None,
-    camera_fps: Annotated[float, typer.Option(help="Frames a second of a camera, where no --cameras says it.")] = 30.0,
+    camera_fps: Annotated[
+        float | None, typer.Option(help="Frames a second of a camera, where no --cameras says it (30).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """The highest rate of requests, and number of cameras, that a set-up serves within limits.

@@ -43,7 +43,7 @@ def assemble_graphs(
     setup = Setup(
         scenario, parts.host, scenario.cores or parts.host.cores, parts.accelerators, channels, clocks,
         tuple(graph.name for graph in graphs), executables, (), tuple(thread_models),
-        _warnings(scenario, parts, executables),
+        _warnings(scenario, parts, executables, len(thread_models)),
     )  # fmt: skip
     return _timed(setup)
 
@@ -141,16 +141,28 @@ def with_cpu_threads(setup: Setup) -> Setup:
     ))  # fmt: skip
 
 
-def _warnings(scenario: Scenario, parts: Parts, executables: Sequence[Sequence[Executable]]) -> tuple[str, ...]:
+def _warnings(
+    scenario: Scenario, parts: Parts, executables: Sequence[Sequence[Executable]], threads: int
+) -> tuple[str, ...]:
     if scenario.is_on_cpu:
         return ()
     sizes = {a.name for a in parts.accelerators if a.is_extrapolated}
     notes = [f"size {name} was never measured: an extrapolation" for name in sorted(sizes)]
     notes += dict.fromkeys(note for link in parts.links for note in rate_notes(link, parts.host))
     notes += _process_note(scenario, len(parts.accelerators))
+    notes += _idle_note(scenario, len(parts.accelerators), threads)
     for row in executables:
         notes += [f"{row[0].name}: {note}" for note in row[0].notes]
     return tuple(notes)
+
+
+def _idle_note(scenario: Scenario, accelerators: int, threads: int) -> list[str]:
+    """A thread waits for its result, so it uses one accelerator at a time."""
+    if scenario.mode not in ("threads", "processes") or threads >= accelerators:
+        return []
+    busy = f"{threads} {scenario.mode if threads > 1 else scenario.mode.removesuffix('es').removesuffix('s')}"
+    what = f"{busy} can use {threads} of {accelerators} accelerators at a time"
+    return [f"{what}: add --threads {accelerators}"]
 
 
 def _process_note(scenario: Scenario, accelerators: int) -> list[str]:

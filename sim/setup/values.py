@@ -253,6 +253,18 @@ class Setup:
         return f"{len(self.accelerators)} x {names} need {needed:g} DSP blocks, the chip of {self.host.name} has {chip}"
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether this is what gains compare with: one network, one thread in a closed loop, one accelerator."""
+        alone = len(self.thread_models) == len(self.accelerators) == len(self.models) == 1
+        closed = self.scenario.arrival_process.kind == "closed" and not self.is_server
+        return alone and closed and not self.pipelines
+
+    @property
+    def whole_name(self) -> str:
+        """Name of the network that a pipeline runs in pieces."""
+        return self.whole.models[0] if self.whole else self.scenario.models
+
+    @property
     def members(self) -> int:
         """How many loops run at once: pipelines, or threads."""
         return len(self.pipelines) or len(self.thread_models)

@@ -74,7 +74,7 @@ def with_segments(scenario: Scenario) -> Scenario:
         return scenario
     count = accelerator_count(scenario)
     segments = scenario.num_segments or max(2, count)
-    accelerators = max(count, segments)
+    accelerators = segments if count == 1 else count
     if accelerators % segments:
         raise InputError.value("--accelerators", accelerators, f"a multiple of --num-segments {segments}")
     return replace(scenario, num_segments=segments, accelerators=accelerators)

@@ -23,13 +23,17 @@ from sim.trust.interval import Z90, relative_sd
 __all__ = ["capacity"]
 
 KINDS = ("poisson", "periodic", "server")
+FPS = 30.0  # of a camera of which nothing is said
 CLOSE = 1.002  # the highest rate is known to within this factor
 MORE = 1.01  # what breaks a limit at so much more names it
 LOWEST = 1e-3  # of what the accelerators could do: a set-up that cannot do that has no capacity
 
 
 def capacity(
-    scenario: Scenario, limit: Limits, camera_fps: float = 30.0, progress: Callable[[str], None] = lambda _: None
+    scenario: Scenario,
+    limit: Limits,
+    camera_fps: float | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Return the highest rate of requests at which a set-up keeps its limits.
 
@@ -41,7 +45,7 @@ def capacity(
     limit
         What has to hold at that rate.
     camera_fps
-        Frames a second of a camera, of which every frame is a request.
+        Frames a second of a camera, of which every frame is a request (None: 30).
     progress
         Called with a line for each rate that was tried.
 
@@ -55,9 +59,10 @@ def capacity(
     Raises
     ------
     InputError
-        For arrivals without a rate, or a scenario that cannot be built.
+        For arrivals without a rate, an option that cannot act, or a scenario that cannot be built.
     """
     arrivals = scenario.arrival_process
+    _check(scenario, camera_fps)
     if arrivals.cameras:
         return _cameras(scenario, arrivals.cameras, limit, progress)
     kind = "poisson" if arrivals.kind == "closed" else arrivals.kind
@@ -65,17 +70,27 @@ def capacity(
         raise InputError.problem(
             "capacity", f"cannot vary {scenario.models} with --arrivals {scenario.arrivals}", "take poisson or periodic"
         )
-    if not camera_fps > 0:
-        raise InputError.value("--camera-fps", camera_fps, "a number above 0")
+    fps = FPS if camera_fps is None else camera_fps
     search = _Search(scenario, kind, limit, progress)
     rate, broken = search.highest()
     valid = not limit.broken_by(search.at(arrivals.request_ips)) if arrivals.rate_ips else rate > 0
     spread = exp(Z90 * relative_sd(build(scenario.with_options(arrivals="closed"))))
     return {
-        "rate_ips": rate, "interval90": [rate / spread, rate * spread], "cameras": int(rate / camera_fps),
-        "camera_fps": camera_fps, "limit": broken, "valid": valid, "limits": asdict(limit),
+        "rate_ips": rate, "interval90": [rate / spread, rate * spread], "cameras": int(rate / fps),
+        "camera_fps": fps, "limit": broken, "valid": valid, "limits": asdict(limit),
         "at": search.at(rate) if rate else None,
     }  # fmt: skip
+
+
+def _check(scenario: Scenario, camera_fps: float | None) -> None:
+    if camera_fps is not None and not camera_fps > 0:
+        raise InputError.value("--camera-fps", camera_fps, "a number above 0")
+    if camera_fps is not None and scenario.cameras:
+        raise InputError.problem("--camera-fps", "cannot act here, as --cameras says it", "leave one of the two out")
+    if scenario.deadline_ms:
+        raise InputError.problem(
+            "--deadline-ms", "cannot act here, as limits say what has to hold", "give --max-p95-ms or --max-p99-ms"
+        )
 
 
 def _cameras(scenario: Scenario, asked: Cameras, limit: Limits, progress: Callable[[str], None]) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""Names as people write them lead to the same answers, whatever a set-up does with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwmodels.parts import meant_name, part_names
+from sim import Scenario, advise, estimate, simulate
+
+PAIRS = (("yolov8n", "yolov8n_320"), ("efficientdet-lite0", "efficientdet_lite0_320"))
+WAYS = (
+    {}, {"mode": "processes", "threads": 2}, {"mode": "pipeline", "accelerators": 2}, {"mode": "coexec", "threads": 2},
+    {"accelerators": 0},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize(("written", "meant"), PAIRS)
+def test_an_everyday_name_is_its_network_in_every_mode(written, meant, options):
+    one, other = (simulate(Scenario(models=name, **options)).summary for name in (written, meant))
+    assert one["models"] == other["models"]
+    assert next(iter(one["models"])) == meant
+    closed = [estimate(Scenario(models=name, **options)) for name in (written, meant)]
+    assert closed[0]["models"].keys() == closed[1]["models"].keys() == one["models"].keys()
+
+
+def test_an_everyday_name_is_advised_as_its_network():
+    one, other = (advise(Scenario(models=name, host="pi4")) for name in ("mobilenetv2", "mobilenet_v2_1.0_224"))
+    assert [(row["change"], row["gain"]) for row in one["steps"]] == [
+        (row["change"], row["gain"]) for row in other["steps"]
+    ]
+
+
+@pytest.mark.parametrize(("kind", "written", "meant"), [
+    ("host", "pi4", "raspberry-pi-4"), ("host", "rpi5", "raspberry-pi-5"), ("host", "Pi 5", "raspberry-pi-5"),
+    ("host", "raspberry_pi_4", "raspberry-pi-4"), ("host", "Raspberry Pi 3B+", "raspberry-pi-3b-plus"),
+    ("host", "cm4", "raspberry-pi-cm4"), ("host", "Coral Dev Board", "dev-board"), ("host", "rpi3", "raspberry-pi-3b"),
+    ("host", "Jetson Nano", "jetson-nano"), ("link", "USB 3.0", "usb3"), ("link", "PCI-e", "pcie"),
+    ("accelerator", "Coral", "coral"), ("host", "pi", "pi"), ("host", "./pi4", "./pi4"), ("host", "pi4.toml", "pi4.toml"),
+])  # fmt: skip
+def test_parts_are_found_as_people_write_them(kind, written, meant):
+    assert meant_name(kind, written) == meant
+
+
+@pytest.mark.parametrize("kind", ["accelerator", "host", "link"])
+def test_a_part_s_own_name_means_itself(kind):
+    assert [meant_name(kind, name) for name in part_names(kind)] == part_names(kind)
+
+
+@pytest.mark.parametrize(("host", "link"), [
+    ("x86-desktop", "usb3"), ("raspberry-pi-4", "usb3"), ("raspberry-pi-3b", "usb2"), ("orange-pi-6-plus", "pcie"),
+    ("raspberry-pi-cm4", "pcie"), ("no-such-host", "usb3"),
+])  # fmt: skip
+def test_a_host_is_used_over_a_link_that_it_has(host, link):
+    assert Scenario(models="mobilenet_v2_1.0_224", host=host).link == link
+    assert Scenario(models="mobilenet_v2_1.0_224", host=host, link="usb2").link == "usb2"
