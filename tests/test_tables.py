@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from sim.commands.cli import app
 from sim.commands.run_tables import BAR
+from sim.commands.study_output import print_points
 from sim.commands.tables import Rows, new_console
 from sim.commands.virtual_output import print_virtual
 
@@ -160,6 +161,29 @@ def test_a_session_is_reported_whole(width, monkeypatch, capsys):
     wide = words(reported(WIDE, monkeypatch, capsys))
     assert {"123.456", "100000", "warning"} <= set(wide)
     assert wide - words(reported(width, monkeypatch, capsys)) == Counter()
+
+
+POINTS = [
+    {
+        "models": "efficientdet_lite0_320", "size": size, "host": "raspberry-pi-4", "link": "usb3", "threads": threads,
+        "accelerators": 1, "throughput_ips": 1234.5678, "latency_ms_p95": 234.5678, "power_w_total": 4.5678,
+        "energy_mj_per_inference": 345.678,
+    }
+    for size, threads in (("dpu-b4096", 1), ("coral", 12))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", (30, *WIDTHS))
+def test_points_of_a_results_file_are_shown_whole(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_points(POINTS)
+    shown = words(capsys.readouterr().out)
+    assert {"efficientdet_lite0_320,", "raspberry-pi-4,", "dpu-b4096", "coral", "12"} <= set(shown)
+    assert all(shown[number] == 2 for number in ("1234.57", "234.57", "4.57", "345.68"))
+
+
+def test_a_terminal_that_says_it_has_no_columns_has_no_limit():
+    assert printed(COMMANDS["zoo show"], 0) == printed(COMMANDS["zoo show"], None)
 
 
 CELLS = st.text("abc.012", min_size=1, max_size=30)

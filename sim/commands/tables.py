@@ -28,7 +28,8 @@ INDENT = "  "
 def new_console(is_error: bool = False) -> Console:
     """Return where to print, as wide as its terminal or ``COLUMNS`` says; text is taken as it is."""
     console = Console(highlight=False, markup=False, emoji=False, stderr=is_error)
-    if not console.file.isatty() and not os.environ.get("COLUMNS", "").isdigit():
+    is_unlimited = not console.file.isatty() and not os.environ.get("COLUMNS", "").isdigit()
+    if is_unlimited or not console.width:  # some terminals say that they have no columns
         console.width = LIMITLESS
     return console
 
