@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sim.commands.tables import new_table
+from sim.commands.tables import Rows, new_console, note, say
 
 __all__ = ["print_compile", "print_layers", "print_set"]
 
@@ -18,7 +18,7 @@ DEVICES = {"edgetpu": "Edge TPU"}
 
 def print_compile(report: dict[str, Any]) -> None:
     """Print what the compiler model does with a network."""
-    console = Console(highlight=False)
+    console = new_console()
     _print_network(console, report)
     _print_segments(console, report.get("segments", []))
     print_layers(console, report["layers"])
@@ -26,32 +26,29 @@ def print_compile(report: dict[str, Any]) -> None:
 
 def print_set(report: dict[str, Any]) -> None:
     """Print what it does with several networks, and who gets how much of the parameter memory."""
-    console = Console(highlight=False)
+    console = new_console()
     title = "compiled together: one parameter memory" if report["cocompiled"] else "compiled one by one"
-    shares = new_table(title, "network", "cached", "streamed", "share of its parameters on the chip")
+    shares = Rows(title, "network", "cached", "streamed", "share of its parameters on the chip")
     for one in report["models"]:
         on, off = one["on_chip_bytes"], one["off_chip_bytes"]
-        shares.add_row(one["model"], _size(on), _size(off), f"{on / (on + off):.0%}" if on + off else "")
-    console.print(shares)
+        shares.add(one["model"], _size(on), _size(off), f"{on / (on + off):.0%}" if on + off else "")
+    shares.show(console)
     for one in report["models"]:
         console.print()
         _print_network(console, one)
 
 
 def _print_network(console: Console, report: dict[str, Any]) -> None:
-    console.print(f"{report['model']} on {report['size']} ({report['source']})", style="italic")
+    say(console, f"{report['model']} on {report['size']} ({report['source']})", "italic")
     for name, value in _facts(report):
-        console.print(f"{name}: {value}", soft_wrap=True)
-    console.print(_operators(report))
+        say(console, f"{name}: {value}")
+    _operators(report).show(console)
     first = report["first_unmapped"]
     if first:
         taken = f" It takes {first['taken_along']} along that follow it." if first["taken_along"] else ""
-        console.print(
-            f"First operator that is not mapped: {first['index']} {first['op']}: {first['reason']}.{taken}",
-            soft_wrap=True,
-        )
-    for note in report["notes"]:
-        console.print(f"note: {note}", soft_wrap=True)
+        say(console, f"First operator that is not mapped: {first['index']} {first['op']}: {first['reason']}.{taken}")
+    for text in report["notes"]:
+        note(console, text)
 
 
 def _facts(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -77,14 +74,13 @@ def _streamed(report: dict[str, Any]) -> str:
     return _size(report["off_chip_bytes"]) + interval
 
 
-def _operators(report: dict[str, Any]) -> Any:
-    found = new_table("", "Operator", "Count", "Status")
+def _operators(report: dict[str, Any]) -> Rows:
+    found = Rows("", "Operator", "Count", "Status", prose=[2])
     reasons = {op["index"]: op["reason"] for op in report["cpu_ops"]}
     mapped = f"Mapped to {_device(report)}"
     counts = Counter((layer["op"], reasons.get(layer["index"], mapped)) for layer in report["layers"])
     for (op, status), count in sorted(counts.items()):
-        found.add_row(op, str(count), status)
-    found.columns[2].justify, found.columns[2].no_wrap = "left", False
+        found.add(op, str(count), status)
     return found
 
 
@@ -100,25 +96,25 @@ def _size(n_bytes: float) -> str:
 def _print_segments(console: Console, segments: list[dict[str, Any]]) -> None:
     if not segments:
         return
-    found = new_table("\nsegments", "segment", "ops", "M MACs", "parameters", "off chip", "compute ms")
+    found = Rows("\nsegments", "segment", "ops", "M MACs", "parameters", "off chip", "compute ms")
     for segment in segments:
-        found.add_row(
+        found.add(
             segment["model"], str(segment["ops"]), f"{segment['macs'] / 1e6:.1f}", _size(segment["parameter_bytes"]),
             _size(segment["off_chip_bytes"]), f"{segment['compute_ms']:.3f}",
         )  # fmt: skip
-    console.print(found)
+    found.show(console)
 
 
 def print_layers(console: Console, layers: list[dict[str, Any]]) -> None:
     """Print the layers: where each runs, and what it takes."""
-    found = new_table("\nlayers", "op", "#", "output", "M MACs", "KiB", "kept", "k cycles", "array")
+    found = Rows("\nlayers", "op", "#", "output", "M MACs", "KiB", "kept", "k cycles", "array")
     for layer in layers:
-        found.add_row(
+        found.add(
             layer["op"], str(layer["index"]), "x".join(map(str, layer["output"])), f"{layer['macs'] / 1e6:.1f}",
             f"{layer['parameter_bytes'] / 1024:.1f}" if layer["parameter_bytes"] else "", _kept(layer),
             f"{layer['cycles'] / 1e3:.1f}", f"{layer['utilisation']:.0%}",
         )  # fmt: skip
-    console.print(found)
+    found.show(console)
 
 
 def _kept(layer: dict[str, Any]) -> str:

@@ -6,28 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from sim.answer import Results
 from sim.commands.compile_output import print_layers
-from sim.commands.tables import new_table as _table
+from sim.commands.tables import Rows, new_console, note, say
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.scenario import place
 
 __all__ = ["gain_rows", "print_comparison", "print_network", "print_run", "print_zoo"]
 
 BAR = 30
+BESIDE = 24  # what stands left of a bar, besides the name of the part
 STACK = 64
 COLOURS = {state.name.lower(): TRAITS[state].colour for state in BREAKDOWN}
 
 
 def print_run(results: Results) -> None:
     """Print a run: throughput, latency, energy, where the time goes, and what limits it."""
-    console, s = Console(highlight=False), results.summary
+    console, s = new_console(), results.summary
     scenario = s["scenario"]
     title = f"{scenario['models']} on {place(scenario)}"
     low, high = s["interval90"]["throughput_ips"]
-    table = _table(title, "", "", "")
-    table.show_header = False
+    table = Rows(title, "", "", "", prose=[2])
     rows = [
         ("threads x accelerators", f"{scenario['threads']} x {len(results.setup.powered)}", ""),
         ("throughput", f"{s['throughput_ips']:.1f} /s", f"90 %: {low:.1f} to {high:.1f}"),
@@ -41,13 +42,13 @@ def print_run(results: Results) -> None:
         *gain_rows(s),
     ]
     for row in rows:
-        table.add_row(*row)
-    console.print(table)
+        table.add(*row)
+    table.show(console)
     _print_models(console, s["models"])
     _print_shares(console, s)
-    console.print(f"\nLimited by the [bold]{s['bottleneck']}[/bold]. {s['bottleneck_text']}")
+    say(console, Text.assemble("\nLimited by the ", (s["bottleneck"], "bold"), f". {s['bottleneck_text']}"))
     for warning in s["warnings"]:
-        console.print(f"[yellow]note:[/yellow] {warning}")
+        note(console, warning)
 
 
 def gain_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -99,41 +100,41 @@ def _print_models(console: Console, models: Mapping[str, Mapping[str, Any]]) -> 
     """One line for each network of a mix."""
     if len(models) < 2:
         return
-    table = _table("\nnetworks", "network", "threads", "/s", "p50 ms", "p95 ms")
+    table = Rows("\nnetworks", "network", "threads", "/s", "p50 ms", "p95 ms")
     for name, row in models.items():
         latency = row["latency_ms"]
-        table.add_row(
+        table.add(
             name, str(row["threads"]), f"{row['throughput_ips']:.1f}", f"{latency['p50']:.2f}", f"{latency['p95']:.2f}"
         )
-    console.print(table)
+    table.show(console)
 
 
 def _print_shares(console: Console, s: dict[str, Any]) -> None:
     """One bar of the whole latency, then a line for each part of it."""
     parts = {name: ms for name, ms in s["time_breakdown_ms"].items() if ms > 0}
     whole = sum(parts.values()) or 1
-    console.print(f"\nwhere an average request's {whole:.3f} ms go")
+    say(console, f"\nwhere an average request's {whole:.3f} ms go")
     block = "#" if console.options.ascii_only else "█"  # an encoding without box lines has no blocks either
     if console.color_system:
-        console.print(_stacked(parts, whole, block))
-    table = _table("", "", "ms", "", "")
-    table.show_header = False
-    table.columns[3].justify = "left"
+        console.print(_stacked(parts, whole, block, min(STACK, console.width)))
+    bar = max(1, min(BAR, console.width - BESIDE - max(map(len, parts), default=0)))
+    table = Rows("", "", "", "", "", left=[3])
     for name, ms in parts.items():
-        bar = f"[{COLOURS[name]}]{_blocks(BAR * ms / whole, block)}[/]"
-        table.add_row(f"[{COLOURS[name]}]{block}[/] {name.replace('_', ' ')}", f"{ms:.3f}", f"{ms / whole:.0%}", bar)
-    console.print(table)
+        label = Text.assemble((block, COLOURS[name]), f" {name.replace('_', ' ')}")
+        cells = Text(_blocks(bar * ms / whole, block), COLOURS[name])
+        table.add(label, f"{ms:.3f}", f"{ms / whole:.0%}", cells)
+    table.show(console)
     used = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in s["utilisation"].items())
-    console.print(f"utilisation: {used}")
+    say(console, f"utilisation: {used}")
 
 
-def _stacked(parts: dict[str, float], whole: float, block: str) -> str:
+def _stacked(parts: dict[str, float], whole: float, block: str, length: int) -> Text:
     """The parts side by side in one bar, each in its colour; ends are rounded so that the bar keeps its length."""
-    done, at, bar = 0.0, 0, ""
+    done, at, bar = 0.0, 0, Text()
     for name, ms in parts.items():
         done += ms
-        end = round(STACK * done / whole)
-        bar += f"[{COLOURS[name]}]{block * (end - at)}[/]"
+        end = round(length * done / whole)
+        bar.append(block * (end - at), COLOURS[name])
         at = end
     return bar
 
@@ -152,17 +153,29 @@ def _size(n_bytes: float) -> str:
 
 def print_comparison(setups: Sequence[str], found: Mapping[str, Any]) -> None:
     """Print set-ups side by side: a line for each figure that differs, and why below it."""
-    console = Console(highlight=False)
-    table = _table(found["setups"][0]["scenario"]["models"], "", *(text or "as it is" for text in setups))
-    for row in found["differences"]:
-        if not row["key"].startswith("scenario."):
-            table.add_row(row["key"], *(_short(value) for value in row["values"]))
-    console.print(table)
-    for row in found["differences"]:
-        if not row["key"].startswith("scenario."):
-            console.print(f"{row['key']}: {row['why']}")
-    if not any(not row["key"].startswith("scenario.") for row in found["differences"]):
+    console, answers = new_console(), found["setups"]
+    say(console, answers[0]["scenario"]["models"], "italic")
+    for number, text in enumerate(setups, 1):
+        say(console, f"{number}: {text or 'as it is'}")
+    figures = [row for row in found["differences"] if not row["key"].startswith("scenario.")]
+    if figures:
+        _print_figures(console, figures, len(setups))
+    else:
         console.print("no figure differs by more than 1 %")
+    warnings = dict.fromkeys(text for one in answers for text in one["warnings"])
+    for text in warnings:
+        having = [str(number) for number, one in enumerate(answers, 1) if text in one["warnings"]]
+        note(console, text, "" if len(having) == len(answers) else f" ({', '.join(having)})")
+
+
+def _print_figures(console: Console, figures: Sequence[Mapping[str, Any]], setups: int) -> None:
+    """A line for each figure, the set-ups by their numbers, and why it differs below all of them."""
+    table = Rows("", "", *map(str, range(1, setups + 1)))
+    for row in figures:
+        table.add(row["key"], *(_short(value) for value in row["values"]))
+    table.show(console)
+    for row in figures:
+        say(console, f"{row['key']}: {row['why']}")
 
 
 def _short(value: Any) -> str:
@@ -173,35 +186,33 @@ def print_zoo(rows: list[dict[str, Any]]) -> None:
     """Print the list of networks and of the families generated by name."""
     from hwmodels.networks.generated import FAMILIES
 
-    console = Console(highlight=False)
-    table = _table(f"{len(rows)} networks", "name", "task", "input", "M MACs", "M parameters", "ops", "CPU ops")
+    console = new_console()
+    table = Rows(f"{len(rows)} networks", "name", "task", "input", "M MACs", "M parameters", "ops", "CPU ops")
     for row in rows:
-        table.add_row(
+        table.add(
             row["name"], row["task"], "x".join(map(str, row["input"])), f"{row['macs'] / 1e6:.1f}",
             f"{row['parameters'] / 1e6:.2f}", str(row["ops"]), str(row["cpu_ops_on_coral"]),
         )  # fmt: skip
-    console.print(table)
-    console.print("\ngenerated by name: " + ", ".join(FAMILIES), soft_wrap=True)
+    table.show(console)
+    say(console, "\ngenerated by name: " + ", ".join(FAMILIES))
     sizes = "a listed network at another resolution, a multiple of 32 away: yolov5s_256, mobilenet_v2_1.0_320x448"
-    console.print(sizes, soft_wrap=True)
-    console.print(
-        "a detector with other classes or boxes kept: efficientdet_lite0_320_classes3_boxes10", soft_wrap=True
-    )
+    say(console, sizes)
+    say(console, "a detector with other classes or boxes kept: efficientdet_lite0_320_classes3_boxes10")
 
 
 def print_network(details: dict[str, Any]) -> None:
     """Print one network: origin, totals, placement on each size, layers."""
-    console = Console(highlight=False)
+    console = new_console()
     for key, value in details.items():
         if key not in ("sizes", "layers", "cpu_ops"):
-            console.print(f"{key}: {value}", soft_wrap=True)
-    table = _table("\nplacement", "size", "ops on it", "on the CPU", "on chip", "off chip", "instructions", "in", "out")
+            say(console, f"{key}: {value}")
+    table = Rows("\nplacement", "size", "ops on it", "on the CPU", "on chip", "off chip", "instructions", "in", "out")
     for size, row in details["sizes"].items():
-        table.add_row(
+        table.add(
             size, str(row["ops_tpu"]), str(row["ops_cpu"]),
             *(_size(row[f"{k}_bytes"]) for k in ("on_chip", "off_chip", "instruction", "input", "output")),
         )  # fmt: skip
-    console.print(table)
+    table.show(console)
     print_layers(console, details["layers"])
     for op in details["cpu_ops"]:
-        console.print(f"CPU: {op['index']} {op['op']}: {op['reason']}")
+        say(console, f"CPU: {op['index']} {op['op']}: {op['reason']}")

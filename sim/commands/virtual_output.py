@@ -4,45 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from sim.commands.tables import Rows, new_console, note, say
 
 __all__ = ["print_virtual"]
 
 
 def print_virtual(report: dict[str, Any]) -> None:
     """Print the report of a session on the error channel: the output is the program's."""
-    console = Console(highlight=False, stderr=True)
+    console = new_console(is_error=True)
     if report.get("inferences"):
-        console.print(_comparison(report))
-        console.print(_devices(report))
+        _comparison(report).show(console)
+        _devices(report).show(console)
     if report.get("no_prediction"):
-        console.print(f"nothing simulated beside it: {report['no_prediction']}", soft_wrap=True)
+        say(console, f"nothing simulated beside it: {report['no_prediction']}")
     for warning in report["warnings"]:
-        console.print(f"note: {warning}", style="yellow", soft_wrap=True)
+        note(console, warning)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
-    return table
-
-
-def _comparison(report: dict[str, Any]) -> Table:
+def _comparison(report: dict[str, Any]) -> Rows:
     """What ran beside what is simulated for the same threads, accelerators, links and host part."""
     predicted = report["predicted"]
-    table = _table("", f"{report['threads']} real threads", "simulated")
-    table.add_row("inferences/s", f"{report['throughput_ips']:.1f}", _cell(predicted, "throughput_ips", "{:.1f}"))
+    table = Rows("", "", f"{report['threads']} real threads", "simulated")
+    table.add("inferences/s", f"{report['throughput_ips']:.1f}", _cell(predicted, "throughput_ips", "{:.1f}"))
     for name in ("mean", "p50", "p95", "p99"):
         simulated = f"{predicted['latency_ms'][name]:.3f}" if predicted else ""
-        table.add_row(f"at the accelerator, {name} (ms)", f"{report['latency_ms'][name]:.3f}", simulated)
+        table.add(f"at the accelerator, {name} (ms)", f"{report['latency_ms'][name]:.3f}", simulated)
     used = sum(device["utilisation"] for device in report["devices"]) / len(report["devices"])
-    table.add_row("accelerators in use", f"{used:.0%}", _cell(predicted, "utilisation", "{:.0%}"))
-    table.add_row("own work between inferences, p50 (ms)", f"{report['between_ms']['p50']:.3f}", "--app-ms")
+    table.add("accelerators in use", f"{used:.0%}", _cell(predicted, "utilisation", "{:.0%}"))
+    table.add("own work between inferences, p50 (ms)", f"{report['between_ms']['p50']:.3f}", "--app-ms")
     rows = {"inferences": "inferences", "parameters sent": "parameter_loads", "changes of token": "token_changes"}
     for name, key in rows.items():
-        table.add_row(name, str(report[key]), "")
+        table.add(name, str(report[key]), "")
     return table
 
 
@@ -50,10 +42,10 @@ def _cell(predicted: dict[str, Any] | None, key: str, form: str) -> str:
     return form.format(predicted[key]) if predicted else ""
 
 
-def _devices(report: dict[str, Any]) -> Table:
-    table = _table("device", "inferences/s", "in use", "wait p50 (ms)", "wait p99 (ms)", "parameters sent")
+def _devices(report: dict[str, Any]) -> Rows:
+    table = Rows("", "device", "inferences/s", "in use", "wait p50 (ms)", "wait p99 (ms)", "parameters sent")
     for row in report["devices"]:
-        table.add_row(
+        table.add(
             str(row["device"]), f"{row['throughput_ips']:.1f}", f"{row['utilisation']:.0%}",
             f"{row['wait_ms']['p50']:.3f}", f"{row['wait_ms']['p99']:.3f}", str(row["parameter_loads"]),
         )  # fmt: skip
