@@ -250,3 +250,10 @@ def test_a_command_that_simulates_nothing_loads_no_engine():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("written", "title"), [
+    ("yolov8n", "yolov8n (yolov8n_320) on coral"), ("mobilenet_v2_1.0_224:2", "mobilenet_v2_1.0_224:2 on coral"),
+])  # fmt: skip
+def test_the_network_that_a_name_means_is_said(call, written, title):
+    assert title in call("run", written, "--inferences", 50)[1].replace("\n", " ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -26,7 +26,7 @@ def print_run(results: Results) -> None:
     """Print a run: throughput, latency, energy, where the time goes, and what limits it."""
     console, s = new_console(), results.summary
     scenario = s["scenario"]
-    title = f"{scenario['models']} on {place(scenario)}"
+    title = f"{_meant(scenario['models'], s['models'])} on {place(scenario)}"
     low, high = s["interval90"]["throughput_ips"]
     table = Rows(title, "", "", "", prose=[2])
     rows = [
@@ -49,6 +49,13 @@ def print_run(results: Results) -> None:
     say(console, Text.assemble("\nLimited by the ", (s["bottleneck"], "bold"), f". {s['bottleneck_text']}"))
     for warning in s["warnings"]:
         note(console, warning)
+
+
+def _meant(written: str, networks: Collection[str]) -> str:
+    """What was written, and the network that is meant where it has another name: that says its input's size."""
+    name = next(iter(networks)) if len(networks) == 1 else written
+    is_file = written.endswith(".tflite") or "/" in written
+    return written if is_file or written.partition(":")[0] == name else f"{written} ({name})"
 
 
 def gain_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
