@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,8 +120,14 @@ def _tried(scenario: Scenario, step: Step, measure: _Measure) -> Iterator[dict[s
         **({"skipped_share": then["skipped_share"]} if "skipped_share" in then else {}),
         "energy_mj_per_inference": energy, "energy_gain": now["energy_mj_per_inference"] / energy,
         "power_w": then["power_w"]["total"], "options": dict(step.options), "not_served": lost, "overloads": overloads,
-        "why": why, "notes": power_notes(changed), **_costs(changed, scenario, then, measure.shop),
+        "why": why, "notes": _notes(changed, tried.setup.warnings, now),
+        **_costs(changed, scenario, then, measure.shop),
     }  # fmt: skip
+
+
+def _notes(changed: Scenario, warnings: Sequence[str], now: Mapping[str, Any]) -> list[str]:
+    """What a step takes besides its parts, and what is to be minded of it that is not of the set-up as it is."""
+    return [*power_notes(changed), *(text for text in warnings if text not in now["warnings"])]
 
 
 def _costs(changed: Scenario, scenario: Scenario, then: Mapping[str, Any], shop: Shop) -> dict[str, Any]:

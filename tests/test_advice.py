@@ -252,3 +252,11 @@ def test_steps_for_cameras_are_ranked_by_skipped_frames_and_the_age_of_results()
     again = simulate(scenario.with_options(**best["options"])).summary
     assert best["p95_ms"] == again["age_ms"]["p95"]
     assert "of the frames are skipped, not" in best["why"]
+
+
+def test_what_a_step_brings_with_it_is_said():
+    """Processes cannot share an accelerator; the advice to take them says so, and says nothing that holds already."""
+    found = advise(Scenario(models="mobilenet_v2_1.0_224", host="raspberry-pi-4", threads=4, app_ms="12:locked"))
+    notes = {row["change"]: row["notes"] for row in found["steps"]}
+    assert any("belongs to one process" in note for note in notes["processes instead of threads"])
+    assert not any(note in found["now"]["warnings"] for row in notes.values() for note in row)

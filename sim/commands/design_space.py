@@ -24,6 +24,9 @@ MinIps = Annotated[float | None, typer.Option(help="At least so many inferences 
 MaxP95 = Annotated[
     float | None, typer.Option("--max-p95-ms", help="95th percentile of the latency at most so many ms.")
 ]
+MaxP99 = Annotated[
+    float | None, typer.Option("--max-p99-ms", help="99th percentile of the latency at most so many ms.")
+]
 MaxW = Annotated[float | None, typer.Option(help="At most so many watts, whole system.")]
 Workers = Annotated[
     int, typer.Option(min=0, max=256, help="Processes on this machine (0: one for each CPU).")
@@ -92,6 +95,7 @@ def advise(
     scenario: Any,
     min_ips: MinIps = None,
     max_p95_ms: MaxP95 = None,
+    max_p99_ms: MaxP99 = None,
     max_w: MaxW = None,
     what_if: Annotated[bool, typer.Option(help="Also what cannot be bought or plugged in.")] = False,
     prices: Annotated[
@@ -107,7 +111,7 @@ def advise(
     from sim.advice import advise as ranked
     from sim.choices.market import read_prices
 
-    limits = Limits(min_ips=min_ips, max_p95_ms=max_p95_ms, max_w=max_w)
+    limits = Limits(min_ips=min_ips, max_p95_ms=max_p95_ms, max_p99_ms=max_p99_ms, max_w=max_w)
     table = read_prices(prices) if prices else None
     with _sign_of_life() as progress:
         found = ranked(scenario, limits, Shop(what_if, table, progress))

@@ -81,8 +81,13 @@ def _money(value: float | None) -> str:
 def _within(found: Mapping[str, Any], currency: str) -> str:
     """What meets the limits, or what misses them least."""
     if found["already_met"]:
-        met = "\nThe set-up as it is meets these limits already."
-        return met if not found["cheapest"]["change"] else f"{met}{_cheapest(found['cheapest'], currency)}"
+        met = "\nThe set-up as it is meets these limits already"
+        row = found["cheapest"]
+        return (
+            f"{met}.{_cheapest(row, currency)}"
+            if row["change"]
+            else f"{met}: {_figures(row, currency).removeprefix('no change: ')}"
+        )
     if found["cheapest"]:
         return _cheapest(found["cheapest"], currency)
     if found["nearest"] is None:
@@ -93,7 +98,7 @@ def _within(found: Mapping[str, Any], currency: str) -> str:
 
 
 def _cheapest(row: Mapping[str, Any], currency: str) -> str:
-    return f"\nCheapest under the limits: {_figures(row, currency)}"
+    return f"\nCheapest to buy under the limits: {_figures(row, currency)}"
 
 
 def _figures(row: Mapping[str, Any], currency: str) -> str:
@@ -103,7 +108,7 @@ def _figures(row: Mapping[str, Any], currency: str) -> str:
     price = (
         f"to buy: {row['price']:.2f} {currency}"
         if "price" in row
-        else f"relative cost {row['relative_cost']:.2f}, no price"
+        else f"relative cost {row['relative_cost']:.2f}; --prices gives yours"
     )
     return (
         f"{changes}: {row['throughput_ips']:.1f} /s, p95 {row['latency_ms']['p95']:.2f} ms, "
