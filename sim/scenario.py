@@ -29,6 +29,7 @@ from sim.machine.workloads import Arrivals, parse_arrivals, positive
 __all__ = [
     "DEFAULT_FRAME", "Scenario", "app_ms_and_kind", "flag", "frame_size", "in_turn", "mixed_accelerators",
     "name_and_count", "option_defaults", "option_fields", "parse_cascade", "parse_models", "parse_rates", "place",
+    "usual_places",
 ]  # fmt: skip
 
 DEFAULT_FRAME = (1280, 720)
@@ -187,11 +188,16 @@ class Scenario:
         """
         family = family_named(self.size)
         if "size" in options and family_named(options["size"]) is not family:
-            usual = {key: "" for key in ("link", "host") if getattr(self, key) == getattr(family, key)}
+            usual = {key: "" for key, value in usual_places(self).items() if getattr(self, key) == value}
             options = usual | options
         gone = {name for name, value in options.items() if value != getattr(self, name)}
         kept = {key: value for key, value in dict(self.numbers).items() if key.partition(".")[0] not in gone}
         return replace(self, **{"numbers": kept, **options})
+
+
+def usual_places(scenario: Scenario) -> dict[str, str]:
+    """Return host and link as they are where a scenario like this names none."""
+    return {"host": family_named(scenario.size).host, "link": _usual_link(scenario.host, scenario.size)}
 
 
 def _meant_links(text: str) -> str:

@@ -21,16 +21,8 @@ PYTHON = network("a", accelerator_stage(load_bytes=0), preprocess_ns=300_000_000
 def handled(setup):
     """Events that SimPy handles for an inference of a run."""
     run = Run(replace(setup, scenario=replace(setup.scenario, inferences=200)))
-    step, count = run.env.step, 0
-
-    def counted():
-        nonlocal count
-        count += 1
-        step()
-
-    run.env.step = counted
     run.until_steady()
-    return count / run.completions
+    return run.env.count() / run.completions
 
 
 @pytest.mark.parametrize(

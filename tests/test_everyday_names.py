@@ -54,3 +54,13 @@ def test_a_part_s_own_name_means_itself(kind):
 def test_a_host_is_used_over_a_link_that_it_has(host, link):
     assert Scenario(models="mobilenet_v2_1.0_224", host=host).link == link
     assert Scenario(models="mobilenet_v2_1.0_224", host=host, link="usb2").link == "usb2"
+
+
+@pytest.mark.parametrize("host", part_names("host"))
+def test_every_host_works_with_no_more_than_its_name(host):
+    """On an accelerator of the kind that it has, on the CPU alone, and with another size."""
+    size = "dpu-b4096" if host in ("kv260", "ultra96", "zcu102", "zcu104") else "coral"
+    scenario = Scenario(models="mobilenet_v1_0.25_128", host=host, size=size)
+    for options in ({}, {"size": "dpu-b1600" if size != "coral" else "small"}):
+        assert estimate(scenario.with_options(**options))["throughput_ips"] > 0
+    assert estimate(Scenario(models="mobilenet_v1_0.25_128", host=host, accelerators=0))["throughput_ips"] > 0

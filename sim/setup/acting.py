@@ -21,6 +21,7 @@ from sim.scenario import (
     parse_cascade,
     parse_models,
     parse_rates,
+    usual_places,
 )
 
 __all__ = ["DEVICE_OPTIONS", "RULES", "Rule", "check_options"]
@@ -147,7 +148,7 @@ def _is_by_network(discipline: str) -> bool:
 
 def check_options(scenario: Scenario) -> None:
     """Raise :class:`InputError` for an option that was given and cannot act in its scenario."""
-    defaults = option_defaults()
+    defaults = option_defaults() | usual_places(scenario)
     for rule in RULES:
         for name in rule.options:
             if getattr(scenario, name) != defaults[name] and not rule.acts(scenario):
