@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError, nearest
 from sim.study.results_file import ROW, column_types, read_results, rows_at
-from sim.study.statistics import HIGHER_IS_BETTER, front
+from sim.study.statistics import front, is_better_high
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,11 +70,6 @@ def query(
         frame = frame.drop_nulls(list(pareto_keys))
         frame = frame[front({key: frame[key].to_numpy() for key in pareto_keys})]
     return rows_at(results, frame[ROW].to_list())
-
-
-def is_better_high(key: str) -> bool:
-    """Whether more of a column is better."""
-    return any(word in key for word in HIGHER_IS_BETTER)
 
 
 def _where(frame: pl.DataFrame, values: Mapping[str, str]) -> pl.DataFrame:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HIGHER_IS_BETTER", "front", "pareto", "quantile", "rank_correlation"]
+__all__ = ["front", "is_better_high", "pareto", "quantile", "rank_correlation"]
 
 Z95 = 1.96
 #: Of these, more is better; of everything else (energy, latency, power) less is.
@@ -63,6 +63,11 @@ def rank_correlation(x: Any, y: Any) -> tuple[float, float, float]:
     return rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half)
 
 
+def is_better_high(key: str) -> bool:
+    """Whether more of a column is better."""
+    return any(word in key for word in HIGHER_IS_BETTER)
+
+
 def pareto(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
     """Positions of the rows that no other row beats: at least as good in every key and better in one.
 
@@ -87,9 +92,8 @@ def front(columns: Mapping[str, Any]) -> list[int]:
     """As :func:`pareto`, of columns of numbers (sequences or arrays of one length) by name."""
     import numpy as np
 
-    better_high = [any(word in key for word in HIGHER_IS_BETTER) for key in columns]
-    costs = np.array([(-1.0 if high else 1.0) * np.asarray(column, dtype=np.float64)
-                      for high, column in zip(better_high, columns.values(), strict=True)]).T  # fmt: skip
+    signed = [(-1.0 if is_better_high(key) else 1.0, column) for key, column in columns.items()]
+    costs = np.array([sign * np.asarray(column, dtype=np.float64) for sign, column in signed]).T
     order = np.lexsort(costs.T[::-1]) if costs.size else np.array([], dtype=int)
     found: list[int] = []
     while order.size:  # the first is beaten by none of the rest: keep it, and what is better than it in some key
