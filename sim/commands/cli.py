@@ -32,6 +32,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Zoo name, generated name or .tflite path.")]
 Size = Annotated[str, typer.Option(help="coral, small, large or FILE.toml.")]
 
+#: What compile says of options that it shares with run.
+HEAD = {name: typer.Option(help=option_fields()[name].metadata["help"]) for name in ("classes", "max_boxes")}
 Compiler = Annotated[str, typer.Option(help=option_fields()["compiler"].metadata["help"])]
 
 
@@ -131,6 +133,8 @@ def compile_command(
     enable_multiple_subgraphs: Annotated[
         bool, typer.Option(help="Map what follows an operator that stays on the CPU, in a subgraph of its own.")
     ] = False,
+    classes: Annotated[int, HEAD["classes"]] = 0,
+    max_boxes: Annotated[int, HEAD["max_boxes"]] = 0,
     json: Json = False,
 ) -> None:
     """What the compiler model does with a network on a size: placement, parameters on and off chip, bytes, cycles.
@@ -139,9 +143,9 @@ def compile_command(
 
     Example: edgetpusim compile densenet_121_224,inception_v3_299 --cocompile
     """
-    from sim.commands.compile_report import compile_report, many_report, set_report
+    from sim.commands.compile_report import compile_report, many_report, set_report, with_heads
 
-    models = [name.strip() for name in model.split(",")]
+    models = with_heads([name.strip() for name in model.split(",")], classes, max_boxes)
     several = len(models) > 1
     if cocompile and not several:
         raise InputError.problem("--cocompile", "needs several networks", "separate their names by commas")
@@ -153,9 +157,9 @@ def compile_command(
     if several:
         report = set_report(models, size, compiler, cocompile)
     elif enable_multiple_subgraphs:
-        report = many_report(model, size, compiler)
+        report = many_report(models[0], size, compiler)
     else:
-        report = compile_report(model, size, compiler, num_segments, segmentation)
+        report = compile_report(models[0], size, compiler, num_segments, segmentation)
     if json:
         _print_json(report)
         return
