@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from hwmodels.errors import InputError
 from hwmodels.networks.graph import LayerGraph
 from hwmodels.networks.readers import is_network_file
-from hwmodels.networks.variants import has_known_head, keeps_boxes
 from hwmodels.networks.zoo import head_name, load_network
 
 __all__ = ["load_with_heads"]
@@ -52,6 +51,8 @@ def _no_classes(name: str, graph: LayerGraph) -> str:
     """Why a network cannot have other classes; empty where it can."""
     if is_network_file(name):
         return "a file, which has the head that it was exported with"
+    from hwmodels.networks.variants import has_known_head  # a network as it is needs none of it
+
     task = graph.meta.get("task")
     return "" if has_known_head(graph) else (
         "whose head is not known" if task == "detection" else "which is no detector"
@@ -62,6 +63,8 @@ def _no_boxes(name: str, graph: LayerGraph) -> str:
     """Why a network cannot keep other numbers of boxes; empty where it can."""
     if is_network_file(name):
         return "a file, which has the head that it was exported with"
+    from hwmodels.networks.variants import has_known_head, keeps_boxes
+
     if keeps_boxes(graph):
         return ""
     return "which leaves the choice of boxes to the program" if has_known_head(graph) else "which is no detector"

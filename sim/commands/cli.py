@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import copy
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,6 +13,7 @@ import typer
 from hwmodels.errors import InputError, reason
 from hwmodels.families import NEWEST
 from sim.commands import capacity, compare, design_space, lab, parts, site, virtual
+from sim.commands.completion import complete_model, completer_of, is_asked_for
 from sim.commands.options import scenario_command
 from sim.scenario import option_fields
 
@@ -22,19 +24,24 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     help="Will a second thread, a second accelerator or a bigger one help? A calibrated Edge TPU simulator answers.",
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    no_args_is_help=True, add_completion=is_asked_for(), rich_markup_mode=None, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 zoo_app = typer.Typer(help="The shipped and the user's own networks.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Zoo name, generated name or .tflite path.")]
-Size = Annotated[str, typer.Option(help="coral, small, large or FILE.toml.")]
+Model = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Zoo name, generated name or .tflite path.", autocompletion=complete_model),
+]
+Size = Annotated[str, typer.Option(help="coral, small, large or FILE.toml.", autocompletion=completer_of("size"))]
 
 #: What compile says of options that it shares with run.
 HEAD = {name: typer.Option(help=option_fields()[name].metadata["help"]) for name in ("classes", "max_boxes")}
-Compiler = Annotated[str, typer.Option(help=option_fields()["compiler"].metadata["help"])]
+Compiler = Annotated[
+    str, typer.Option(help=option_fields()["compiler"].metadata["help"], autocompletion=completer_of("compiler"))
+]
 
 
 def _version(asked: bool) -> None:
@@ -267,7 +274,7 @@ def run_app(typer_app: typer.Typer) -> None:
     """Run a typer app so that every kind of bad input is one line, never a traceback."""
     _replace_unprintable()
     try:
-        code = typer_app(standalone_mode=False)
+        code = _narrowed(typer_app, sys.argv[1:2])(standalone_mode=False)
     except InputError as error:
         _fail(str(error), 2)
     except USAGE_ERROR as error:
@@ -284,6 +291,26 @@ def run_app(typer_app: typer.Typer) -> None:
         if code == 130:
             _fail("interrupted", 130)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _narrowed(typer_app: Any, words: list[str]) -> Any:
+    """The app with the one command that the first word names: typer builds the options of all that it has, for long.
+
+    Anything else, a help page or a wrong word for one, sees all commands.
+    """
+    if not isinstance(typer_app, typer.Typer):  # built already
+        return typer_app
+    commands = [one for one in typer_app.registered_commands if [_command_name(one)] == words]
+    groups = [one for one in typer_app.registered_groups if [one.name] == words]
+    if not commands and not groups:
+        return typer_app
+    narrow = copy(typer_app)
+    narrow.registered_commands, narrow.registered_groups = commands, groups
+    return narrow
+
+
+def _command_name(info: Any) -> str:
+    return str(info.name or info.callback.__name__.lower().replace("_", "-"))
 
 
 def _replace_unprintable() -> None:
