@@ -66,10 +66,10 @@ def test_the_last_network_of_a_mix_and_files(tmp_path, monkeypatch):
 
 
 def test_a_run_builds_the_options_of_its_own_command_alone():
-    narrow = cli._narrowed(cli.app, ["run"])
+    narrow = cli.narrowed(cli.app, ["run"])
     assert [one.callback.__name__ for one in narrow.registered_commands] == ["run"]
     assert narrow.registered_groups == []
-    assert [one.name for one in cli._narrowed(cli.app, ["zoo"]).registered_groups] == ["zoo"]
+    assert [one.name for one in cli.narrowed(cli.app, ["zoo"]).registered_groups] == ["zoo"]
     for words in ([], ["-h"], ["rnu"], ["--version"]):
-        assert cli._narrowed(cli.app, words) is cli.app
+        assert cli.narrowed(cli.app, words) is cli.app
     assert len(cli.app.registered_commands) > 8

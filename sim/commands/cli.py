@@ -17,7 +17,7 @@ from sim.commands.completion import complete_model, completer_of, is_asked_for
 from sim.commands.options import scenario_command
 from sim.scenario import option_fields
 
-__all__ = ["app", "main", "run_app"]
+__all__ = ["app", "main", "narrowed", "run_app"]
 
 # typer carries its own copy of click in newer versions: take the class from what it exports.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -274,7 +274,7 @@ def run_app(typer_app: typer.Typer) -> None:
     """Run a typer app so that every kind of bad input is one line, never a traceback."""
     _replace_unprintable()
     try:
-        code = _narrowed(typer_app, sys.argv[1:2])(standalone_mode=False)
+        code = narrowed(typer_app, sys.argv[1:2])(standalone_mode=False)
     except InputError as error:
         _fail(str(error), 2)
     except USAGE_ERROR as error:
@@ -293,7 +293,7 @@ def run_app(typer_app: typer.Typer) -> None:
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _narrowed(typer_app: Any, words: list[str]) -> Any:
+def narrowed(typer_app: Any, words: list[str]) -> Any:
     """The app with the one command that the first word names: typer builds the options of all that it has, for long.
 
     Anything else, a help page or a wrong word for one, sees all commands.
