@@ -15,7 +15,7 @@ from sim.machine.records import Activity
 from sim.machine.states import TRAITS, State
 from sim.setup import Setup
 
-__all__ = ["Performance", "Power", "accelerator_j", "mean_power", "ratio", "rest_w"]
+__all__ = ["Performance", "Power", "accelerator_j", "host_rest_w", "mean_power", "ratio", "rest_w"]
 
 ACTIVE = tuple(state for state, traits in TRAITS.items() if traits.active)
 
@@ -103,5 +103,10 @@ def accelerator_j(setup: Setup, done: Activity, number: int) -> float:
 
 def rest_w(setup: Setup) -> float:
     """Power of the whole system while nothing is done (W); in a closed loop the host is awake all the same."""
+    return sum(idle_w(part.energies) for part in setup.powered) + host_rest_w(setup)
+
+
+def host_rest_w(setup: Setup) -> float:
+    """Power of the host alone while nothing is done (W), likewise."""
     awake = float(not setup.scenario.arrival_process.process.is_open)
-    return sum(idle_w(part.energies) for part in setup.powered) + host_w(setup.host, setup.cores, 0.0, awake)
+    return host_w(setup.host, setup.cores, 0.0, awake)

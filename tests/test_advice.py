@@ -260,3 +260,15 @@ def test_what_a_step_brings_with_it_is_said():
     notes = {row["change"]: row["notes"] for row in found["steps"]}
     assert any("belongs to one process" in note for note in notes["processes instead of threads"])
     assert not any(note in found["now"]["warnings"] for row in notes.values() for note in row)
+
+
+def test_a_faster_host_is_compared_over_its_best_link_for_sticks():
+    """A Pi 3 has USB 2; a stick that moves to a Pi 4 is plugged into USB 3 there."""
+    now = Scenario(models=NET, host="raspberry-pi-3b")
+    found = advise(now)
+    step = next(step for step in found["steps"] if step["change"] == "host raspberry-pi-4 over usb3")
+    there = simulate(Scenario(models=NET, host="raspberry-pi-4", link="usb3")).summary
+    assert now.link == "usb2"
+    assert step["throughput_ips"] == there["throughput_ips"]
+    assert step["gain"] == pytest.approx(there["throughput_ips"] / found["now"]["throughput_ips"])
+    assert not any(step["change"] == "host raspberry-pi-4" for step in found["steps"])

@@ -41,6 +41,7 @@ COMMANDS = {
     "zoo list": ("zoo", "list"),
     "zoo show": ("zoo", "show", NET),
     "parts keys": ("parts", "keys", "host"),
+    "parts": ("parts",),
 }  # fmt: skip
 BARS = "█▏▎▍▌▋▊▉"
 LINES = "│┃━╇╪─┼"
@@ -261,3 +262,30 @@ def test_a_terminal_limits_what_is_shown_on_it_and_not_what_goes_through_a_pipe(
     shown, piped = in_terminal(True), in_terminal(False)
     assert max(map(len, shown)) <= 60
     assert [line for line in piped if "mobilenet_v2_1.0_224" in line and "classification" in line and "300.8" in line]
+
+
+ASKED = ("run", "estimate", "advise", "compare", "capacity")
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_an_answer_says_when_nobody_chose_the_host(asked):
+    more = {"compare": ("--threads 1", "--threads 2"), "capacity": ("--max-p95-ms", "50", "--inferences", "300")}
+    line = "note: x86-xeon is the default host: name yours with --host (edgetpusim parts hosts)"
+    assert printed((asked, NET, *more.get(asked, ())), WIDE).count(line) == 1
+    pi = ("--threads 1 --host raspberry-pi-4", "--threads 2 --host raspberry-pi-4") if asked == "compare" else (
+        *more.get(asked, ()), *PI
+    )  # fmt: skip
+    assert "default host" not in printed((asked, NET, *pi), WIDE)
+
+
+def test_a_run_says_what_the_host_takes_at_rest_and_how_many_inferences_a_pipeline_holds():
+    """At rest a workstation takes 45 W and 1 W a core (its part file); in flight are rate times latency."""
+    shown = printed(("run", NET, "--inferences", "20"), WIDE)
+    answer = json.loads(printed(("run", NET, "--inferences", "20", "--json"), WIDE))
+    assert f"{51e3 / answer['throughput_ips']:.2f} mJ │ the host at rest, 51.0 W" in shown
+    assert "in flight" not in shown
+    pipeline = ("run", "resnet_50_v1_224", "--mode", "pipeline", "--num-segments", "2")
+    answer = json.loads(printed((*pipeline, "--json"), WIDE))
+    held = answer["throughput_ips"] * answer["latency_ms"]["mean"] / 1e3
+    assert re.search(rf"in flight, mean +│ +{held:.1f} +│", printed(pipeline, WIDE))
+    assert 3 < held < 4

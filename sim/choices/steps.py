@@ -134,10 +134,21 @@ def _host(scenario: Scenario) -> Iterator[Step]:
     faster = [name for name in ("raspberry-pi-4", "raspberry-pi-5", "x86-desktop") if name in names]
     for name in faster:
         faster_work = load_host(name).cast_ns_per_byte < 0.8 * host.cast_ns_per_byte
-        if faster_work and has_port(name, scenario.link):
-            yield Step(f"host {name}", {"host": name, "cores": 0}, "host work of an inference takes less time")
+        link = _best_stick(scenario, name)
+        if faster_work and has_port(name, link):
+            over = {"link": link} if link != scenario.link else {}
+            what = f"host {name}{f' over {link}' if over else ''}"
+            yield Step(what, {"host": name, "cores": 0, **over}, "host work of an inference takes less time")
             yield from _card(scenario, name)
             return
+
+
+def _best_stick(scenario: Scenario, host: str) -> str:
+    """Where sticks are used: the fastest link for them that a host has; else the link as it is."""
+    sticks = [link for link in plugged_links() if load_link(link).std_clock]
+    if scenario.link not in sticks or scenario.is_on_cpu:
+        return scenario.link
+    return next((link for link in reversed(sticks) if has_port(host, link)), scenario.link)
 
 
 def _card(scenario: Scenario, host: str) -> Iterator[Step]:

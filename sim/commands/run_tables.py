@@ -8,13 +8,15 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from hwmodels.families import family_named
 from sim.answer import Results
 from sim.commands.compile_output import print_layers
 from sim.commands.tables import Rows, new_console, note, say
 from sim.machine.states import BREAKDOWN, TRAITS
+from sim.power import host_rest_w
 from sim.scenario import place
 
-__all__ = ["gain_rows", "print_comparison", "print_network", "print_run", "print_zoo"]
+__all__ = ["gain_rows", "host_notes", "print_comparison", "print_network", "print_run", "print_zoo"]
 
 BAR = 30
 BESIDE = 24  # what stands left of a bar, besides the name of the part
@@ -33,10 +35,12 @@ def print_run(results: Results) -> None:
         ("threads x accelerators", f"{scenario['threads']} x {len(results.setup.powered)}", ""),
         ("throughput", f"{s['throughput_ips']:.1f} /s", f"90 %: {low:.1f} to {high:.1f}"),
         *_latency_rows(s),
+        *_pipeline_rows(s),
         *_camera_rows(s),
         *_lock_rows(s),
         *_deadline_rows(s),
         ("energy per inference", f"{s['energy_mj_per_inference']:.2f} mJ", "whole system"),
+        *_rest_rows(results),
         ("", f"{s['energy_accelerator_mj_per_inference']:.2f} mJ", "accelerators alone"),
         ("power", f"{s['power_w']['total']:.2f} W", f"accelerators {s['power_w']['accelerators']:.2f} W"),
         *gain_rows(s),
@@ -47,8 +51,30 @@ def print_run(results: Results) -> None:
     _print_models(console, s["models"])
     _print_shares(console, s)
     say(console, Text.assemble("\nLimited by the ", (s["bottleneck"], "bold"), f". {s['bottleneck_text']}"))
-    for warning in s["warnings"]:
+    for warning in (*host_notes(scenario), *s["warnings"]):
         note(console, warning)
+
+
+def _rest_rows(results: Results) -> list[tuple[str, str, str]]:
+    """What of an inference's energy goes to the host's being there: most of it, on a PC."""
+    rest_w = host_rest_w(results.setup)
+    ips = results.summary["throughput_ips"]
+    return [("", f"{1e3 * rest_w / ips:.2f} mJ", f"the host at rest, {rest_w:.1f} W")] if ips else []
+
+
+def host_notes(scenario: Mapping[str, Any]) -> list[str]:
+    """Say that nobody chose the host, where it is the one that is taken then."""
+    host = scenario["host"]
+    is_usual = host == family_named(scenario["size"]).host
+    return [f"{host} is the default host: name yours with --host (edgetpusim parts hosts)"] if is_usual else []
+
+
+def _pipeline_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """How many inferences are in a pipeline at a time (Little's law): its latency is no one inference's work."""
+    if s["scenario"]["mode"] != "pipeline":
+        return []
+    held = s["throughput_ips"] * s["latency_ms"]["mean"] / 1e3
+    return [("in flight, mean", f"{held:.1f}", "inferences in the pipeline, and before it")]
 
 
 def _meant(written: str, networks: Collection[str]) -> str:
@@ -169,6 +195,9 @@ def print_comparison(setups: Sequence[str], found: Mapping[str, Any]) -> None:
         _print_figures(console, figures, len(setups))
     else:
         console.print("no figure differs by more than 1 %")
+    hosts = {one["scenario"]["host"]: text for one in answers for text in host_notes(one["scenario"])}
+    for text in hosts.values():
+        note(console, text)
     warnings = dict.fromkeys(text for one in answers for text in one["warnings"])
     for text in warnings:
         having = [str(number) for number, one in enumerate(answers, 1) if text in one["warnings"]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.commands.run_tables import gain_rows
+from sim.commands.run_tables import gain_rows, host_notes
 from sim.commands.tables import Rows, new_console, note, say
 from sim.scenario import place
 
@@ -39,7 +39,7 @@ def print_estimate(summary: Mapping[str, Any]) -> None:
         say(console, f"corrected; standard deviation {summary['throughput_std_ips']:.2f} /s")
     used = ", ".join(f"{name} {share:.0%}" for name, share in summary["utilisation"].items())
     say(console, f"utilisation: {used}\n\n{summary['bottleneck_text']}")
-    for warning in summary["warnings"]:
+    for warning in (*host_notes(summary["scenario"]), *summary["warnings"]):
         note(console, warning)
 
 
@@ -70,7 +70,7 @@ def print_advice(found: Mapping[str, Any], limited: bool, currency: str = "") ->
         say(console, _within(found, currency))
     steps = (text for step in found["steps"] if step["gain"] > 1 for text in step["notes"])
     best = (found["cheapest"] or found["nearest"] or {"notes": []})["notes"]
-    for text in dict.fromkeys([*found["notes"], *steps, *best]):
+    for text in dict.fromkeys([*host_notes(now["scenario"]), *found["notes"], *steps, *best]):
         note(console, text)
 
 
@@ -140,6 +140,8 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
         word = "VALID" if found["valid"] else "INVALID"
         asked = f"--cameras {scenario.cameras}, that is " if scenario.cameras else ""
         say(console, f"{word}: {asked}{scenario.arrival_process.rate_ips:g} requests a second.")
+    for text in host_notes(at["scenario"]):
+        note(console, text)
 
 
 def print_points(points: Sequence[Mapping[str, Any]]) -> None:
