@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sim.commands.cli import app
-from sim.commands.options import scenario_command
+from sim.commands.options import GROUPS, scenario_command
 from sim.scenario import flag, option_defaults, option_fields
 
 SCENARIO_COMMANDS = ["run", "estimate", "advise", "timeline"]
@@ -67,3 +67,18 @@ def test_every_command_has_help_with_an_example(command):
     result = CliRunner().invoke(app, [command.replace("_command", "").replace("_", "-"), "--help"])
     assert result.exit_code == 0, result.output
     assert "Example" in result.output
+
+
+def test_every_option_of_a_scenario_is_in_one_group_of_the_help():
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted([*option_fields(), "bind"])
+
+
+@pytest.mark.parametrize("command", ["run", "estimate", "advise", "capacity", "timeline"])
+def test_help_shows_the_groups_in_their_order(command):
+    shown = CliRunner().invoke(app, [command, "-h"]).stdout
+    titles = ["Arguments", "Options", *GROUPS]
+    places = [shown.index(f"\n{title}:") for title in titles]
+    assert places == sorted(places)
+    assert shown.index("--seed") > places[-1]
+    assert all(f"{flag(spec)} " in shown for spec in option_fields().values())

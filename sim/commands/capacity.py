@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.commands.options import scenario_command
+from sim.commands.options import InGroups, scenario_command
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add ``capacity`` to a typer application."""
-    app.command()(scenario_command(capacity))
+    app.command(cls=InGroups)(scenario_command(capacity))
 
 
 def capacity(

@@ -14,7 +14,7 @@ from hwmodels.errors import InputError, reason
 from hwmodels.families import NEWEST
 from sim.commands import capacity, compare, design_space, lab, parts, site, virtual
 from sim.commands.completion import complete_model, completer_of, is_asked_for
-from sim.commands.options import scenario_command
+from sim.commands.options import InGroups, scenario_command
 from sim.scenario import option_fields
 
 __all__ = ["app", "main", "narrowed", "run_app"]
@@ -61,7 +61,7 @@ def _root(
     pass
 
 
-@app.command()
+@app.command(cls=InGroups)
 @scenario_command
 def run(
     scenario: Any,
@@ -96,7 +96,7 @@ def run(
     print_run(results)
 
 
-@app.command()
+@app.command(cls=InGroups)
 @scenario_command
 def timeline(
     scenario: Any,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hwmodels.errors import InputError
-from sim.commands.options import scenario_command
+from sim.commands.options import InGroups, scenario_command
 
 __all__ = ["register", "scenario_of"]
 
@@ -59,6 +59,6 @@ def scenario_of(model: str, text: str) -> Any:
         found.append(scenario)
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command()(scenario_command(keep))
+    app.command(cls=InGroups)(scenario_command(keep))
     app([model, *words], standalone_mode=False)
     return found[0]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.commands.options import scenario_command
+from sim.commands.options import InGroups, scenario_command
 
 __all__ = ["StoppedError", "register"]
 
@@ -51,8 +51,8 @@ def _keeping() -> Iterator[None]:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command()(scenario_command(estimate))
-    app.command()(scenario_command(advise))
+    app.command(cls=InGroups)(scenario_command(estimate))
+    app.command(cls=InGroups)(scenario_command(advise))
     for command in (sweep, study, query, report):
         app.command()(command)
 

@@ -8,11 +8,46 @@ from dataclasses import Field
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from sim.commands.completion import complete_model, completer_of
 from sim.scenario import Scenario, flag, mixed_accelerators, option_fields
 
-__all__ = ["scenario_command"]
+__all__ = ["GROUPS", "InGroups", "scenario_command"]
+
+#: Options of a scenario as its help shows them, by what they say; those of the command itself come first.
+GROUPS = {
+    "The hardware": ("size", "link", "clock", "host", "cores", "accelerators", "thermal"),
+    "Who uses it, and how": (
+        "threads", "mode", "num_segments", "segmentation", "batch", "runner", "dispatch", "bind", "discipline",
+        "affinity_batch", "lock",
+    ),
+    "The network and its compilation": ("classes", "max_boxes", "compiler", "cocompile"),
+    "The program around it": (
+        "preprocess", "app_ms", "cpu_kernels", "num_threads", "switch_interval_ms", "busy_python_threads",
+        "background_load",
+    ),
+    "How requests come": ("arrivals", "cameras", "motion", "regions", "deadline_ms"),
+    "The length of the run, and chance": ("inferences", "duration_s", "jitter", "seed"),
+}  # fmt: skip
+
+
+class InGroups(TyperCommand):
+    """A command of a scenario, whose help shows its options in groups."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, the command's own options, then each group."""
+        titles = {name: title for title, names in GROUPS.items() for name in names}
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], **{title: [] for title in GROUPS}}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                is_argument = param.param_type_name == "argument"
+                sections["Arguments" if is_argument else titles.get(param.name or "", "Options")].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
 def scenario_command(function: Callable[..., None]) -> Callable[..., None]:
