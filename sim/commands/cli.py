@@ -302,7 +302,8 @@ def narrowed(typer_app: Any, words: list[str]) -> Any:
         return typer_app
     commands = [one for one in typer_app.registered_commands if [_command_name(one)] == words]
     groups = [one for one in typer_app.registered_groups if [one.name] == words]
-    if not commands and not groups:
+    has_callback = typer_app.registered_callback is not None  # without one, a single command would be the whole app
+    if not has_callback or not (commands or groups):
         return typer_app
     narrow = copy(typer_app)
     narrow.registered_commands, narrow.registered_groups = commands, groups
