@@ -37,6 +37,7 @@ THREADS = (1, 2, 3, 4, 6, 8, 16)
 MOST_ACCELERATORS = 4
 MOST_SKIPPED = 0.01  # share of dropped frames of a set-up that is said to serve its cameras
 SLACK = 1.02  # the closed form is an upper bound on throughput; a little room for rounding
+WORTH = 0.999  # a set-up that costs more to buy has to save so much of the whole
 NEAREST = 3  # set-ups that are simulated to find the one that misses the limits least
 
 
@@ -118,6 +119,10 @@ class Shop:
         host = 0.0 if candidate.host == now.host else HOST_COST.get(candidate.host, OTHER_COST)
         return max(0, more) * SIZE_COST.get(candidate.size, 1.0) + host + SETTING_COST * candidate.threads
 
+    def total(self, cost: float, summary: Mapping[str, Any]) -> float:
+        """What has to be bought, and the energy of the years that count."""
+        return cost if self.prices is None else self.prices.total(cost, summary["power_w"]["total"])
+
 
 def search(scenario: Scenario, limits: Limits, now: Mapping[str, Any], shop: Shop) -> dict[str, Any]:
     """Look for the cheapest set-up that meets limits, those first that cost least.
@@ -141,7 +146,10 @@ def search(scenario: Scenario, limits: Limits, now: Mapping[str, Any], shop: Sho
     )
     tried: dict[Scenario, Mapping[str, Any]] = {scenario: now}
     left: list[tuple[float, float, Scenario]] = []
+    best: tuple[float, float, Scenario] | None = None
     for cost, row in priced:
+        if best is not None and cost >= best[0]:  # what comes now costs more before it has run for an hour
+            break
         far = _least_miss(row, limits)
         if far is None:
             continue
@@ -149,12 +157,14 @@ def search(scenario: Scenario, limits: Limits, now: Mapping[str, Any], shop: Sho
             shop.progress(f"trying {_words(_changed(row, scenario))} ...")
             tried[row] = simulate(row, compare=False).summary if row != scenario else now
             if limits.met(tried[row]):
-                return {
-                    "already_met": limits.met(now),
-                    "cheapest": _row(row, scenario, tried[row], cost, shop),
-                    "nearest": None,
-                }
+                total = shop.total(cost, tried[row])
+                best = (total, cost, row) if best is None or total < WORTH * best[0] else best
+                continue
         left.append((far, cost, row))
+    if best is not None:
+        _, cost, row = best
+        cheapest = _row(row, scenario, tried[row], cost, shop)
+        return {"already_met": limits.met(now), "cheapest": cheapest, "nearest": None}
     return {"already_met": False, "cheapest": None, "nearest": _nearest(scenario, limits, tried, left, shop)}
 
 
@@ -182,8 +192,16 @@ def _row(row: Scenario, now: Scenario, summary: Mapping[str, Any], cost: float, 
     return {
         "change": _changed(row, now), ("price" if shop.prices else "relative_cost"): cost, "scenario": row.options(),
         "notes": power_notes(row), "kwh_per_year": summary["power_w"]["total"] * HOURS_A_YEAR / 1e3,
-        **({"money_per_year": shop.prices.a_year(summary["power_w"]["total"])} if shop.prices else {}),
+        **_money(shop, cost, summary),
     } | {key: summary[key] for key in keys}  # fmt: skip
+
+
+def _money(shop: Shop, cost: float, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a year of its power costs, and all that counts over the years, where there are prices."""
+    if shop.prices is None:
+        return {}
+    found = {"money_per_year": shop.prices.a_year(summary["power_w"]["total"])}
+    return found | ({"years": shop.prices.years, "total": shop.total(cost, summary)} if shop.prices.years else {})
 
 
 def _changed(row: Scenario, now: Scenario) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hwmodels.errors import InputError
 from sim import Scenario, advise, simulate
 from sim.cheapest import Limits, Shop, search
 from sim.choices.market import Prices, cannot_be_had
@@ -101,3 +102,38 @@ def test_limits_are_missed_by_the_ages_of_results():
                "throughput_ips": 10.0, "overloaded": False, "skipped_share": 0.21}  # fmt: skip
     misses = Limits(max_p95_ms=100, max_w=6).misses(summary)
     assert sorted(misses.values()) == pytest.approx([1.2, 3.0])
+
+
+CHEAP_PC = Prices("EUR", 0.4, {"raspberry-pi-4": 60.0, "x86-desktop": 10.0}, {"usb3": 60.0, "usb2": 60.0, "pcie": 40.0})
+
+
+@pytest.mark.parametrize("years", [0.25, 1, 3])
+def test_the_energy_of_years_decides_against_a_cheap_machine_that_idles_at_34_watts(years):
+    """Over all that meets the limit: what it costs to buy, and its watts at 0.4 a kWh for 8766 hours a year."""
+    now = Scenario(models=NET, host="raspberry-pi-3b")
+    bought = found(now, Shop(prices=CHEAP_PC), min_ips=200)["cheapest"]
+    assert (bought["scenario"]["host"], bought["price"]) == ("x86-desktop", 10.0)
+    row = found(now, Shop(prices=CHEAP_PC.over(years)), min_ips=200)["cheapest"]
+    totals = {}
+    for host in ("raspberry-pi-4", "x86-desktop"):
+        there = simulate(now.with_options(host=host, link="usb3")).summary
+        totals[host] = CHEAP_PC.hosts[host] + years * there["power_w"]["total"] * 8766 / 1e3 * 0.4
+    assert row["scenario"]["host"] == min(totals, key=lambda host: totals[host])
+    assert row["total"] == pytest.approx(totals[row["scenario"]["host"]], rel=0.01)
+    assert row["total"] == pytest.approx(row["price"] + years * row["money_per_year"])
+
+
+@pytest.mark.parametrize(("prices", "years", "words"), [
+    (Prices(), 3, "--years cannot act, as energy has no price"), (CHEAP_PC, 0, "--years must be"),
+    (CHEAP_PC, 99, "--years must be"),
+])  # fmt: skip
+def test_years_need_a_price_of_energy(prices, years, words):
+    with pytest.raises(InputError, match=words):
+        prices.over(years)
+    assert prices.over(None) is prices
+
+
+def test_a_stick_that_is_there_fits_another_usb_port():
+    now = Scenario(models=NET, host="raspberry-pi-3b")
+    assert CHEAP_PC.of(now.with_options(host="raspberry-pi-4", link="usb3"), now) == 60.0
+    assert CHEAP_PC.of(now.with_options(host="x86-desktop", link="pcie"), now) == 50.0

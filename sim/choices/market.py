@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sim.scenario import Scenario
 
 __all__ = ["HOURS_A_YEAR", "Prices", "cannot_be_had", "has_port", "power_notes", "read_prices"]
 
+MOST_YEARS = 50
 HOURS_A_YEAR = 8766  # 365.25 days
 STICK_A = 0.9  # peak of a USB accelerator (its datasheet; google-coral/edgetpu issues 11 and 154)
 #: (host, link) -> what else it takes (geerlingguy/raspberry-pi-pcie-devices issue 44).
@@ -86,12 +87,28 @@ class Prices:
         Price by name; of an accelerator by its link, as a stick and a card are different things.
     per_kwh
         0 where it is not given.
+    years
+        Over how many years energy counts in what is cheapest.
     """
 
     currency: str = ""
     per_kwh: float = 0.0
     hosts: Mapping[str, float] = field(default_factory=dict)
     accelerators: Mapping[str, float] = field(default_factory=dict)
+    years: float = 0.0
+
+    def over(self, years: float | None) -> Prices:
+        """Return the table with the years over which energy counts; None leaves it away.
+
+        Raises :class:`InputError` for years that are none, and where energy has no price.
+        """
+        if years is None:
+            return self
+        if not 0 < years <= MOST_YEARS:
+            raise InputError.value("--years", years, f"a number above 0, and at most {MOST_YEARS}")
+        if not self.per_kwh:
+            raise InputError.problem("--years", "cannot act, as energy has no price", "give --prices with a per_kwh")
+        return replace(self, years=years)
 
     def of(self, scenario: Scenario, now: Scenario) -> float | None:
         """Return what has to be bought to get from one set-up to another; None where something has no price."""
@@ -100,8 +117,9 @@ class Prices:
         owned = [] if now.is_on_cpu else [link.strip() for link in now.link.split(",")]
         owned = (owned * now.accelerators)[: max(len(owned), now.accelerators)]
         for link in owned:
-            if link in wanted:
-                wanted.remove(link)
+            fitting = next((one for one in wanted if _plug(one) == _plug(link)), None)
+            if fitting is not None:
+                wanted.remove(fitting)
         bought = [(self.accelerators, link) for link in wanted]
         bought += [(self.hosts, scenario.host)] if scenario.host != now.host else []
         if any(name not in table for table, name in bought):
@@ -111,6 +129,10 @@ class Prices:
     def a_year(self, power_w: float) -> float | None:
         """Return what a year of that power costs; None without a price of energy."""
         return power_w * HOURS_A_YEAR / 1e3 * self.per_kwh if self.per_kwh else None
+
+    def total(self, price: float, power_w: float) -> float:
+        """Return a price and the energy of the years that count."""
+        return price + self.years * (self.a_year(power_w) or 0.0)
 
 
 def read_prices(path: str | Path) -> Prices:
@@ -145,6 +167,11 @@ def _prices(path: str | Path, key: str, table: Mapping[str, Any]) -> dict[str, f
     if not isinstance(found, dict):
         raise InputError.value(f"{path}: {key}", found, f"a table [{key}]")
     return {name: _price(f"{path}: {key}.{name}", value) for name, value in found.items()}
+
+
+def _plug(link: str) -> str:
+    """What an accelerator is plugged in by: a stick fits every USB port."""
+    return "USB" if load_link(link).std_clock else link
 
 
 def _price(where: str, value: Any) -> float:

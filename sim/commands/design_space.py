@@ -101,6 +101,9 @@ def advise(
     prices: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your prices (TOML, as docs/prices.toml): cheapest by them.")
     ] = None,
+    years: Annotated[
+        float | None, typer.Option(help="Cheapest with the energy of so many years (needs prices with per_kwh).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Which next step gains how much: a thread, an accelerator, a link, a host, the CPU; and the cheapest under limits.
@@ -109,18 +112,18 @@ def advise(
     """
     from sim.advice import Limits, Shop
     from sim.advice import advise as ranked
-    from sim.choices.market import read_prices
+    from sim.choices.market import Prices, read_prices
 
     limits = Limits(min_ips=min_ips, max_p95_ms=max_p95_ms, max_p99_ms=max_p99_ms, max_w=max_w)
-    table = read_prices(prices) if prices else None
+    table = (read_prices(prices) if prices else Prices()).over(years)
     with _sign_of_life() as progress:
-        found = ranked(scenario, limits, Shop(what_if, table, progress))
+        found = ranked(scenario, limits, Shop(what_if, table if prices else None, progress))
     if json:
         _print_json(found)
         return
     from sim.commands.study_output import print_advice
 
-    print_advice(found, limits.given, table.currency if table else "")
+    print_advice(found, limits.given, table.currency)
 
 
 @contextmanager

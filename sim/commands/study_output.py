@@ -98,15 +98,21 @@ def _within(found: Mapping[str, Any], currency: str) -> str:
 
 
 def _cheapest(row: Mapping[str, Any], currency: str) -> str:
-    return f"\nCheapest to buy under the limits: {_figures(row, currency)}"
+    what = f"Cheapest over {_years(row)}" if "years" in row else "Cheapest to buy"
+    return f"\n{what} under the limits: {_figures(row, currency)}"
+
+
+def _years(row: Mapping[str, Any]) -> str:
+    return f"{row['years']:g} year{'' if row['years'] == 1 else 's'}"
 
 
 def _figures(row: Mapping[str, Any], currency: str) -> str:
     changes = ", ".join(f"{key} {value}" for key, value in row["change"].items()) or "no change"
     year = f"{row['kwh_per_year']:.0f} kWh a year"
     year += f" for {row['money_per_year']:.2f} {currency}" if row.get("money_per_year") is not None else ""
+    whole = f", in {_years(row)} {row['total']:.2f}" if "years" in row else ""
     price = (
-        f"to buy: {row['price']:.2f} {currency}"
+        f"to buy: {row['price']:.2f} {currency}{whole}"
         if "price" in row
         else f"relative cost {row['relative_cost']:.2f}; --prices gives yours"
     )
