@@ -124,7 +124,7 @@ def test_a_shipped_link_on_a_host_with_a_row_for_it_needs_no_words():
 
 def test_a_host_without_a_row_says_so_once():
     assert notes(host="raspberry-pi-4", link="pcie", accelerators=2) == [
-        "host raspberry-pi-4 has no pcie that is known: the link's own numbers are used"
+        "host raspberry-pi-4 has no pcie that is known: the link's own rates are used"
     ]
 
 
