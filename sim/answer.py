@@ -112,7 +112,7 @@ def answer(setup: Setup, found: Figures, compare: bool = True) -> dict[str, Any]
     now, power = found.performance, found.performance.power
     kind, text = found.limit
     return {
-        "scenario": setup.scenario.options() | {"cores": setup.cores, "threads": len(setup.thread_models)},
+        "scenario": setup.scenario.options() | {"cores": setup.cores, "threads": setup.threads},
         "throughput_ips": now.throughput_ips,
         "latency_ms": dict(found.latency_ms),
         "invoke_ms": dict(found.invoke_ms),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hwmodels.stages import StageTimes
 from sim.closed_form.remedies import Remedy
 from sim.machine.states import TRAITS, Group, State, states_of
 from sim.setup import Setup
@@ -115,17 +116,26 @@ def _accelerator(setup: Setup, window: Window, used: Mapping[str, float]) -> tup
 
 
 def _slowest_segment(setup: Setup) -> tuple[str, str]:
-    """A pipeline is as fast as its slowest segment."""
+    """A pipeline is as fast as its slowest segment; a chain takes the time of all."""
     times = [(setup.stage_times[setup.thread_models[i]][i], i) for i in setup.pipelines[0]]
     slowest, i = max(times, key=lambda pair: (pair[0].latency_ns, -pair[1]))
-    parts = {g: sum(slowest.alone_ns.get(s.name.lower(), 0) for s in states_of(group=g)) for g in DOING}
-    kind = max(parts, key=lambda group: parts[group])
-    place = setup.pipelines[0].index(i) + 1
-    whole = sum(one.latency_ns for one, _ in times)
+    part = slowest.latency_ns / sum(one.latency_ns for one, _ in times)
+    if setup.is_chained:
+        kind = _longest_part([one for one, _ in times])
+        text = f"One input at a time goes through {len(times)} segments: even the slowest one rests {1 - part:.0%}"
+        return "cpu" if kind == "app" else kind, f"{text} of the time."
+    kind, place = _longest_part([slowest]), setup.pipelines[0].index(i) + 1
     return "cpu" if kind == "app" else kind, (
         f"Segment {place} of {len(times)} is the slowest: {slowest.latency_ns / 1e6:.2f} ms, "
-        f"{slowest.latency_ns / whole:.0%} of the time of all, most of it {DOING[kind]}."
+        f"{part:.0%} of the time of all, most of it {DOING[kind]}."
     )
+
+
+def _longest_part(stages: Sequence[StageTimes]) -> Group:
+    """What networks spend most of their time alone with."""
+    spent = [name for one in stages for name in one.alone_ns.items()]
+    names = {group: {state.name.lower() for state in states_of(group=group)} for group in DOING}
+    return max(names, key=lambda group: sum(ns for name, ns in spent if name in names[group]))
 
 
 def _unsaturated(setup: Setup, window: Window, used: Mapping[str, float]) -> tuple[str, str]:
