@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from sim.study.findings import FRONT, PAPER, best_rows, of, saturation, single, sizes
-from sim.study.statistics import pareto
+from sim.study.statistics import front, pareto
 
 __all__ = ["Figure", "area_figure", "error_figure", "family_figures", "measured_figure", "sweep_figures"]
 
@@ -282,10 +282,11 @@ def sweep_figures(frame: pl.DataFrame) -> Iterator[Figure]:
     names = [str(name) for name in good["label"].unique(maintain_order=True)][: len(COLOURS)]
     good = good.filter(pl.col("label").is_in(names))
     keys = ["label", "models", "size", "host", "threads", "accelerators", *FRONT]
-    rows = good.select([key for key in keys if key in good.columns]).to_dicts()
-    front = set(pareto(rows, FRONT))
+    rows = good.select([key for key in keys if key in good.columns]).with_row_index("at")
+    best_at = front({key: rows[key].to_numpy() for key in FRONT})
     every = -(-len(rows) // MOST_POINTS) or 1
-    table = pl.DataFrame([{**row, "front": i in front} for i, row in enumerate(rows) if i in front or i % every == 0])
+    table = rows.with_columns(front=pl.col("at").is_in(best_at))
+    table = table.filter(pl.col("front") | (pl.col("at") % every == 0)).drop("at")
     if good["threads"].n_unique() > 1:
         best = good.group_by("label", "threads", maintain_order=True).agg(pl.col("throughput_ips").max())
         line = alt.Chart(best).mark_line(point=True).encode(
