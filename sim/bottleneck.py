@@ -13,6 +13,7 @@ from sim.window import Window
 __all__ = ["bottleneck", "spoken"]
 
 SATURATED = 0.93
+AT_ITS_PACE = 0.98  # of what its slowest segment allows: a pipeline that no more of anything else makes faster
 LATE = 0.02  # of a run, after its last request: what could end sooner
 MOST_NAMED = 2
 ANOTHER_THREAD = "one more thread"  # what people ask first
@@ -38,7 +39,8 @@ def bottleneck(
 
     Notes
     -----
-    Order: requests that do not come faster; full cores, as whoever waits for one may hold the accelerator or the GIL;
+    Order: requests that do not come faster; full cores, as whoever waits for one may hold the accelerator or the GIL,
+    unless a pipeline is at the pace of its slowest segment all the same;
     a full bus, as accelerators wait for it; the fuller of accelerator and GIL; a pipeline's slowest segment; else the
     longest part of an inference.
     """
@@ -46,7 +48,7 @@ def bottleneck(
     if setup.scenario.arrival_process.process.is_open and keeps_up:
         return "arrivals", f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
     if used["cpu"] >= SATURATED:
-        return "cpu", _cores(setup, used)
+        return _slowest_segment(setup) if _is_at_its_pace(setup, window) else ("cpu", _cores(setup, used))
     bus = _full_bus(setup, window)
     if bus:
         return "link", bus
@@ -113,6 +115,14 @@ def _accelerator(setup: Setup, window: Window, used: Mapping[str, float]) -> tup
         names = " and ".join(dict.fromkeys(line.name for line in setup.channels))
         return "link", f"{held}, {share:.0%} of it by transfers over {names}, most for {TRAITS[worst].words}."
     return "accelerator", f"{held}, {1 - share:.0%} of it computing."
+
+
+def _is_at_its_pace(setup: Setup, window: Window) -> bool:
+    """Whether pipelines are as fast as their slowest segment alone would be, so that nothing shared holds them up."""
+    if not setup.pipelines or setup.batch:
+        return False
+    slowest_ns = max(setup.stage_times[setup.thread_models[i]][i].latency_ns for i in setup.pipelines[0])
+    return window.throughput_ips * slowest_ns / 1e9 >= AT_ITS_PACE * len(setup.pipelines)
 
 
 def _slowest_segment(setup: Setup) -> tuple[str, str]:

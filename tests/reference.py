@@ -107,14 +107,18 @@ class Cores:
         return free[0]
 
     def seek(self) -> Steps:
-        """Wait for a core behind all others; then whoever computes goes on first, unless a slice has just ended."""
-        while (begin := self.begin_ns()) > self.env.now:
+        """Wait for a core behind all others; whoever computes goes on first, unless a slice ended, or lasted as long."""
+        since = self.env.now
+        while (begin := self.begin_ns()) > self.env.now and not self._had_its_time(since):
             if self.slice_end_ns == self.env.now:
                 self.slice_end_ns = -1
                 return
             yield self.env.timeout(begin - self.env.now)
             for _ in range(4):  # events of this moment: whoever ends now, and goes on, comes first
                 yield self.env.timeout(0)
+
+    def _had_its_time(self, since: float) -> bool:
+        return self.crowded and self.env.now - since >= SLICE_NS
 
     def go_on(self, ns: int) -> Steps:
         """A thread that runs goes on; where all cores are busy, the next burst of the first one to end starts later."""
