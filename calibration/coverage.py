@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import ceil
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from calibration.boards.graphs import MANY, board_of, flag_of, network_of_row
 from calibration.boards.replay import BoardRow, read_board_rows
+from calibration.corrections import host_part_of
 from calibration.measurements import Measurement
 from calibration.setups import Parts, Skip, conditions_of, network_of
 from calibration.shipped import dataset_names, load_dataset
@@ -40,8 +42,10 @@ def coverage(rows: Iterable[Measurement]) -> dict[str, Any]:
     rows
         Of any metric; those that do not count are left out.
     """
+    rows = list(rows)
     known = [(row, graph) for row in rows if _is_speed(row) for graph in _networks(row)]
     return {
+        "rows": _rows(rows),
         "hosts": {link: sorted(_hosts(known, link)) for link in sorted({row.link for row, _ in known})},
         "operators": sorted({layer.op for _, graph in known for layer in graph.layers}),
         "clocks_hz": sorted({_clock_hz(row) for row, _ in known}),
@@ -50,8 +54,17 @@ def coverage(rows: Iterable[Measurement]) -> dict[str, Any]:
 
 
 def _is_speed(row: Measurement) -> bool:
-    is_speed = row.unit in ("ms", "inf/s") or "fps" in row.metric
-    return is_speed and not row.flag and row.link not in ("", "none")
+    return _is_time(row) and row.link not in ("", "none")
+
+
+def _is_time(row: Measurement) -> bool:
+    return (row.unit in ("ms", "inf/s") or "fps" in row.metric) and not row.flag
+
+
+def _rows(rows: Iterable[Measurement]) -> dict[str, int]:
+    """How many times and rates there are of each host part, with an accelerator or without."""
+    named = Counter(host_part_of(row) for row in rows if _is_time(row) and row.host_id)
+    return dict(sorted(named.items()))
 
 
 def _networks(row: Measurement) -> list[LayerGraph]:
@@ -99,6 +112,7 @@ def board_coverage(rows: Iterable[BoardRow], sizes: Iterable[str] = ()) -> dict[
     graphs = [load_network(name) for name in sorted({network_of_row(row) for row in known})]
     boards = [board for row in known if (board := board_of(row))]
     return {
+        "rows": dict(sorted(Counter(board.host for board in boards).items())),
         "hosts": {"memory": sorted({board.host for board in boards})},
         "operators": sorted({layer.op for graph in graphs for layer in graph.layers}),
         "clocks_hz": sorted({row.clock_hz for row in known}),

@@ -62,7 +62,8 @@ def _item(quantity: Quantity, digits: int, error_digits: int) -> Item:
     source = tomlkit.string(quantity.source).as_string()
     error = f", std_error = {quantity.std_error:.{error_digits}g}" if quantity.std_error else ""
     value = _digits(quantity.value, digits)
-    return tomlkit.value(f'{{ value = {value}, status = "{quantity.status}", source = {source}{error} }}')
+    reach = "" if quantity.range is None else f", range = [{', '.join(_digits(end, digits) for end in quantity.range)}]"
+    return tomlkit.value(f'{{ value = {value}, status = "{quantity.status}", source = {source}{error}{reach} }}')
 
 
 def _digits(value: float | list[list[float]], digits: int) -> str:

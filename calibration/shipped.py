@@ -22,8 +22,8 @@ __all__ = [
 
 #: Tables beside the datasets that hold no measurements of times, watts or bytes.
 TABLES = (
-    "api_copies", "clocks", "compiled_models", "left_out", "networks", "outliers", "priors", "programs", "recorders",
-    "sources", "spreads",
+    "api_copies", "clocks", "compiled_models", "cores", "left_out", "networks", "outliers", "priors", "programs",
+    "recorders", "sources", "spreads",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from math import ceil, prod
 from hwmodels.errors import InputError, either
 from hwmodels.host import Host
 from hwmodels.networks.graph import Layer, LayerGraph
+from hwmodels.networks.operators import is_custom
 
 __all__ = [
     "KERNELS",
@@ -22,6 +23,7 @@ __all__ = [
     "cpu_op_ns",
     "cpu_operator",
     "frame_ns",
+    "is_known",
     "postprocess_ns",
     "program_ns",
     "thread_speedup",
@@ -194,6 +196,11 @@ OPERATORS: dict[str, CpuOperator] = {
     "NON_MAX_SUPPRESSION_V5": _DETECTION,
     "PosenetDecoderOp": CpuOperator(_pose_ns, delegated=False),
 }
+
+
+def is_known(op: str) -> bool:
+    """Whether an operator is one of TFLite's, or a custom one of which the cost is known."""
+    return op in OPERATORS or not is_custom(op)
 
 
 def cpu_operator(op: str) -> CpuOperator:

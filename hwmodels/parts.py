@@ -27,13 +27,16 @@ from hwmodels.files import read_text
 from hwmodels.part_keys import Keys, line_of, split_key, split_line
 from hwmodels.quantities import Given, Quantity, Value, quantity_of, scalar_of, value_of
 
-__all__ = ["Part", "kind_of", "label", "load", "meant_name", "own_keys", "part_names", "shipped_name"]
+__all__ = [
+    "Part", "aliases", "giver", "kind_of", "label", "load", "meant_name", "own_keys", "part_names", "shipped_name",
+]  # fmt: skip
 
 _KEYS: dict[type, Keys] = {}  # by class, read off once
 FOLDERS = {
     "accelerator": "accelerators", "board": "boards", "compiler": "compilers", "host": "hosts", "link": "links",
 }  # fmt: skip
-LABELS = {"accelerator": ("family",)}  # by kind: further keys that hold a text
+#: By kind: further keys that hold a text. ``aliases`` are short names, separated by commas.
+LABELS = {"accelerator": ("family",), "host": ("scaled_from", "aliases")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,11 +219,45 @@ BEGINNINGS = {
 }
 
 
+def giver(kind: str, cls: type[Part], name: str, key: str) -> str:
+    """Return the shipped part whose file gives a number of another one: itself, or the nearest base that does."""
+    files = [_path(kind, name), *_chain(kind, _path(kind, name))[1:]]
+    return next((path.stem for path in files if key in own_keys(cls, path)), name)
+
+
+def aliases(kind: str) -> dict[str, str]:
+    """Return the short names that part files of a kind give, as they are written there, with their parts' names."""
+    found: dict[str, str] = {}
+    for name in part_names(kind):
+        path = _path(kind, name)
+        texts = str(_read(path, path.stat().st_mtime_ns).get("aliases", ""))
+        found |= {text.strip(): name for text in texts.split(",") if text.strip()}
+    return found
+
+
+@lru_cache(maxsize=16)
+def _plain_aliases(kind: str) -> dict[str, str]:
+    return {_joined(alias): name for alias, name in ({name: name for name in part_names(kind)} | aliases(kind)).items()}
+
+
+def _joined(text: str) -> str:
+    """A name without what is spelling only."""
+    return re.sub(r"[\s_-]+", "", text.lower())
+
+
+@lru_cache(maxsize=1024)
 def meant_name(kind: str, text: str) -> str:
-    """Return the shipped part that a text means (``Pi 5``, ``rpi4``, ``USB 3.0``), or the text as it is."""
+    """Return the shipped part that a text means (``Pi 5``, ``n100``, ``USB 3.0``), or the text as it is."""
     names = part_names(kind)
     if text in names or text.endswith(".toml") or "/" in text:
         return text
+    found = _by_rule(kind, text)
+    return found if found in names else _plain_aliases(kind).get(_joined(text), text)
+
+
+def _by_rule(kind: str, text: str) -> str:
+    """A part's name from how people begin it and what they leave out; the text where no rule leads to a part."""
+    names = part_names(kind)
     plain = re.sub(r"[\s_-]+", "-", text.strip().lower().replace("+", "-plus")).removesuffix(".0")
     for begin, name in BEGINNINGS.get(kind, ()):
         plain = re.sub(f"^(?:{begin})", name, plain)

@@ -40,6 +40,7 @@ LEAST_INTERVAL_MS = 0.01  # a hand-over takes longer than that
 MAX_BACKGROUND = 0.95
 LEAST_MOTION = 1e-4
 MAX_APP_MS = 1e6
+LARGEST_HEAD = 10_000  # classes or boxes of a detector
 APP_KINDS = ("locked", "wait")
 
 
@@ -104,6 +105,12 @@ class Scenario:
     )
     compiler: str = _option(NEWEST, f"{', '.join(part_names('compiler'))} or FILE.toml: which version of the compiler.")
     cocompile: bool = _option(False, "Compile the models together: one token.")
+    classes: int = _option(
+        0, "Classes that the head of a detector tells apart (0: as in the zoo).", range=(0, LARGEST_HEAD)
+    )
+    max_boxes: int = _option(
+        0, "Boxes that a detector with post-processing keeps (0: as in the zoo).", range=(0, LARGEST_HEAD)
+    )
     preprocess: str = _option(
         "none", "none, or resize[:WxH]: resize a frame (1280x720), cast, decode the result on the host."
     )

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from hwmodels import parts
+from hwmodels.parts import part_names
 from sim.commands.cli import main
+from sim.commands.parts_list import host_table
 
 SHIPPED = sorted(Path(parts.__file__).parent.glob("*/*.toml"))
 NUMBER = '{ value = 3, status = "assumed", source = "a test" }'
@@ -73,3 +75,50 @@ def test_keys_of_a_kind(monkeypatch, capsys):
     code, _, err = called(monkeypatch, capsys, "keys", "hots")
     assert code == 2
     assert "did you mean 'host'?" in err
+
+
+def listed(monkeypatch, capsys, kind):
+    code, out, err = called(monkeypatch, capsys, kind, "--json")
+    assert (code, err) == (0, "")
+    return {row["name"]: row for row in json.loads(out)[kind]}
+
+
+def test_hosts_say_what_was_measured_and_what_is_scaled_from_where(monkeypatch, capsys):
+    hosts = listed(monkeypatch, capsys, "hosts")
+    assert sorted(hosts) == sorted(part_names("host"))
+    pi, rock, card = (hosts[name] for name in ("raspberry-pi-4", "rock-3a", "x86-crl-g18u"))
+    assert (pi["cores"], pi["idle_w"], pi["busy_w"]) == (4, 2.68, 5.88)
+    assert (pi["status"], pi["near"], pi["measured_links"]) == ("measured", "raspberry-pi-4", ["usb3"])
+    assert (rock["status"], rock["near"], rock["rows"]) == ("scaled", "raspberry-pi-3b-plus", 0)
+    assert (card["status"], card["near"]) == ("taken over", "x86-desktop")
+    assert "pi4" in pi["aliases"]
+    for row in hosts.values():
+        assert row["cpu90"][0] < 1 < row["cpu90"][1]
+        assert row["near"] in hosts, row["name"]
+        assert hosts[row["near"]]["status"] == "measured", row["name"]
+        assert row["status"] != "scaled" or row["cpu90"][1] > 1.7, row["name"]
+
+
+def test_other_kinds_are_listed(monkeypatch, capsys):
+    links, sizes, boards, compilers = (
+        listed(monkeypatch, capsys, kind) for kind in ("links", "sizes", "boards", "compilers")
+    )
+    assert links["usb3"]["out_mb_s"] == 500
+    assert sizes["coral"]["macs_per_cycle"] == 4096
+    assert (sizes["coral"]["status"], sizes["small"]["status"]) == ("measured", "assumed: never built")
+    assert boards["zcu102"]["accelerators"] == 3
+    assert compilers["14"]["based_on"] == ["2020", "16"]
+
+
+def test_without_a_kind_all_are_listed(monkeypatch, capsys):
+    code, out, _ = called(monkeypatch, capsys, "--json")
+    assert code == 0
+    assert list(json.loads(out)) == ["hosts", "links", "sizes", "boards", "compilers"]
+    code, out, _ = called(monkeypatch, capsys)
+    assert code == 0
+    assert all(name in out for name in ("rock-3a", "usb3", "dpu-b4096", "zcu102", "2021"))
+
+
+def test_the_page_has_the_table_of_today():
+    page = Path(__file__).parent.parent / "docs" / "hosts.md"
+    assert host_table() in page.read_text(encoding="utf-8"), "paste sim.commands.parts_list.host_table()"

@@ -58,6 +58,14 @@ def test_the_simulator_does_not_import_the_calibration():
     assert done.stdout.strip() == "False"
 
 
+def test_a_scaled_host_says_which_measured_one_is_near():
+    note = "host rock-3a: CPU times are scaled from those of raspberry-pi-3b-plus, the nearest host that was measured"
+    for options in ({}, {"accelerators": 0}, {"host": "rk3568"}):
+        scenario = Scenario(**{**MEASURED, "inferences": 8, "host": "rock-3a", **options})
+        assert note in simulate(scenario, compare=False).summary["warnings"]
+        assert note in estimate(scenario)["warnings"]
+
+
 def test_both_clocks_are_those_of_the_measured_chip():
     std, full = (build(Scenario(**MEASURED, clock=clock)).clocks_hz[0] for clock in ("std", "max"))
     assert [std, full] == covered("edgetpu").clocks_hz

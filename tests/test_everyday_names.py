@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from hwmodels.parts import meant_name, part_names
+from hwmodels import parts
+from hwmodels.parts import aliases, meant_name, part_names
 from sim import Scenario, advise, estimate, simulate
 
 PAIRS = (("yolov8n", "yolov8n_320"), ("efficientdet-lite0", "efficientdet_lite0_320"))
@@ -36,6 +40,9 @@ def test_an_everyday_name_is_advised_as_its_network():
     ("host", "raspberry_pi_4", "raspberry-pi-4"), ("host", "Raspberry Pi 3B+", "raspberry-pi-3b-plus"),
     ("host", "cm4", "raspberry-pi-cm4"), ("host", "Coral Dev Board", "dev-board"), ("host", "rpi3", "raspberry-pi-3b"),
     ("host", "Jetson Nano", "jetson-nano"), ("link", "USB 3.0", "usb3"), ("link", "PCI-e", "pcie"),
+    ("host", "n100", "mini-pc-n100"), ("host", "NUC", "nuc-i5"), ("host", "zero2w", "raspberry-pi-zero-2w"),
+    ("host", "Raspberry Pi Zero 2 W", "raspberry-pi-zero-2w"), ("host", "Rock 3A", "rock-3a"), ("host", "jetson", "jetson-nano"),
+    ("host", "m1", "apple-m1"), ("host", "MacBook Air", "apple-m1"), ("host", "Jetson Nano 5W", "jetson-nano-5w"),
     ("accelerator", "Coral", "coral"), ("host", "pi", "pi"), ("host", "./pi4", "./pi4"), ("host", "pi4.toml", "pi4.toml"),
 ])  # fmt: skip
 def test_parts_are_found_as_people_write_them(kind, written, meant):
@@ -45,6 +52,19 @@ def test_parts_are_found_as_people_write_them(kind, written, meant):
 @pytest.mark.parametrize("kind", ["accelerator", "host", "link"])
 def test_a_part_s_own_name_means_itself(kind):
     assert [meant_name(kind, name) for name in part_names(kind)] == part_names(kind)
+
+
+@pytest.mark.parametrize(("alias", "name"), aliases("host").items())
+def test_a_short_name_of_a_host_s_file_means_that_host(alias, name):
+    assert meant_name("host", alias) == name
+    assert meant_name("host", alias.upper()) == name
+
+
+def test_no_two_hosts_have_one_short_name():
+    files = [(Path(parts.__file__).parent / "hosts" / f"{name}.toml").read_text() for name in part_names("host")]
+    written = [re.search(r'^aliases = "(.*)"', text, re.MULTILINE) for text in files]
+    texts = [alias.strip() for found in written if found for alias in found[1].split(",")]
+    assert sorted(texts) == sorted(aliases("host"))
 
 
 @pytest.mark.parametrize(("host", "link"), [

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hwmodels.edgetpu.coefficients import Compiler, load_compiler
 from hwmodels.edgetpu.darwinn import CompiledOp, read_compiled_ops
+from hwmodels.edgetpu.outlook import UNKNOWN_SPREAD, operator_notes, unknown_operators
 from hwmodels.edgetpu.parameters import blob_bytes
 from hwmodels.edgetpu.planning import Target, compile_layers
 from hwmodels.errors import InputError
@@ -51,11 +52,13 @@ def executable_from_file(graph: LayerGraph, target: Target) -> Executable:
             segments[-1] = replace(segments[-1], plans=(*segments[-1].plans, _cpu_plan(layer)))
         else:
             segments.append(Segment("cpu", (_cpu_plan(layer),)))
-    note = f"compute time from {source}"
+    outside = [plan for segment in segments if segment.device == "cpu" for plan in segment.plans]
+    notes = (f"compute time from {source}", *operator_notes(outside))
     spread = getattr(target.compiler, f"{source.split(' ')[0]}_spread")
+    spread = max(spread, UNKNOWN_SPREAD) if unknown_operators(outside) else spread
     return Executable(
         graph.name, graph, tuple(segments), _token(ops), "file", source, spread,
-        accelerator.parameter_cache_bytes, (note,),
+        accelerator.parameter_cache_bytes, notes,
     )  # fmt: skip
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hwmodels.cpu import is_known
 from hwmodels.edgetpu.accelerator import EdgeTpu
 from hwmodels.edgetpu.allocation import allocate, capacity_range_bytes, parameter_capacity_bytes
 from hwmodels.edgetpu.banding import branch_bytes
 from hwmodels.edgetpu.coefficients import Compiler
 from hwmodels.edgetpu.parameters import blob_bytes
+from hwmodels.executable import LayerPlan
 from hwmodels.networks.graph import Layer, LayerGraph
 
-__all__ = ["Outlook", "outlook", "refusal_note"]
+__all__ = ["UNKNOWN_SPREAD", "Outlook", "operator_notes", "outlook", "refusal_note", "unknown_operators"]
 
 #: Inputs whose extents are such a multiple of this were refused where others of about their size were not.
 STRIDE = 32
+#: Relative standard deviation of a latency of which an operator of unknown cost is a part.
+UNKNOWN_SPREAD = 1.0
+LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +72,19 @@ def refusal_note(graph: LayerGraph, layers: Sequence[Layer], accelerator: EdgeTp
         f"{accelerator.narrow_bytes_per_tile >> 10} KiB a tile, and such networks were refused at "
         f"{'x'.join(map(str, extents))} or thereabouts; {' and '.join(sizes)} are safer inputs"
     )
+
+
+def unknown_operators(plans: Sequence[LayerPlan]) -> list[str]:
+    """Return the custom operators on the CPU of which nobody says what they cost."""
+    return sorted({plan.layer.op for plan in plans if plan.reason and not is_known(plan.layer.op)})
+
+
+def operator_notes(plans: Sequence[LayerPlan]) -> list[str]:
+    """Return what to mind of operators of unknown cost, and of one that the driver refuses over USB."""
+    notes = [
+        f"nobody says what {op} costs on the CPU: it counts as an element-wise operator, within a wide interval"
+        for op in unknown_operators(plans)
+    ]
+    if any(plan.layer.op == LSTM and not plan.reason for plan in plans):
+        notes.append("over USB the driver does not run an LSTM unless it is told to: the times hold over PCIe")
+    return notes

@@ -17,7 +17,7 @@ from hwmodels.edgetpu.banding import branch_bytes, spilled_bytes
 from hwmodels.edgetpu.coefficients import Compiler
 from hwmodels.edgetpu.cost import layer_cost, stream_passes
 from hwmodels.edgetpu.instructions import caching_instruction_bytes, instruction_bytes
-from hwmodels.edgetpu.outlook import refusal_note
+from hwmodels.edgetpu.outlook import UNKNOWN_SPREAD, operator_notes, refusal_note, unknown_operators
 from hwmodels.edgetpu.placement import place, place_each
 from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.networks.graph import Layer, LayerGraph, boundary, graph_hash
@@ -78,7 +78,8 @@ def _executable(graph: LayerGraph, plans: list[LayerPlan], target: Target, token
     spilled = spilled_bytes(mapped, accelerator)
     spread = min(1.0, compiler.spill_spread * sqrt(spilled / compiler.measured_spill_bytes))
     refusal = refusal_note(graph, mapped, accelerator)
-    notes = (*_spill_notes(mapped, accelerator, spilled), *([refusal] if refusal else []))
+    notes = (*_spill_notes(mapped, accelerator, spilled), *([refusal] if refusal else []), *operator_notes(plans))
+    spread = max(spread, UNKNOWN_SPREAD if unknown_operators(plans) else 0.0)
     return Executable(
         graph.name, graph, segments, token, spread=spread, on_chip_limit_bytes=_kept_bytes(plans) + free, notes=notes
     )  # fmt: skip

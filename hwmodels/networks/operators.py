@@ -6,12 +6,13 @@ filters and options. What it costs is the business of who runs it: :mod:`hwmodel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, Protocol
 
-__all__ = ["OPERATORS", "Filter", "Operands", "Operator", "ShapeRule", "operator"]
+__all__ = ["OPERATORS", "Filter", "Operands", "Operator", "ShapeRule", "is_custom", "operator"]
 
 #: Layout of an operator's first constant: outputs, height, width, inputs; one filter a channel (height, width,
 #: channels); outputs and inputs; the gates of an LSTM, each outputs and inputs.
@@ -209,6 +210,11 @@ OPERATORS: dict[str, Operator] = {
     "EXP": _SAME,
     "L2_NORMALIZATION": _SAME,
 }
+
+
+def is_custom(op: str) -> bool:
+    """Whether a name is that of somebody's own operator: TFLite writes its own in capital letters."""
+    return re.fullmatch("[A-Z][A-Z0-9_]*", op) is None
 
 
 def operator(op: str) -> Operator:

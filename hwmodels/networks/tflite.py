@@ -27,6 +27,10 @@ MAX_OPERATORS = 1_000_000
 MOST_SHARED = 4  # times the file's size: tables may share a vector, as writers that find equal ones make them
 
 
+#: Custom operators that hold a program for another chip -> whose.
+FOREIGN = {"ethos-u": "Arm's Ethos-U"}
+
+
 @contextmanager
 def open_model(path: Path) -> Iterator[tuple[Any, mmap.mmap]]:
     """Memory-map a .tflite file and yield its root table and the mapping.
@@ -75,8 +79,17 @@ def read_graph(path: Path, name: str = "") -> LayerGraph:
     with open_model(path) as (model, data):
         if model.SubgraphsLength() < 1:
             raise InputError.problem(str(path), "has no subgraph", "give a model with one subgraph")
-        graph = _Reader(model, len(data)).graph(name or path.stem)
+        try:
+            graph = _Reader(model, len(data)).graph(name or path.stem)
+        except ForeignError as error:
+            raise InputError.problem(
+                str(path), str(error), "give the plain .tflite file that it was made from"
+            ) from None
     return replace(graph, meta={"path": str(path)}) if graph.is_compiled else graph
+
+
+class ForeignError(Exception):
+    """A file whose operators are programs for another chip."""
 
 
 class _Reader:
@@ -112,7 +125,10 @@ class _Reader:
             return _names("BuiltinOperator").get(number, f"UNKNOWN_{number}")
         name = code.CustomCode() or b"CUSTOM"
         self._spend(len(name))
-        return name.decode("utf-8", "replace")
+        text = str(name.decode("utf-8", "replace"))
+        if text.lower() in FOREIGN:
+            raise ForeignError(f"is compiled for {FOREIGN[text.lower()]} (operator {text})")
+        return text
 
     def _tensor(self, number: int, table: Any) -> Tensor:
         if table.ShapeLength() > MAX_RANK or table.ShapeSignatureLength() > MAX_RANK:

@@ -13,7 +13,7 @@ from hwmodels.errors import InputError
 from hwmodels.networks.graph import Layer, LayerGraph
 from hwmodels.networks.shapes import Change, UnclearError, changed
 
-__all__ = ["STEP", "fits", "resized", "retrained"]
+__all__ = ["STEP", "fits", "has_known_head", "keeps_boxes", "resized", "retrained"]
 
 #: Resolutions of a network differ by multiples of this.
 STEP = 32
@@ -97,6 +97,16 @@ def _variant(graph: LayerGraph, name: str, asked: str, change: Change) -> LayerG
     return LayerGraph(name, found.layers, found.inputs, found.outputs, {**graph.meta, "variant": asked})
 
 
+def has_known_head(graph: LayerGraph) -> bool:
+    """Whether a network is a detector whose head can tell other classes apart."""
+    return _head_of(graph) is not None
+
+
+def keeps_boxes(graph: LayerGraph) -> bool:
+    """Whether a network chooses among its boxes itself, in the operator that ends it."""
+    return any(layer.op == "TFLite_Detection_PostProcess" for layer in graph.layers)
+
+
 def retrained(graph: LayerGraph, name: str, classes: int = 0, boxes: int = 0) -> LayerGraph:
     """Return a detector whose head tells other classes apart, or whose post-processing keeps other numbers of boxes.
 
@@ -126,7 +136,7 @@ def retrained(graph: LayerGraph, name: str, classes: int = 0, boxes: int = 0) ->
             f"cannot have {classes} classes and {boxes} boxes",
             f"give 1 to {LARGEST_HEAD} of them",
         )
-    if boxes and not any(layer.op == "TFLite_Detection_PostProcess" for layer in graph.layers):
+    if boxes and not keeps_boxes(graph):
         raise InputError.problem(
             f"the network {name}", f"cannot have {boxes} boxes", "take a detector that keeps its boxes itself"
         )

@@ -24,6 +24,7 @@ __all__ = [
     "aliases",
     "canonical_name",
     "data_folder",
+    "head_name",
     "index",
     "load_network",
     "names",
@@ -167,6 +168,23 @@ def _at_another_size(text: str) -> LayerGraph | None:
     return None
 
 
+def head_name(name: str, classes: int, boxes: int) -> str:
+    """Return the name of a detector with other classes or boxes kept; 0 leaves what the name says.
+
+    Raises :class:`InputError` where the name says another number.
+    """
+    head = _HEAD.fullmatch(plain(name))
+    said = {"classes": int(head["classes"] or 0), "boxes": int(head["boxes"] or 0)} if head else {}
+    ends = []
+    for word, option, count in (("classes", "--classes", classes), ("boxes", "--max-boxes", boxes)):
+        old = said.get(word, 0)
+        if count and old and old != count:
+            raise InputError.problem(option, f"is {count}, but MODEL {name} names {old}", "leave one of the two out")
+        ends += [f"_{word}{count or old}"] if count or old else []
+    return "".join([head[1] if head else name, *ends])
+
+
+@lru_cache(maxsize=256)  # what is compiled is remembered by the network's identity
 def _with_another_head(name: str) -> LayerGraph | None:
     """Return a detector whose name ends in ``_classes<N>``, ``_boxes<N>`` or both, None for any other name."""
     head = _HEAD.fullmatch(name)
@@ -264,6 +282,12 @@ def _from_file(path: Path) -> LayerGraph:
     return read_network(path)
 
 
+def _forget() -> None:
+    """The user's own networks have changed."""
+    _from_trace.cache_clear()
+    _with_another_head.cache_clear()
+
+
 def remove_network(name: str) -> Path:
     """Delete the trace of a network of the user's own, and return where it was.
 
@@ -277,7 +301,7 @@ def remove_network(name: str) -> Path:
         )
     target = user_folder() / f"{name}.json"
     target.unlink()
-    _from_trace.cache_clear()
+    _forget()
     return target
 
 
@@ -304,5 +328,5 @@ def add_network(
         target.parent.mkdir(parents=True, exist_ok=True)
     about = {"source": path.name, **(meta or {})}
     write_text(target, to_json(LayerGraph(name, graph.layers, graph.inputs, graph.outputs, about)))
-    _from_trace.cache_clear()
+    _forget()
     return graph, target

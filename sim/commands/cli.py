@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import copy
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,27 +13,35 @@ import typer
 from hwmodels.errors import InputError, reason
 from hwmodels.families import NEWEST
 from sim.commands import capacity, compare, design_space, lab, parts, site, virtual
+from sim.commands.completion import complete_model, completer_of, is_asked_for
 from sim.commands.options import scenario_command
 from sim.scenario import option_fields
 
-__all__ = ["app", "main", "run_app"]
+__all__ = ["app", "main", "narrowed", "run_app"]
 
 # typer carries its own copy of click in newer versions: take the class from what it exports.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     help="Will a second thread, a second accelerator or a bigger one help? A calibrated Edge TPU simulator answers.",
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    no_args_is_help=True, add_completion=is_asked_for(), rich_markup_mode=None, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 zoo_app = typer.Typer(help="The shipped and the user's own networks.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Zoo name, generated name or .tflite path.")]
-Size = Annotated[str, typer.Option(help="coral, small, large or FILE.toml.")]
+Model = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Zoo name, generated name or .tflite path.", autocompletion=complete_model),
+]
+Size = Annotated[str, typer.Option(help="coral, small, large or FILE.toml.", autocompletion=completer_of("size"))]
 
-Compiler = Annotated[str, typer.Option(help=option_fields()["compiler"].metadata["help"])]
+#: What compile says of options that it shares with run.
+HEAD = {name: typer.Option(help=option_fields()[name].metadata["help"]) for name in ("classes", "max_boxes")}
+Compiler = Annotated[
+    str, typer.Option(help=option_fields()["compiler"].metadata["help"], autocompletion=completer_of("compiler"))
+]
 
 
 def _version(asked: bool) -> None:
@@ -131,6 +140,8 @@ def compile_command(
     enable_multiple_subgraphs: Annotated[
         bool, typer.Option(help="Map what follows an operator that stays on the CPU, in a subgraph of its own.")
     ] = False,
+    classes: Annotated[int, HEAD["classes"]] = 0,
+    max_boxes: Annotated[int, HEAD["max_boxes"]] = 0,
     json: Json = False,
 ) -> None:
     """What the compiler model does with a network on a size: placement, parameters on and off chip, bytes, cycles.
@@ -139,9 +150,9 @@ def compile_command(
 
     Example: edgetpusim compile densenet_121_224,inception_v3_299 --cocompile
     """
-    from sim.commands.compile_report import compile_report, many_report, set_report
+    from sim.commands.compile_report import compile_report, many_report, set_report, with_heads
 
-    models = [name.strip() for name in model.split(",")]
+    models = with_heads([name.strip() for name in model.split(",")], classes, max_boxes)
     several = len(models) > 1
     if cocompile and not several:
         raise InputError.problem("--cocompile", "needs several networks", "separate their names by commas")
@@ -153,9 +164,9 @@ def compile_command(
     if several:
         report = set_report(models, size, compiler, cocompile)
     elif enable_multiple_subgraphs:
-        report = many_report(model, size, compiler)
+        report = many_report(models[0], size, compiler)
     else:
-        report = compile_report(model, size, compiler, num_segments, segmentation)
+        report = compile_report(models[0], size, compiler, num_segments, segmentation)
     if json:
         _print_json(report)
         return
@@ -269,7 +280,7 @@ def run_app(typer_app: typer.Typer) -> None:
     """Run a typer app so that every kind of bad input is one line, never a traceback."""
     _replace_unprintable()
     try:
-        code = typer_app(standalone_mode=False)
+        code = narrowed(typer_app, sys.argv[1:2])(standalone_mode=False)
     except InputError as error:
         _fail(str(error), 2)
     except USAGE_ERROR as error:
@@ -286,6 +297,26 @@ def run_app(typer_app: typer.Typer) -> None:
         if code == 130:
             _fail("interrupted", 130)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def narrowed(typer_app: Any, words: list[str]) -> Any:
+    """The app with the one command that the first word names: typer builds the options of all that it has, for long.
+
+    Anything else, a help page or a wrong word for one, sees all commands.
+    """
+    if not isinstance(typer_app, typer.Typer):  # built already
+        return typer_app
+    commands = [one for one in typer_app.registered_commands if [_command_name(one)] == words]
+    groups = [one for one in typer_app.registered_groups if [one.name] == words]
+    if not commands and not groups:
+        return typer_app
+    narrow = copy(typer_app)
+    narrow.registered_commands, narrow.registered_groups = commands, groups
+    return narrow
+
+
+def _command_name(info: Any) -> str:
+    return str(info.name or info.callback.__name__.lower().replace("_", "-"))
 
 
 def _replace_unprintable() -> None:

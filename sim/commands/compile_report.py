@@ -11,12 +11,22 @@ from hwmodels.errors import InputError
 from hwmodels.executable import MORE_THAN_ONE_SUBGRAPH, Executable, LayerPlan
 from hwmodels.families import NEWEST, compile_graph, compile_together, family_name, family_of, load_accelerator
 from hwmodels.networks.graph import LayerGraph
+from hwmodels.networks.heads import load_with_heads
 from hwmodels.networks.zoo import load_network
 from hwmodels.timing import cycles_to_ns
 from sim.scenario import Scenario
 from sim.setup import cuts_of, parts_of
 
-__all__ = ["compile_report", "many_report", "set_report"]
+__all__ = ["compile_report", "many_report", "set_report", "with_heads"]
+
+
+def with_heads(models: Sequence[str], classes: int, boxes: int) -> list[str]:
+    """Return the names of networks, detectors among them with other classes or boxes kept; 0 leaves them as they are.
+
+    Raises :class:`InputError` where none of the networks can have them, or a number is out of its range.
+    """
+    Scenario(models=",".join(models), classes=classes, max_boxes=boxes)
+    return [graph.name for graph in load_with_heads(models, classes, boxes)] if classes or boxes else list(models)
 
 
 def compile_report(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sim.commands.completion import complete_model, completer_of
 from sim.scenario import Scenario, flag, mixed_accelerators, option_fields
 
 __all__ = ["scenario_command"]
@@ -46,7 +47,9 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 def _model() -> inspect.Parameter:
     text = "Zoo name, generated name or .tflite path; several with thread counts: a:2,b:1; "
     text += "or a cascade: a>b:0.3 runs b on 30 % of the results of a."
-    return _parameter("models", Annotated[str, typer.Argument(metavar="MODEL", help=text)])
+    return _parameter(
+        "models", Annotated[str, typer.Argument(metavar="MODEL", help=text, autocompletion=complete_model)]
+    )
 
 
 def _bind() -> inspect.Parameter:
@@ -57,6 +60,6 @@ def _bind() -> inspect.Parameter:
 def _option(spec: Field[Any]) -> inspect.Parameter:
     """One option; ``--accelerators`` is a text, as it may name sizes."""
     default = str(spec.default) if spec.name == "accelerators" else spec.default
-    return _parameter(
-        spec.name, Annotated[type(default), typer.Option(flag(spec), help=spec.metadata["help"])], default
-    )
+    completer = completer_of(spec.name, spec.metadata.get("choices", ()))
+    option = typer.Option(flag(spec), help=spec.metadata["help"], autocompletion=completer)
+    return _parameter(spec.name, Annotated[type(default), option], default)

@@ -1,9 +1,13 @@
-"""The commands ``edgetpusim parts``: check part files, and say what their keys mean; added by :func:`register`."""
+"""The commands ``edgetpusim parts``: list the shipped parts, check part files, and say what their keys mean.
+
+:func:`register` adds them to the command line.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +20,59 @@ __all__ = ["key_table", "register"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
-parts_app = typer.Typer(help="Part files: accelerators, links, hosts, boards and compilers.", no_args_is_help=True)
+parts_app = typer.Typer(help="Accelerators, links, hosts, boards and compilers: what there is, and part files.")
+#: Lists, with what each says.
+KINDS = {
+    "hosts": "List the hosts: cores, watts, short names, what was measured on them and what is scaled from where.",
+    "links": "List the links: rates, fixed time, and on how many hosts an accelerator was measured over them.",
+    "sizes": "List the accelerators: family, multiply-accumulates a cycle, clock, and whether they exist.",
+    "boards": "List the boards whose profiles can be replayed: cores, clock, watts.",
+    "compilers": "List the versions of the compiler, and how well each is known.",
+}
 
 
 def register(app: typer.Typer) -> None:
     """Add ``parts`` to a typer application."""
+    for kind, text in KINDS.items():
+        parts_app.command(kind, help=f"{text}\n\nExample: edgetpusim parts {kind}")(_lister(kind))
     app.add_typer(parts_app, name="parts")
+
+
+@parts_app.callback(invoke_without_command=True)
+def _all(context: typer.Context, as_json: Json = False) -> None:
+    """List every kind of part where none is named."""
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise InputError.problem("--json", f"stands before {context.invoked_subcommand}", "put it behind")
+        return
+    if as_json:
+        from sim.commands.parts_list import LISTS
+
+        print(json.dumps({kind: rows() for kind, rows in LISTS.items()}, indent=1))
+        return
+    for number, kind in enumerate(KINDS):
+        print("\n" if number else "", end="")
+        _list(kind)
+
+
+def _lister(kind: str) -> Callable[..., None]:
+    """The command that lists one kind of part."""
+
+    def command(as_json: Json = False) -> None:
+        """Print the list; the command's own help says of what."""
+        _list(kind, as_json)
+
+    return command
+
+
+def _list(kind: str, as_json: bool = False) -> None:
+    from sim.commands.parts_list import LISTS, print_parts
+
+    rows = LISTS[kind]()
+    if as_json:
+        print(json.dumps({kind: rows}, indent=1))
+    else:
+        print_parts(kind, rows)
 
 
 @parts_app.command("check")

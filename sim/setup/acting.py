@@ -139,7 +139,8 @@ RULES = (
         ("arrivals",), lambda s: not parse_rates(s.models), "every network has its rate", "leave one of the two out"
     ),
     Rule(
-        ("compiler", "cocompile", "preprocess", "cpu_kernels", "num_threads"), lambda s: not _is_profile(s),
+        ("compiler", "cocompile", "classes", "max_boxes", "preprocess", "cpu_kernels", "num_threads"),
+        lambda s: not _is_profile(s),
         "a profile has its measured stage times", "leave it out",
     ),
 )  # fmt: skip

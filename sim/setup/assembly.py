@@ -11,8 +11,8 @@ from hwmodels.executable import Executable
 from hwmodels.families import compile_graph, compile_together
 from hwmodels.link import rate_notes
 from hwmodels.networks.graph import LayerGraph
+from hwmodels.networks.heads import load_with_heads
 from hwmodels.networks.readers import is_profile
-from hwmodels.networks.zoo import load_network
 from hwmodels.stages import StageTimes, stretch
 from sim.scenario import Scenario
 from sim.setup.times import app_work, timed_rows
@@ -27,7 +27,8 @@ MAX_INVOKE_S = 600  # of one inference alone
 
 def assemble(scenario: Scenario, parts: Parts, names: Sequence[str], thread_models: Sequence[int]) -> Setup:
     """Put loaded parts and networks together: channels, executables, stage times."""
-    return assemble_graphs(scenario, parts, [load_network(name) for name in names], thread_models)
+    graphs = load_with_heads(names, scenario.classes, scenario.max_boxes)
+    return assemble_graphs(scenario, parts, graphs, thread_models)
 
 
 def assemble_graphs(

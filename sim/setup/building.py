@@ -14,8 +14,8 @@ from hwmodels.families import load_accelerator
 from hwmodels.host import Host, load_host
 from hwmodels.link import Link, load_link
 from hwmodels.networks.graph import LayerGraph
+from hwmodels.networks.heads import load_with_heads
 from hwmodels.networks.readers import is_profile
-from hwmodels.networks.zoo import load_network
 from hwmodels.parts import Part, part_names
 from sim.scenario import Scenario, name_and_count, parse_models
 from sim.setup.acting import check_options
@@ -156,7 +156,8 @@ def _pipeline_network(scenario: Scenario) -> LayerGraph:
             f"cannot run {scenario.models} with --threads {scenario.threads}",
             "give one network and no --threads, as every segment has its own",
         )
-    return load_network(name)
+    (graph,) = load_with_heads([name], scenario.classes, scenario.max_boxes)
+    return graph
 
 
 def with_best_cut(setup: Setup, rate_ips: Callable[[Setup], float]) -> Setup:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from hwmodels.cache import remembered
+from hwmodels.evidence import cpu_evidence
 from hwmodels.executable import Executable
 from hwmodels.families import family_name, load_accelerator
-from hwmodels.host import load_host
+from hwmodels.host import Host, load_host
 from hwmodels.link import load_link
 from hwmodels.parts import Part, shipped_name
 from sim.setup import Setup
@@ -41,6 +42,8 @@ class Covered:
         Trait -> the most that was measured.
     sizes
         Sizes that were measured, where a family has several; None where no more is known than the part says.
+    rows
+        Host -> how many times and rates were measured on it, with an accelerator or without.
     """
 
     hosts: Mapping[str, Sequence[str]]
@@ -48,6 +51,7 @@ class Covered:
     clocks_hz: Sequence[float]
     most: Mapping[str, int]
     sizes: Sequence[str] | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 @cache
@@ -75,7 +79,7 @@ def gaps(setup: Setup) -> list[str]:
     if not setup.executables[0][0].graph.layers:  # a profile: its stage times were measured
         return []
     if setup.is_on_cpu:
-        return [_changed_note("host", setup.host)] if _is_changed("host", setup.host) else []
+        return [_changed_note("host", setup.host)] if _is_changed("host", setup.host) else [*_scaled_note(setup.host)]
     family = family_name(setup.accelerators[0])
     known = covered(family)
     found = [note for row in setup.executables for note in _of_network(row[0], family)]
@@ -109,6 +113,7 @@ def _of_parts(setup: Setup, known: Covered) -> Iterator[str]:
         bus = shipped_name("link", link) or link.name
         if host not in known.hosts.get(bus, ()):
             yield f"host {host}: never measured over {bus}"
+    yield from _scaled_note(setup.host)
     if setup.no_room:
         yield f"accelerators: {setup.no_room}"
     for clock in setup.clocks_hz:
@@ -116,6 +121,13 @@ def _of_parts(setup: Setup, known: Covered) -> Iterator[str]:
             yield f"clock {clock / 1e6:g} MHz: measured were {_listed(known.clocks_hz)} MHz"
     names = [shipped_name("accelerator", part) or part.name for part in setup.accelerators]
     yield from (f"size {name}: never measured" for name in names if known.sizes is not None and name not in known.sizes)
+
+
+def _scaled_note(host: Host) -> Iterator[str]:
+    """Say which host the costs of the CPU come from, where they were not measured on this one."""
+    known = cpu_evidence(host)
+    if known.status == "scaled":
+        yield f"host {host.name}: CPU times are scaled from those of {known.near}, the nearest host that was measured"
 
 
 def _changed_note(kind: str, part: Part) -> str:
