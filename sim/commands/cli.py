@@ -71,11 +71,17 @@ def run(
         Path | None,
         typer.Option(help="Also draw throughput, latency and energy against threads: FILE.svg, .png, .html."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read and explain the parts that are named; run nothing.")
+    ] = False,
 ) -> None:
     """Simulate one scenario: throughput, latency, energy, utilisation, bottleneck, gain over one thread.
 
     Example: edgetpusim run mobilenet_v2_1.0_224 --threads 4 --preprocess resize --host raspberry-pi-4
     """
+    if check:
+        _explain(scenario, json)
+        return
     from sim.engine import simulate
 
     if timeline is None:
@@ -94,6 +100,16 @@ def run(
     from sim.commands.run_tables import print_run
 
     print_run(results)
+
+
+def _explain(scenario: Any, json: bool) -> None:
+    from sim.commands.part_check import explained, print_explained
+
+    rows = explained(scenario)
+    if json:
+        _print_json({"parts": rows})
+    else:
+        print_explained(rows)
 
 
 @app.command()
