@@ -32,13 +32,15 @@ __all__ = [
 ]
 
 #: Changes whenever a column of the results files changes its meaning.
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 #: Stands before a file's footer, where readers skip it, with the CRC-32 of everything else: Parquet readers abort the
 #: whole process at some damage.
 SEAL = b"edgetpusim crc32 "
 PIECE = 1 << 20  # bytes of a file that are looked at together
 ROW = "number of the row"  # while rows are looked for; no column is named so
 MARKS = ("error", "results_version", "edgetpusim_version")  # columns that say what a file is worth
+#: What a run counted under the name of an option: rows fed back give the same scenario.
+COUNTED = {"inferences": "inferences_simulated"}
 SKIPPED = ("wall_s", "models", "scenario", "baseline", "remedies")  # not of the point alone, or not a scalar
 
 
@@ -61,7 +63,7 @@ def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = dict(summary.get("scenario", {}))
     for key, value in summary.items():
         if key not in SKIPPED:
-            row.update(_flat(key, value))
+            row.update(_flat(COUNTED.get(key, key), value))
     return row
 
 
