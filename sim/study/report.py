@@ -28,6 +28,7 @@ table { border-collapse: collapse; font-size: 0.82rem; margin: 0.8rem 0; }
 th, td { padding: 0.2rem 0.55rem; text-align: right; border-bottom: 1px solid #e3e7eb; }
 th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; white-space: nowrap; }
 .wide { overflow-x: auto; } li { margin: 0.2rem 0; } footer { color: #555e68; font-size: 0.85rem; margin-top: 3rem; }
+.vega-embed { width: 100%; }
 form.vega-bindings { margin-top: 0.4rem; } details summary { cursor: pointer; margin: 0.6rem 0; }
 """
 TOP = 10
