@@ -9,8 +9,11 @@ const LAP_S = 12; // a film plays in so many seconds
 // Strokes of each pattern: states repeat a colour only with another one.
 const STROKES = { stripes: ["M0,0 V7", 7], hatch: ["M0,0 V7", 2], cross: ["M0,0 V7 M0,0 H7", 1.6] };
 
+let count = 0; // of timelines on a page: each has patterns of its own, as those of a hidden one are not drawn
+
 export class Timeline {
   constructor(box, states) {
+    this.id = `fill-${count++}`;
     this.box = box;
     this.states = states;
     this.moment = 0;
@@ -79,14 +82,14 @@ export class Timeline {
       const [path, width] = STROKES[pattern];
       const paper = draw("rect", { class: "paper", width: 7, height: 7, fill: "#ffffff" });
       const strokes = draw("path", { d: path, stroke: colour, "stroke-width": width });
-      return draw("pattern", { id: `fill-${name}`, width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, paper, strokes);
+      return draw("pattern", { id: `${this.id}-${name}`, width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, paper, strokes);
     });
   }
 
   #fill(state) {
     if (state === "invoke") return AWAY;
     const { colour, pattern } = this.states[state];
-    return pattern ? `url(#fill-${state})` : colour;
+    return pattern ? `url(#${this.id}-${state})` : colour;
   }
 
   #axis(ms) {
