@@ -6,8 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from sim.lab.kit import HOSTS, NETWORKS, answer, share
-from sim.lab.lesson import Chart, Choice, Explore, Fact, Figures, Lesson, Menu, Number, Slider, Solution, Text, Timeline
-from sim.lab.lesson import View
+from sim.lab.lesson import (
+    Chart,
+    Choice,
+    Explore,
+    Fact,
+    Figures,
+    Lesson,
+    Menu,
+    Number,
+    Slider,
+    Solution,
+    Text,
+    Timeline,
+    View,
+)
 from sim.scenario import Scenario
 
 __all__ = ["LESSON"]

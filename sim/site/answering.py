@@ -47,7 +47,9 @@ class LabServer(ThreadingHTTPServer):
 def lab_files() -> dict[str, bytes]:
     """Return the pages' files by name, each page with the sign that the server answers."""
     files = {name: data for name, data in page_files().items() if name not in LEFT_OUT}
-    return {name: data.replace(HEAD, HEAD + SIGN, 1) if name.endswith(".html") else data for name, data in files.items()}
+    return {
+        name: data.replace(HEAD, HEAD + SIGN, 1) if name.endswith(".html") else data for name, data in files.items()
+    }
 
 
 class _Visit(BaseHTTPRequestHandler):
@@ -61,7 +63,7 @@ class _Visit(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
-    def do_GET(self) -> None:  # noqa: N802 (its name is the method's)
+    def do_GET(self) -> None:
         """Serve a file of the pages, and none besides."""
         refusal = self.server.gate.refusal(self.path, self.headers)
         name = urlsplit(self.path).path.lstrip("/") or "index.html"
@@ -72,7 +74,7 @@ class _Visit(BaseHTTPRequestHandler):
         else:
             self._send(200, self.server.files[name], KINDS[Path(name).suffix])
 
-    def do_POST(self) -> None:  # noqa: N802 (as above)
+    def do_POST(self) -> None:
         """Answer a question, or keep a file that was dropped."""
         refusal = self.server.gate.refusal(self.path, self.headers)
         address = urlsplit(self.path)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from email.message import Message
 from http.cookies import SimpleCookie
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote
@@ -33,7 +34,7 @@ class Gate:
     def __init__(self, token: str, hosts: Collection[str] | None = LOCAL) -> None:
         self.token, self.hosts = token, hosts
 
-    def refusal(self, target: str, headers: Mapping[str, str]) -> Refusal | None:
+    def refusal(self, target: str, headers: Message) -> Refusal | None:
         """Return why a request is not served, or None where it is.
 
         ``target`` is its path with the query, ``headers`` are those of the request. Whoever brings the token in the
@@ -48,7 +49,7 @@ class Gate:
             return Refusal(303, "", (("Location", _own_path(target)), ("Set-Cookie", cookie)))
         return Refusal(403, "This lab opens with the address that edgetpusim lab printed.")
 
-    def _is_foreign(self, headers: Mapping[str, str]) -> bool:
+    def _is_foreign(self, headers: Message) -> bool:
         host, origin = headers.get("Host", ""), headers.get("Origin", "")
         return self._is_other_host(host) or bool(origin and origin.partition("://")[2] != host)
 
@@ -67,7 +68,7 @@ def _own_path(target: str) -> str:
     return quote("/" + unquote(path).lstrip("/\\"))
 
 
-def _cookie(headers: Mapping[str, str]) -> str:
+def _cookie(headers: Message) -> str:
     try:
         found = SimpleCookie(headers.get("Cookie", "")).get(COOKIE)
     except Exception:  # a header that is no cookie: its parser has several errors

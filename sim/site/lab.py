@@ -95,7 +95,7 @@ def has_browser() -> bool:
 
 def _run(gate: Gate, door: socket.socket) -> None:
     """Answer until Ctrl-C, in a folder of its own: files that are dropped on a page are kept there."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, chdir(folder), LabServer(door, gate) as lab:
-        with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, chdir(folder):
+        with LabServer(door, gate) as lab:
             lab.serve_forever()
     print("The lab is closed.", file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from typing import Any
 from hwmodels.errors import InputError, either, nearest
 from hwmodels.version import program_version
 from sim.lab.catalogue import LESSONS
+from sim.lab.judging import is_right, told
 from sim.lab.lesson import Choice, Control, Explore, Fact, Lesson, Menu, Number, Part, Text
 from sim.site.views import state_looks, view_data
 
@@ -54,7 +55,7 @@ def _part(part: Part) -> Data:
         case Choice():
             return {"kind": "choice", "ask": part.ask, "choices": part.choices}
         case Number():
-            return {"kind": "number", "ask": part.ask, "unit": part.unit}
+            return {"kind": "number", "ask": part.ask, "unit": part.unit, "tolerance": part.tolerance}
         case Explore():
             return {"kind": "explore", "controls": [_control(control) for control in part.controls]}
 
@@ -124,7 +125,7 @@ def judge(options: Options) -> Data:
 
     ``place`` is ``parts``, ``exercises`` or ``quiz``; ``index`` counts there from 0; ``given`` is what the reader said.
     """
-    place = options.get("place")
+    place = str(options.get("place"))
     if place not in PLACES:
         raise InputError.value("the place of the question", place, either(PLACES))
     question = _item(options, place, Choice, Number)
@@ -141,20 +142,7 @@ def _given(question: Choice | Number, given: Any) -> Any:
 
 
 def _judged(question: Choice | Number, given: Any) -> Data:
-    right, because = question.solve()
-    if isinstance(question, Number):
-        is_right = abs(given - float(right)) <= question.tolerance * abs(float(right))
-    else:
-        is_right = given == right
-    return {"is_right": is_right, "given": given, "right": right, "text": _told(question, right), "because": because}
-
-
-def _told(question: Choice | Number, right: str | float) -> str:
-    """The right answer as a page shows it."""
-    if isinstance(right, str):
-        return right
-    digits = f"{right:.0f}" if abs(right) >= 1000 else f"{right:.3g}"
-    return f"{digits} {question.unit}".strip() if isinstance(question, Number) else digits
+    return {"given": given, "is_right": is_right(question, given, question.solve().right), **_solved(question)}
 
 
 def ours(options: Options) -> str:
@@ -176,7 +164,7 @@ def answers(options: Options) -> list[Data]:
 
 def _solved(question: Choice | Number) -> Data:
     right, because = question.solve()
-    return {"right": right, "text": _told(question, right), "because": because}
+    return {"right": right, "text": told(question, right), "because": because}
 
 
 VERBS: dict[str, Callable[[Options], Any]] = {

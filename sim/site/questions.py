@@ -95,7 +95,7 @@ def reply(verb: str, options: str) -> str:
 
 
 def _answer(verb: str, options: Options) -> Any:
-    """What a verb answers; the lessons are loaded where one of theirs is asked, as the page of questions starts often."""
+    """What a verb answers; the lessons are loaded where one of theirs is asked, so that the first page starts soon."""
     if verb in VERBS:
         return VERBS[verb](_known(options))
     from sim.site import lessons

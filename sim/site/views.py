@@ -33,7 +33,9 @@ def _number(value: float) -> float | None:
 def _asked(scenario: Scenario) -> Data:
     """How a reader asks for the same: by the options of the address, and in a terminal."""
     whole = kit.working(scenario)
-    asked = None if whole.numbers else {"models": whole.models, **kit.changed_options(whole)}  # an address has no numbers
+    asked = (
+        None if whole.numbers else {"models": whole.models, **kit.changed_options(whole)}
+    )  # an address has no numbers
     return {"scenario": whole.options(), "asked": asked, "command": kit.command(whole)}
 
 
@@ -49,7 +51,12 @@ def _figures(view: Figures) -> Data:
 
 def _limit(view: Limit) -> Data:
     summary = kit.answer(view.scenario)
-    return {"kind": "limit", "by": kit.LIMITED[summary["bottleneck"]], "text": summary["bottleneck_text"], **_asked(view.scenario)}
+    return {
+        "kind": "limit",
+        "by": kit.LIMITED[summary["bottleneck"]],
+        "text": summary["bottleneck_text"],
+        **_asked(view.scenario),
+    }
 
 
 def _timeline(view: Timeline) -> Data:

@@ -1,7 +1,7 @@
 // The parts of a lesson: words, measured facts, questions and controls.
 import { Newest } from "./client.mjs";
 import { Views } from "./views.mjs";
-import { make, marked, paragraphs } from "./words.mjs";
+import { digits, make, marked, paragraphs } from "./words.mjs";
 
 let count = 0; // of controls on the page
 const freshId = () => `part-${count++}`;
@@ -14,12 +14,12 @@ export function fact({ text: words, source }) {
 
 // A question with its answer and the reason below, once the reader has answered. `judge` asks the simulator.
 export class Asked {
-  constructor({ kind, ask, choices, unit }, judge, onJudged = () => {}) {
+  constructor({ kind, ask, choices, unit, tolerance }, judge, onJudged = () => {}) {
     Object.assign(this, { judge, onJudged });
     this.verdict = make("p", { className: "verdict" });
     this.verdict.setAttribute("role", "status");
     this.check = make("button", { type: "submit" }, "Check");
-    this.element = make("form", { className: "asked" }, ...(kind === "choice" ? this.#choices(ask, choices) : this.#number(ask, unit)), this.verdict);
+    this.element = make("form", { className: "asked" }, ...(kind === "choice" ? this.#choices(ask, choices) : this.#number(ask, unit, tolerance)), this.verdict);
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.answer();
@@ -35,14 +35,14 @@ export class Asked {
     return [make("fieldset", {}, make("legend", {}, ...marked(ask)), ...rows, make("p", { className: "actions" }, this.check))];
   }
 
-  #number(ask, unit) {
+  #number(ask, unit, tolerance) {
     const id = freshId();
     const input = make("input", { id, type: "number", step: "any", required: true });
     this.inputs = [input];
     this.given = () => (input.value === "" ? undefined : Number(input.value));
     this.put = (value) => (input.value = value);
     const label = make("label", { htmlFor: id }, ...marked(ask));
-    return [label, make("p", { className: "actions typed" }, input, make("span", {}, unit), this.check)];
+    return [label, make("p", { className: "actions typed" }, input, make("span", {}, `${unit}, give or take ${digits(100 * tolerance)} %`), this.check)];
   }
 
   async answer() {

@@ -48,7 +48,7 @@ export class Views {
   }
 
   show(views) {
-    this.slots = views.map((view, i) => (this.slots[i]?.kind === view.kind ? this.slots[i] : { kind: view.kind, box: make("div", { className: "view" }) }));
+    this.slots = views.map((view, i) => (this.slots[i]?.kind === view.kind ? this.slots[i] : { kind: view.kind, box: make("div", { className: `view view-${view.kind}` }) }));
     const boxes = this.slots.map((slot) => slot.box);
     if (boxes.length !== this.box.children.length || boxes.some((box, i) => box !== this.box.children[i])) this.box.replaceChildren(...boxes);
     views.forEach((view, i) => SHOW[view.kind](this.slots[i].box, view, this.slots[i], this.states));
