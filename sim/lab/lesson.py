@@ -148,10 +148,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Fact:
-    """A measured fact with its source."""
+    """A measured fact with its source, and a sentence with what the simulator says of the same."""
 
     text: str
     source: str
+    ours: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
