@@ -14,7 +14,8 @@ import socket
 import sys
 import tempfile
 import webbrowser
-from contextlib import chdir, suppress
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, suppress
 
 from hwmodels.errors import InputError, nearest, reason
 from sim.lab.catalogue import LESSONS
@@ -93,9 +94,15 @@ def has_browser() -> bool:
     return bool(shown or (os.environ.get("BROWSER") and shutil.which(os.environ["BROWSER"].split()[0])))
 
 
+@contextmanager
+def _own_folder() -> Iterator[None]:
+    """Work in a folder of its own, where files that are dropped on a page are kept until the end."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, chdir(folder):
+        yield
+
+
 def _run(gate: Gate, door: socket.socket) -> None:
-    """Answer until Ctrl-C, in a folder of its own: files that are dropped on a page are kept there."""
-    with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, chdir(folder):
-        with LabServer(door, gate) as lab:
-            lab.serve_forever()
+    """Answer until Ctrl-C."""
+    with suppress(KeyboardInterrupt), _own_folder(), LabServer(door, gate) as lab:
+        lab.serve_forever()
     print("The lab is closed.", file=sys.stderr, flush=True)
