@@ -142,7 +142,8 @@ def _given(question: Choice | Number, given: Any) -> Any:
 
 
 def _judged(question: Choice | Number, given: Any) -> Data:
-    return {"given": given, "is_right": is_right(question, given, question.solve().right), **_solved(question)}
+    solved = _solved(question)
+    return {"given": given, "is_right": is_right(question, given, solved["right"]), **solved}
 
 
 def ours(options: Options) -> str:
