@@ -29,7 +29,7 @@ from sim.lab.lesson import (
 from sim.views.svg_chart import Line, line_chart
 from sim.views.svg_timeline import html_timeline, scrolling
 
-__all__ = ["lesson_html", "marked", "paragraphs"]
+__all__ = ["lesson_html", "marked", "paragraphs", "part_html"]
 
 # --- words --------------------------------------------------------------------------------------------------------
 
@@ -143,14 +143,15 @@ PARTS: Mapping[type, Callable[[Any], str]] = {
 }  # fmt: skip
 
 
-def _part(part: Part) -> str:
+def part_html(part: Part) -> str:
+    """Return a part of a lesson as HTML; what its controls show is that at their start."""
     return PARTS[type(part)](part)
 
 
 def lesson_html(lesson: Lesson) -> str:
     """Return a lesson's whole text as an HTML fragment; every answer is computed now."""
     parts = [f"<h1>{lesson.number} · {escape(lesson.title)}</h1>", f"<p><b>{marked(lesson.question)}</b></p>"]
-    parts += ["<h3>What you can do afterwards</h3>", _list(lesson.goals), *map(_part, lesson.parts)]
+    parts += ["<h3>What you can do afterwards</h3>", _list(lesson.goals), *map(part_html, lesson.parts)]
     for title, questions in (("Exercises", lesson.exercises), ("Quiz", lesson.quiz)):
         if questions:
             parts += [f"<h2>{title}</h2>", *map(_question, questions)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sim.site.lessons import outlines
+from sim.site.lesson_questions import outlines
 
 __all__ = ["page_files"]
 

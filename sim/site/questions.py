@@ -20,7 +20,7 @@ from sim.advice import advise
 from sim.engine import simulate
 from sim.lab.kit import command
 from sim.scenario import Scenario, option_defaults, option_fields
-from sim.site.views import film_data, state_looks
+from sim.site.view_data import film_data, state_looks
 from sim.views.svg_timeline import film
 from sim.views.timeline import record
 
@@ -98,11 +98,11 @@ def _answer(verb: str, options: Options) -> Any:
     """What a verb answers; the lessons are loaded where one of theirs is asked, so that the first page starts soon."""
     if verb in VERBS:
         return VERBS[verb](_known(options))
-    from sim.site import lessons
+    from sim.site import lesson_questions
 
-    if verb not in lessons.VERBS:
-        raise InputError.value("the verb", verb, either([*VERBS, *lessons.VERBS]))
-    return lessons.VERBS[verb](options)
+    if verb not in lesson_questions.VERBS:
+        raise InputError.value("the verb", verb, either([*VERBS, *lesson_questions.VERBS]))
+    return lesson_questions.VERBS[verb](options)
 
 
 def _known(options: Options) -> Options:

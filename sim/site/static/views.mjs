@@ -12,9 +12,9 @@ function card({ key, label, value, text }) {
 
 // The way to the page of questions, and to a terminal.
 function ways({ asked, command }) {
-  const ask = asked ? [make("a", { href: `index.html#${written(asked)}` }, "Ask this yourself")] : [];
+  if (!asked) return "";
   const code = make("pre", {}, make("code", {}, command));
-  return make("div", { className: "ways" }, ...ask, make("details", {}, make("summary", {}, "Show the command"), code));
+  return make("div", { className: "ways" }, make("a", { href: `index.html#${written(asked)}` }, "Ask this yourself"), make("details", {}, make("summary", {}, "Show the command"), code));
 }
 
 const SHOW = {

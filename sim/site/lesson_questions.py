@@ -13,7 +13,7 @@ from hwmodels.version import program_version
 from sim.lab.catalogue import LESSONS
 from sim.lab.judging import is_right, told
 from sim.lab.lesson import Choice, Control, Explore, Fact, Lesson, Menu, Number, Part, Text
-from sim.site.views import state_looks, view_data
+from sim.site.view_data import state_looks, view_data
 
 __all__ = ["VERBS", "outlines"]
 

@@ -33,9 +33,9 @@ def _number(value: float) -> float | None:
 def _asked(scenario: Scenario) -> Data:
     """How a reader asks for the same: by the options of the address, and in a terminal."""
     whole = kit.working(scenario)
-    asked = (
-        None if whole.numbers else {"models": whole.models, **kit.changed_options(whole)}
-    )  # an address has no numbers
+    if whole.numbers:  # neither an address nor a line of a terminal holds them
+        return {"scenario": whole.options(), "asked": None, "command": None}
+    asked = {"models": whole.models, **kit.changed_options(whole)}
     return {"scenario": whole.options(), "asked": asked, "command": kit.command(whole)}
 
 
