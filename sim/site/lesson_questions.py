@@ -19,6 +19,7 @@ __all__ = ["VERBS", "outlines"]
 
 Data = dict[str, Any]
 Options = Mapping[str, Any]
+MOST_NAMED = 12  # values of a control, in a refusal
 
 # --- outlines -----------------------------------------------------------------------------------------------------
 
@@ -116,7 +117,8 @@ def _value(control: Control, given: Any) -> Any:
     """The control's own value that equals what was given: a page writes whole numbers and others alike."""
     allowed: Sequence[Any] = control.choices if isinstance(control, Menu) else control.values
     if isinstance(given, bool) or given not in allowed:
-        raise InputError.value(f"{control.label!r}", given, either(map(str, allowed)))
+        few = either(map(str, allowed)) if len(allowed) <= MOST_NAMED else "one of its choices"
+        raise InputError.value(f"{control.label!r}", given, few, nearest(str(given), map(str, allowed)))
     return allowed[allowed.index(given)]
 
 

@@ -28,13 +28,24 @@ class Frame {
 
   axes(xName) {
     const [first, last] = [this.xs[0], this.xs[this.xs.length - 1]];
-    const named = this.xs.length <= MOST_NAMED ? this.xs : ticks(last, 8).filter((value) => value >= first);
+    const named = this.#apart(this.xs.length <= MOST_NAMED ? this.xs : ticks(last, 8).filter((value) => value >= first));
     const rows = ticks(this.top, 4).flatMap((value) => [
       draw("line", { class: "grid", x1: LEFT, x2: WIDTH - 8, y1: this.y(value), y2: this.y(value) }),
       draw("text", { class: "soft", x: LEFT - 6, y: this.y(value) + 4, "text-anchor": "end" }, digits(value)),
     ]);
     const columns = named.map((value) => draw("text", { class: "soft", x: this.x(value), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, digits(value)));
     return [...rows, ...columns, draw("text", { class: "soft", x: (LEFT + WIDTH) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, xName)];
+  }
+
+  // Values whose names do not touch each other.
+  #apart(values) {
+    let end = -Infinity;
+    return values.filter((value) => {
+      const half = 3.6 * digits(value).length;
+      if (this.x(value) - half < end) return false;
+      end = this.x(value) + half + 4;
+      return true;
+    });
   }
 
   // A series with a gap where it has no value.

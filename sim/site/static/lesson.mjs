@@ -1,12 +1,11 @@
 // A lesson: first a prediction, then what the simulator answers, exercises, a quiz, and a sentence of one's own.
 import { Simulator, keepSite } from "./client.mjs";
 import { Asked, Explored, fact, text } from "./parts.mjs";
-import { byId, make, marked } from "./words.mjs";
+import { byId, make, marked, recall, remember } from "./words.mjs";
 
 const status = (text) => (byId("status").textContent = text);
 const simulator = new Simulator(status);
 const outlines = fetch("lessons.json").then((response) => response.json());
-const HIDDEN = ["explore", "fact"]; // until the questions before are answered
 let lesson;
 let moved = {}; // index of a part -> values of its controls that differ from the start
 
@@ -33,28 +32,28 @@ const judge = (place, index) => (given) => simulator.ask("judge", { lesson: less
 function showParts({ states, values }) {
   let open = Promise.resolve();
   const parts = lesson.parts.map((part, index) => {
-    const [element, next] = PARTS[part.kind](part, index, { states, values });
-    if (HIDDEN.includes(part.kind)) reveal(element, open, next);
-    else if (next) open = Promise.all([open, next]);
+    const { element, start, isAnswered } = PARTS[part.kind](part, index, { states, values });
+    reveal(element, open, start);
+    open = Promise.all([open, isAnswered]);
     return element;
   });
   byId("parts").replaceChildren(...parts);
 }
 
-// What answers a question shows itself when the reader has predicted.
-async function reveal(element, open, show) {
+// What follows a question shows itself when the reader has predicted.
+async function reveal(element, open, start) {
   element.hidden = true;
   await open;
   element.hidden = false;
-  await show?.();
+  await start?.();
 }
 
 const PARTS = {
-  text: (part) => [text(part)],
+  text: (part) => ({ element: text(part) }),
   fact(part, index) {
     const element = fact(part);
     const compare = async () => element.append(make("p", {}, make("b", {}, "Here. "), ...marked(await simulator.ask("ours", { lesson: lesson.number, index }))));
-    return [element, part.is_compared ? () => compare().catch(refuse) : undefined];
+    return { element, start: part.is_compared ? () => compare().catch(refuse) : undefined };
   },
   choice: predicted,
   number: predicted,
@@ -66,7 +65,7 @@ const PARTS = {
     const ask = (values) => simulator.ask("explore", { lesson: lesson.number, index, values });
     const explored = new Explored(part, { states, ask, onMoved });
     moved[index] = explored.put(values[index] ?? {});
-    return [explored.element, () => explored.start()];
+    return { element: explored.element, start: () => explored.start() };
   },
 };
 
@@ -75,16 +74,17 @@ function predicted(part, index) {
   let done;
   const isAnswered = new Promise((resolve) => (done = resolve));
   const asked = new Asked(part, judge("parts", index), ({ given }) => {
-    sessionStorage.setItem(kept("parts", index), JSON.stringify(given));
+    remember("sessionStorage", kept("parts", index), JSON.stringify(given));
     done();
   });
   asked.element.classList.add("prediction");
-  const before = sessionStorage.getItem(kept("parts", index));
+  asked.verdict.textContent = "Choose first: a wrong guess teaches more than none. What follows shows itself then.";
+  const before = recall("sessionStorage", kept("parts", index));
   if (before !== null) {
     asked.put(JSON.parse(before));
     asked.answer();
   }
-  return [asked.element, isAnswered];
+  return { element: asked.element, isAnswered };
 }
 
 function showExercises() {
@@ -110,8 +110,8 @@ function showQuiz() {
 // The reader's own sentence stays in this browser.
 function showSentence() {
   const own = byId("own");
-  own.value = localStorage.getItem(kept("own", 0)) ?? "";
-  own.oninput = () => localStorage.setItem(kept("own", 0), own.value);
+  own.value = recall("localStorage", kept("own", 0)) ?? "";
+  own.oninput = () => remember("localStorage", kept("own", 0), own.value);
 }
 
 function showSteps(lessons) {

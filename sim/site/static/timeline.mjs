@@ -1,5 +1,5 @@
 // What threads, accelerators and links do, with a moment that can be moved, played and read.
-import { digits, draw, make, savePng, saveSvg } from "./words.mjs";
+import { digits, draw, make, savePng, saveSvg, ticks } from "./words.mjs";
 
 const ROW = 28;
 const BAR = 20;
@@ -93,10 +93,11 @@ export class Timeline {
   }
 
   #axis(ms) {
-    const count = this.width < 500 ? 4 : 8;
-    return Array.from({ length: count + 1 }, (_, i) => (i * ms) / count).flatMap((at) => [
+    const moments = ticks(ms, this.width < 500 ? 4 : 8);
+    const last = moments[moments.length - 1];
+    return moments.flatMap((at) => [
       draw("line", { class: "grid", stroke: "#c9cdd3", x1: this.#x(at), x2: this.#x(at), y1: TOP - 4, y2: this.bottom }),
-      draw("text", { class: "soft", "font-size": 11, x: this.#x(at), y: 12, "text-anchor": at === ms ? "end" : "middle" }, at === ms ? `${digits(at)} ms` : digits(at)),
+      draw("text", { class: "soft", "font-size": 11, x: this.#x(at), y: 12, "text-anchor": at === ms ? "end" : "middle" }, at === last ? `${digits(at)} ms` : digits(at)),
     ]);
   }
 

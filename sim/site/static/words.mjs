@@ -71,6 +71,23 @@ export function ticks(top, most) {
   return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, i) => Number((i * step).toPrecision(12)));
 }
 
+// What a browser remembers for the page; one that may not remember forgets.
+export function recall(store, name) {
+  try {
+    return globalThis[store].getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(store, name, text) {
+  try {
+    globalThis[store].setItem(name, text);
+  } catch {
+    // private windows may refuse
+  }
+}
+
 // Words with the little of Markdown that the lessons have: `code` and **bold**.
 export function marked(text) {
   return text.split(/(`[^`]*`|\*\*.+?\*\*)/).filter(Boolean).map((part) => {
