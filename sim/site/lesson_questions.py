@@ -13,6 +13,7 @@ from hwmodels.version import program_version
 from sim.lab.catalogue import LESSONS
 from sim.lab.judging import is_right, told
 from sim.lab.lesson import Choice, Control, Explore, Fact, Lesson, Menu, Number, Part, Text
+from sim.lab.lesson_8 import PRESETS
 from sim.site.view_data import state_looks, view_data
 
 __all__ = ["VERBS", "outlines"]
@@ -28,6 +29,7 @@ def outlines() -> Data:
     """Return all that the pages show before anything is computed: every lesson without its answers."""
     return {
         "version": program_version(), "states": state_looks(), "lessons": [outline(lesson) for lesson in LESSONS],
+        "presets": [{"name": name, "asked": options} for name, options in PRESETS.items()],
     }  # fmt: skip
 
 

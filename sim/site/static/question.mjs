@@ -5,7 +5,7 @@ const FIRST = "models=mobilenet_v2_1.0_224&threads=2&host=raspberry-pi-4&preproc
 const RATES = ["poisson", "periodic"];
 const COUNTS = /:\d+\s*(?:[,>@]|$)/; // threads of a network: a:2,b:1
 // Set-ups that many people have, as fragments.
-export const PRESETS = {
+const PRESETS = {
   "a camera recorder on a small PC (Frigate)":
     "models=ssdlite_mobiledet_320&host=x86-desktop&preprocess=resize&cameras=6x5&regions=2",
   "one stick on a Raspberry Pi 4": "models=mobilenet_v2_1.0_224&host=raspberry-pi-4&preprocess=resize",

@@ -1,6 +1,6 @@
 // The teacher's sheet: what each lesson is for, and its questions with the answers that the simulator gives.
 import { Simulator, keepSite } from "./client.mjs";
-import { PRESETS } from "./question.mjs";
+import { written } from "./question.mjs";
 import { byId, make, marked } from "./words.mjs";
 
 const PLACES = { parts: "Prediction", exercises: "Exercise", quiz: "Quiz" };
@@ -39,10 +39,10 @@ async function fill(box, { number }) {
 }
 
 async function open() {
-  const { lessons, version } = await (await fetch("lessons.json")).json();
+  const { lessons, presets, version } = await (await fetch("lessons.json")).json();
   byId("version").textContent = version;
   byId("lessons").replaceChildren(...lessons.map(sheet));
-  byId("presets").replaceChildren(...Object.entries(PRESETS).map(([text, fragment]) => make("li", {}, make("a", { href: `index.html#${fragment}` }, text))));
+  byId("presets").replaceChildren(...presets.map(({ name, asked }) => make("li", {}, make("a", { href: `index.html#${written(asked)}` }, name))));
   byId("all").addEventListener("click", () => document.querySelectorAll("#lessons > details").forEach((one) => (one.open = true)));
   try {
     await simulator.ready;

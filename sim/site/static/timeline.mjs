@@ -4,6 +4,7 @@ import { digits, draw, make, savePng, saveSvg, ticks } from "./words.mjs";
 const ROW = 28;
 const BAR = 20;
 const TOP = 22;
+const LETTER = 7; // width of one in a name
 const AWAY = "#cdeae0"; // a pale green: computing is green
 const LAP_S = 12; // a film plays in so many seconds
 // Strokes of each pattern: states repeat a colour only with another one.
@@ -49,7 +50,8 @@ export class Timeline {
   #draw() {
     const { components, spans, ms, title } = this.film;
     this.width = Math.max(300, this.box.clientWidth);
-    this.left = this.width < 500 ? 78 : 100;
+    const longest = Math.max(...components.map((name) => name.length));
+    this.left = Math.max(this.width < 500 ? 78 : 100, LETTER * longest + 6);
     const rows = new Map(components.map((name, i) => [name, TOP + i * ROW]));
     this.bottom = TOP + components.length * ROW;
     const parts = [draw("defs", {}, ...this.#patterns()), ...this.#axis(ms)];
