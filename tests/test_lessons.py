@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from trace_check import check, load
 
 import calibration
-from sim import simulate
-from sim.lab import kit
+from sim import Scenario, simulate
+from sim.lab import kit, teacher
 from sim.lab.catalogue import LESSONS
 from sim.lab.lesson import Chart, Choice, Explore, Fact, Figures, Limit, Menu, Number, Slider, Table, Text, Words
 from sim.lab.solutions import Best, Binned, Known, best, binned, known
@@ -266,6 +267,16 @@ def test_a_lesson_reads_as_plain_english(lesson):
 def test_a_lesson_names_no_outside_address(lesson):
     for text in (*texts(lesson), *(part.source for part in lesson.parts if isinstance(part, Fact))):
         assert "http" not in text and "www." not in text
+
+
+def test_a_teacher_has_notes_for_every_lesson_and_set_ups_that_run():
+    assert set(teacher.NOTES) == {lesson.number for lesson in LESSONS}
+    text = "\n\n".join(note for notes in teacher.NOTES.values() for note in notes)
+    assert [fault for s in prose.sentences(text) for fault in prose.sentence_faults(s)] == []
+    for name, link in teacher.presets().items():
+        options = {key: values[0] for key, values in parse_qs(link, strict_parsing=True).items()}
+        numbers = {key: float(options[key]) for key in ("regions",) if key in options}
+        assert simulate(kit.working(Scenario(**(options | numbers)))).summary["throughput_ips"] > 0, name
 
 
 @each_lesson

@@ -71,13 +71,21 @@ def turns() -> Solution:
     )
 
 
+def as_chosen(values: Mapping[str, Any]) -> Scenario:
+    """The scenario of the controls; one network with itself is neither compiled together nor served first."""
+    copies, options = int(values["copies"]), dict(TURNS[values["turns"]])
+    if values["first"] == values["second"]:
+        options.pop("discipline", None)
+    elif values["compiled"] == TOGETHER[1]:
+        options["cocompile"] = True
+    return Scenario(
+        models=f"{values['first']}:{copies},{values['second']}:{copies}", link=values["link"], **options
+    )  # fmt: skip
+
+
 def show(values: Mapping[str, Any]) -> list[View]:
     """Two networks that share the chip, and one that outgrows it."""
-    copies = int(values["copies"])
-    scenario = Scenario(
-        models=f"{values['first']}:{copies},{values['second']}:{copies}", link=values["link"],
-        cocompile=values["compiled"] == TOGETHER[1], **TURNS[values["turns"]],
-    )  # fmt: skip
+    scenario = as_chosen(values)
     rows = [point(dense(width, values["link"])) for width in WIDTHS]
     lines = {
         "invoke()": tuple(row["invoke_ms"]["mean"] for row in rows),

@@ -119,13 +119,13 @@ def arrivals(values: Mapping[str, Any]) -> dict[str, Any]:
     return ways[values["arrivals"]]
 
 
-#: Options that can act only where another control says so: whether they can -> their names.
-ONLY = {
-    "dispatch": lambda values: values["accelerators"] > 1,
-    "discipline": lambda values: values["second"] != NONE,
-    "busy_python_threads": lambda values: values["mode"] == "threads",
-    "switch_interval_ms": lambda values: values["mode"] == "threads",
-}
+def acts(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether an option can act beside the others; one that cannot is left out."""
+    if name in ("busy_python_threads", "switch_interval_ms"):
+        return bool(values["mode"] == "threads")
+    if name == "dispatch":
+        return bool(values["accelerators"] > 1)
+    return name != "discipline" or values["second"] != NONE
 
 
 def as_chosen(values: Mapping[str, Any]) -> Scenario:
@@ -136,7 +136,7 @@ def as_chosen(values: Mapping[str, Any]) -> Scenario:
         "background_load", "switch_interval_ms", "jitter",
     )  # fmt: skip
     chosen: dict[str, Any] = {name: int(values[name]) for name in whole} | {name: values[name] for name in plain}
-    chosen = {name: value for name, value in chosen.items() if name not in ONLY or ONLY[name](values)}
+    chosen = {name: value for name, value in chosen.items() if acts(name, values)}
     if values["mode"] == "pipeline":
         chosen["threads"] = 1  # every segment has its own
     networks = [values["network"], *([values["second"]] if values["second"] != NONE else [])]
