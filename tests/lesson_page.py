@@ -85,9 +85,8 @@ def moved(shown: Any, part: Explore) -> None:
     for place, control in enumerate(menus[:1]):
         values[control.name] = next(choice for choice in reversed(control.choices) if choice != control.start)
         shown.locator(".controls").get_by_role("combobox").nth(place).select_option(values[control.name])
-    script = "([box, text]) => box.dataset.shown === text && !box.querySelector('[aria-busy=true]')"
-    written = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
-    shown.page.wait_for_function(script, arg=[shown.element_handle(), written])
+    script = "([box, values]) => box.dataset.shown === JSON.stringify(values) && !box.querySelector('[aria-busy=true]')"
+    shown.page.wait_for_function(script, arg=[shown.element_handle(), values])
     assert shown.locator(".refused").is_hidden()
 
 
