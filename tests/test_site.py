@@ -180,8 +180,10 @@ def test_the_page_names_no_other_host():
     for path in STATIC.iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert re.findall(r"https?://\S+", text) == [], path.name
-    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', (STATIC / "index.html").read_text())[1]
-    assert "default-src 'none'" in policy and "connect-src 'self'" in policy and "unsafe-inline" not in policy
+    for page in STATIC.glob("*.html"):
+        policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page.read_text())[1]
+        assert "default-src 'none'" in policy and "connect-src 'self'" in policy and "unsafe-inline" not in policy
+        assert "style=" not in page.read_text()
 
 
 def test_a_label_belongs_to_every_control():
