@@ -25,6 +25,7 @@ def pages(tmp_path_factory):
 
 def test_there_is_a_list_and_a_page_for_each_lesson(pages):
     assert {"index.html", *(f"lesson_{lesson.number}.html" for lesson in LESSONS)} <= set(pages)
+    assert {f"lesson_{lesson.number}.ipynb" for lesson in LESSONS} <= set(pages)
     text = unescape(pages["index.html"].read_text(encoding="utf-8"))
     assert all(lesson.title in text for lesson in LESSONS)
 

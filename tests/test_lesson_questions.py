@@ -11,6 +11,7 @@ from sim.lab import kit
 from sim.lab.catalogue import LESSONS
 from sim.lab.judging import is_right, told
 from sim.lab.lesson import Chart, Choice, Explore, Figures, Number, Slider, Solution, Table, Timeline, Words
+from sim.lab.teacher import NOTES
 from sim.site.lesson_questions import outlines
 from sim.site.questions import reply
 from sim.site.view_data import view_data
@@ -128,7 +129,10 @@ def test_the_teacher_gets_every_answer(lesson):
     found = told_by("answers", lesson=lesson.number)
     asked = [part for part in lesson.parts if isinstance(part, Choice | Number)]
     questions = [*asked, *lesson.exercises, *lesson.quiz]
-    assert [(one["ask"], one["right"], one["because"]) for one in found] == [(q.ask, *q.solve()) for q in questions]
+    assert found["notes"] == list(NOTES[lesson.number])
+    assert [(one["ask"], one["right"], one["because"]) for one in found["answers"]] == [
+        (q.ask, *q.solve()) for q in questions
+    ]
 
 
 def test_a_fact_is_set_against_the_simulator():

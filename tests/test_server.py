@@ -133,6 +133,12 @@ def test_the_lessons_are_served_without_their_answers(lab):
     assert LESSONS[0].parts[1].solve().because not in json.dumps(found)
 
 
+def test_the_notebooks_are_served(lab):
+    assert json.loads(ask(lab, "/notebooks/lesson_1.ipynb")[1])["nbformat"] == 4
+    assert ask(lab, "/notebooks/lesson_99.ipynb")[0] == 404
+    assert ask(lab, "/notebooks/lesson_1.ipynb", is_known=False)[0] == 403
+
+
 def test_what_runs_python_in_the_browser_is_not_there(lab):
     assert ask(lab, "/style.css")[0] == 200
     for name in ("worker.js", "service.js", "pyodide.mjs", "nothing.html"):

@@ -213,7 +213,9 @@ def archive(tmp_path, monkeypatch):
 def test_the_command_writes_the_folder(archive, tmp_path):
     found = CliRunner().invoke(app, ["site", "-o", str(tmp_path / "out"), "--pyodide", str(archive), "--json"])
     answer = json.loads(found.stdout)
-    sizes = {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()}
+    out = tmp_path / "out"
+    sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in out.rglob("*") if path.is_file()}
+    assert "notebooks/lesson_1.ipynb" in sizes
     assert answer["files"] == sizes and answer["bytes"] == sum(sizes.values())
     assert "python -m http.server" in found.stderr
     assert not answer["compiled"] and "twice the time" in found.stderr  # that Python is none

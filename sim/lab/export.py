@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hwmodels.errors import InputError, reason
 from hwmodels.files import write_text
 from sim.lab.catalogue import LESSONS
 from sim.lab.lesson import Lesson
+from sim.lab.notebooks import file_name, notebooks
 from sim.lab.printed import lesson_html, marked
 
 __all__ = ["export_lessons"]
@@ -48,7 +50,8 @@ def export_lessons(folder: Path) -> list[Path]:
 
 def _files() -> dict[str, str]:
     pages = {_name(lesson): _page(lesson.title, lesson_html(lesson) + _steps(lesson)) for lesson in LESSONS}
-    return {"index.html": _page("Lessons", _list()), **pages}
+    books = {name: json.dumps(book, indent=1) for name, book in notebooks().items()}
+    return {"index.html": _page("Lessons", _list()), **pages, **books}
 
 
 def _name(lesson: Lesson) -> str:
@@ -68,6 +71,7 @@ def _steps(lesson: Lesson) -> str:
     links = ["<a href='index.html'>All lessons</a>"]
     for number, word in ((lesson.number - 1, "Before"), (lesson.number + 1, "Next")):
         links += [f"<a href='{_name(o)}'>{word}: {escape(o.title)}</a>" for o in LESSONS if o.number == number]
+    links.append(f"<a href='{file_name(lesson)}'>As a notebook</a>")
     return f"<p>{' · '.join(links)}</p><p>The lesson with its controls: <code>edgetpusim lab {lesson.number}</code></p>"
 
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from hwmodels.errors import InputError
 from sim.site.gate import Gate, Refusal
-from sim.site.pages import page_files
+from sim.site.pages import FOLDER, notebook_files, page_files
 from sim.site.questions import VERBS, keep, reply
 
 __all__ = ["LabServer"]
@@ -38,7 +38,14 @@ class LabServer(ThreadingHTTPServer):
         super().__init__(door.getsockname()[:2], _Visit, bind_and_activate=False)
         self.socket.close()
         self.socket, self.gate, self.simulator = door, gate, Lock()
-        self.files = lab_files()
+        self.pages = lab_files()
+
+    def file(self, name: str) -> bytes | None:
+        """Return a file by its name, None for one that is not there; notebooks are made when one is first asked for."""
+        if name.startswith(FOLDER):
+            with self.simulator:
+                return notebook_files().get(name)
+        return self.pages.get(name)
 
     def handle_error(self, *_: Any) -> None:
         """Say nothing of a browser that went away."""
@@ -67,12 +74,11 @@ class _Visit(BaseHTTPRequestHandler):
         """Serve a file of the pages, and none besides."""
         refusal = self.server.gate.refusal(self.path, self.headers)
         name = urlsplit(self.path).path.lstrip("/") or "index.html"
-        if refusal is None and name not in self.server.files:
-            refusal = Refusal(404, "No such page.")
-        if refusal:
-            self._refuse(refusal)
+        data = None if refusal else self.server.file(name)
+        if data is None:
+            self._refuse(refusal or Refusal(404, "No such page."))
         else:
-            self._send(200, self.server.files[name], KINDS[Path(name).suffix])
+            self._send(200, data, KINDS[Path(name).suffix])
 
     def do_POST(self) -> None:
         """Answer a question, or keep a file that was dropped."""

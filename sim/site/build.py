@@ -12,7 +12,7 @@ from hwmodels.errors import InputError, reason
 from hwmodels.files import write_bytes
 from sim.site.bundle import code_files, packed, zoo_files
 from sim.site.bytecode import with_bytecode
-from sim.site.pages import page_files
+from sim.site.pages import notebook_files, page_files
 from sim.site.pyodide import pyodide_files
 
 __all__ = ["Site", "build_site", "site_files"]
@@ -50,7 +50,7 @@ def build_site(folder: Path, pyodide: Path | None = None) -> Site:
 
 def site_files(python: dict[str, bytes]) -> dict[str, bytes]:
     """Return every file of the site by name, given those of Pyodide and the packed code."""
-    files = page_files() | {name: data for name, data in python.items() if name != ENGINE}
+    files = page_files() | notebook_files() | {name: data for name, data in python.items() if name != ENGINE}
     files |= {f"{ENGINE}.gz": gzip.compress(python[ENGINE], 9, mtime=0), "zoo.tar.gz": packed(zoo_files())}
     return files | {"service.js": _with_list(files["service.js"], files)}
 

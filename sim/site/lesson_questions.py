@@ -13,7 +13,7 @@ from hwmodels.version import program_version
 from sim.lab.catalogue import LESSONS
 from sim.lab.judging import is_right, told
 from sim.lab.lesson import Choice, Control, Explore, Fact, Lesson, Menu, Number, Part, Text
-from sim.lab.lesson_8 import PRESETS
+from sim.lab.teacher import NOTES, presets
 from sim.site.view_data import state_looks, view_data
 
 __all__ = ["VERBS", "outlines"]
@@ -29,7 +29,7 @@ def outlines() -> Data:
     """Return all that the pages show before anything is computed: every lesson without its answers."""
     return {
         "version": program_version(), "states": state_looks(), "lessons": [outline(lesson) for lesson in LESSONS],
-        "presets": [{"name": name, "asked": options} for name, options in PRESETS.items()],
+        "presets": [{"name": name, "fragment": fragment} for name, fragment in presets().items()],
     }  # fmt: skip
 
 
@@ -156,15 +156,16 @@ def ours(options: Options) -> str:
     return fact.ours() if fact.ours else ""
 
 
-def answers(options: Options) -> list[Data]:
-    """Every question of a lesson with its right answer and the reason, for the teacher."""
+def answers(options: Options) -> Data:
+    """Every question of a lesson with its right answer and the reason, and notes for the class, for the teacher."""
     lesson = _lesson(options)
-    return [
+    solved = [
         {"place": place, "index": index, "ask": question.ask, **_solved(question)}
         for place, questions in PLACES.items()
         for index, question in enumerate(questions(lesson))
         if isinstance(question, Choice | Number)
     ]
+    return {"notes": NOTES.get(lesson.number, ()), "answers": solved}
 
 
 def _solved(question: Choice | Number) -> Data:

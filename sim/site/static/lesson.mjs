@@ -119,7 +119,7 @@ function showSteps(lessons) {
     const other = lessons.find((one) => one.number === number);
     return other ? [make("a", { href: `lesson.html#${number}` }, `${word}: ${other.title}`)] : [];
   };
-  byId("steps").replaceChildren(...step(lesson.number - 1, "Before"), ...step(lesson.number + 1, "Next"), make("a", { href: "lessons.html" }, "All lessons"));
+  byId("steps").replaceChildren(...step(lesson.number - 1, "Before"), ...step(lesson.number + 1, "Next"), make("a", { href: "lessons.html" }, "All lessons"), make("a", { href: `notebooks/lesson_${lesson.number}.ipynb`, download: "" }, "This lesson as a notebook"));
 }
 
 function showHead() {

@@ -1,6 +1,5 @@
 // The teacher's sheet: what each lesson is for, and its questions with the answers that the simulator gives.
 import { Simulator, keepSite } from "./client.mjs";
-import { written } from "./question.mjs";
 import { byId, make, marked } from "./words.mjs";
 
 const PLACES = { parts: "Prediction", exercises: "Exercise", quiz: "Quiz" };
@@ -15,22 +14,25 @@ function answered({ place, ask, text, because }) {
 }
 
 function sheet(lesson) {
+  const notes = make("ul");
   const answers = make("ol", { className: "answers" });
   const details = make("details", {}, make("summary", {}, make("h2", {}, `${lesson.number} · ${lesson.title}`)));
   details.append(
     make("p", {}, ...marked(lesson.question), ` ${lesson.minutes} minutes. `, make("a", { href: `lesson.html#${lesson.number}` }, "Open the lesson")),
-    make("h3", {}, "Afterwards, pupils can"), list(lesson.goals), make("h3", {}, "Before"), list(lesson.before), make("h3", {}, "Questions and answers"), answers,
+    make("h3", {}, "Afterwards, pupils can"), list(lesson.goals), make("h3", {}, "Before"), list(lesson.before), make("h3", {}, "In class"), notes, make("h3", {}, "Questions and answers"), answers,
   );
-  details.addEventListener("toggle", () => details.open && fill(answers, lesson));
+  details.addEventListener("toggle", () => details.open && fill(answers, notes, lesson));
   return details;
 }
 
-async function fill(box, { number }) {
+async function fill(box, notes, { number }) {
   if (box.dataset.filled) return;
   box.dataset.filled = "asked";
   box.replaceChildren(make("li", {}, "Asking the simulator …"));
   try {
-    box.replaceChildren(...(await simulator.ask("answers", { lesson: number })).map(answered));
+    const found = await simulator.ask("answers", { lesson: number });
+    box.replaceChildren(...found.answers.map(answered));
+    notes.replaceChildren(...found.notes.map((text) => make("li", {}, ...marked(text))));
     box.dataset.filled = "done";
   } catch (error) {
     box.replaceChildren(make("li", {}, error.message));
@@ -42,7 +44,7 @@ async function open() {
   const { lessons, presets, version } = await (await fetch("lessons.json")).json();
   byId("version").textContent = version;
   byId("lessons").replaceChildren(...lessons.map(sheet));
-  byId("presets").replaceChildren(...presets.map(({ name, asked }) => make("li", {}, make("a", { href: `index.html#${written(asked)}` }, name))));
+  byId("presets").replaceChildren(...presets.map(({ name, fragment }) => make("li", {}, make("a", { href: `index.html#${fragment}` }, name))));
   byId("all").addEventListener("click", () => document.querySelectorAll("#lessons > details").forEach((one) => (one.open = true)));
   try {
     await simulator.ready;
