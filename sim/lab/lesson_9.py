@@ -163,7 +163,8 @@ def busy_resnet() -> Solution:
     large, small = rate_ips(cores(LARGE, RESNET)), rate_ips(cores(SMALL, RESNET))
     return Solution(
         small / large,
-        f"{small:.0f} /s against {large:.0f} /s: its layers fill the large array, and it has more operations.",
+        f"{small:.0f} /s against {large:.0f} /s: its layers fill the large array, which has more operations than the "
+        "three.",
     )
 
 

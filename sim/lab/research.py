@@ -9,7 +9,8 @@ INTRODUCTION = """
 
 **How good is my own formula?** You have an idea of how threads share an accelerator. It gives a throughput from the
 times of one inference alone. This notebook holds it against the simulator. It says where the formula is off, and what
-limits the set-up there. At the end it holds the simulator against measurements, so you know what the comparison is worth.
+limits the set-up there. At the end it holds the simulator against measurements. So you know what the comparison is
+worth.
 
 The cells need `pip install edgetpusim`, and no network after that.
 """
@@ -118,7 +119,7 @@ REALITY = """
 ## What is the simulator worth?
 
 An estimator that meets the simulator is as good as the simulator at best. `validate` predicts measured rows from the
-files of the parts, and says how far off each one is. The command `edgetpusim-calibrate datasets list` names the datasets.
+files of the parts, and says how far off each one is. The command `edgetpusim-calibrate datasets list` names more sets.
 """
 
 VALIDATE = """
