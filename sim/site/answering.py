@@ -64,6 +64,7 @@ class _Visit(BaseHTTPRequestHandler):
 
     server: LabServer
     protocol_version = "HTTP/1.1"
+    server_version, sys_version = "edgetpusim", ""
     disable_nagle_algorithm = True  # an answer has a head and a body
     timeout = PATIENCE_S
 
