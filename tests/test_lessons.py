@@ -16,7 +16,7 @@ from trace_check import check, load
 
 import calibration
 from sim import Scenario, simulate
-from sim.lab import kit, teacher
+from sim.lab import kit, lesson_2, lesson_3, lesson_4, lesson_5, lesson_6, lesson_9, teacher
 from sim.lab.catalogue import LESSONS
 from sim.lab.lesson import Chart, Choice, Explore, Fact, Figures, Limit, Menu, Number, Slider, Table, Text, Words
 from sim.lab.solutions import Best, Binned, Known, best, binned, known
@@ -229,6 +229,21 @@ def test_a_move_of_a_control_asks_for_few_answers(lesson):
         assert kit.answer.cache_info().misses + kit.point.cache_info().misses <= MOST_ANSWERS
 
 
+def test_pool_and_pipeline_gain_over_the_same_accelerator():
+    """The gains that lesson 5 quotes are the ratios of its chart."""
+    one = simulate(kit.working(lesson_5.pool(1))).summary["throughput_ips"]
+    for scenario in (lesson_5.pool(2), lesson_5.pipeline(2), lesson_5.pipeline(3)):
+        assert kit.answer(scenario)["speedup_vs_one_thread"] == pytest.approx(kit.rate_ips(scenario) / one, rel=2e-3)
+
+
+@each_lesson
+def test_a_rate_is_the_answer_s(lesson):
+    for explore in explores(lesson):
+        for view in explore.show(starts(explore)):
+            if isinstance(view, Figures):
+                assert kit.rate_ips(view.scenario) == kit.answer(view.scenario)["throughput_ips"]
+
+
 def test_every_bottleneck_has_words():
     assert set(kit.LIMITED) == {"accelerator", "link", "cpu", "gil", "arrivals"}
 
@@ -287,6 +302,41 @@ def test_goals_begin_with_a_verb(lesson):
 VERBS = {
     "Name", "Read", "Say", "Estimate", "Explain", "Predict", "Decide", "Choose", "Compute", "Compare", "Turn", "Ask",
 }  # fmt: skip
+
+# --- claims of the texts ------------------------------------------------------------------------------------------
+
+
+def test_what_the_text_of_lesson_2_claims():
+    one, two, three = (kit.answer(lesson_2.on_pi(threads)) for threads in (1, 2, 3))
+    assert one["utilisation"]["accelerator"] < 0.8 and two["utilisation"]["accelerator"] > 0.95  # hardly a gap
+    assert three["throughput_ips"] == pytest.approx(two["throughput_ips"], rel=1e-3)
+    assert three["latency_ms"]["mean"] > 1.3 * two["latency_ms"]["mean"]
+
+
+def test_what_the_text_of_lesson_3_claims():
+    assert kit.answer(lesson_3.on_pi(8))["time_breakdown_ms"]["gil_wait"] == pytest.approx(0, abs=0.01)
+    assert kit.share(kit.answer(lesson_3.on_pi(8, 1)), "gil_wait") > 0.9
+
+
+def test_what_the_text_of_lesson_4_claims():
+    """Together nothing is loaded again but streamed; a mutex loads less than a fair lock; affinity costs the tail."""
+    fair, together, mutex, batch = (
+        kit.answer(lesson_4.in_turn(**options))
+        for options in ({}, {"cocompile": True}, {"lock": "mutex"}, {"discipline": "affinity"})
+    )
+    loads = [found["time_breakdown_ms"]["load_parameters"] for found in (fair, mutex, batch, together)]
+    assert loads == sorted(loads, reverse=True) and loads[-1] < 0.05 < together["time_breakdown_ms"]["parameters"]
+    assert batch["latency_ms"]["p95"] > fair["latency_ms"]["p95"] > fair["latency_ms"]["mean"] * 0.99
+
+
+def test_what_the_texts_of_lessons_6_and_9_claim():
+    fast, slow = (kit.point(lesson_6.on_pi(clock=clock)) for clock in ("max", "std"))
+    assert fast["power_w"]["total"] > slow["power_w"]["total"]  # the half clock lowers the power ...
+    assert fast["energy_mj_per_inference"] < slow["energy_mj_per_inference"]  # ... and not the energy
+    large, small = (kit.latency_ms(lesson_9.cores(mix, threads=1)) for mix in (lesson_9.LARGE, lesson_9.SMALL))
+    assert large < small
+    assert lesson_9.multipliers(lesson_9.SMALL) <= lesson_9.multipliers(lesson_9.LARGE) == 710
+
 
 # --- measured facts -----------------------------------------------------------------------------------------------
 

@@ -221,7 +221,7 @@ EXERCISES = (
 
 QUIZ = (
     known(
-        "When does a thread that uses the accelerator let go of Python's lock?",
+        "When does a thread that uses the accelerator let go of Python's lock of its own accord?",
         (
             "during `invoke()`", "never before it ends", "only while it resizes the frame",
             "only when another thread has waited for a switch interval",
