@@ -8,7 +8,7 @@ from typing import Any
 from hwmodels.errors import InputError
 from hwmodels.networks.zoo import names
 from hwmodels.parts import part_names
-from sim.lab.kit import answer, command, latency_ms, point, rate_ips
+from sim.lab.kit import answer, latency_ms, point, rate_ips
 from sim.lab.lesson import (
     Chart,
     Explore,
@@ -93,13 +93,11 @@ def one_stick() -> Solution:
 
 
 def about(scenario: Scenario) -> list[View]:
-    """The command line that asks the same, and what the simulator remarks."""
+    """What the cameras lose, and what the simulator remarks."""
     found = answer(scenario)
-    words = f"The same on the command line: `{command(scenario)}`."
-    if scenario.cameras:
-        words = f"Of the cameras' frames, {found['skipped_share']:.0%} are dropped. {words}"
+    lost = [Words(f"Of the cameras' frames, {found['skipped_share']:.0%} are dropped.")] if scenario.cameras else []
     notes = tuple((note,) for note in found["warnings"])
-    return [Words(words), *([Table(("the simulator remarks",), notes)] if notes else [])]
+    return [*lost, *([Table(("the simulator remarks",), notes)] if notes else [])]
 
 
 def show_preset(values: Mapping[str, Any]) -> list[View]:
