@@ -152,12 +152,19 @@ def pipeline_ms(row: Measurement, parts: Parts) -> float:
     return simulated_ms(row, parts, graphs, each or [accelerator] * count)
 
 
+def runner_of(row: Measurement) -> str:
+    """The option of ``run`` that stands for a row's runner."""
+    if row.runner.endswith("chained by hand"):
+        return "chained"
+    return "python" if row.runner.startswith("python") else "pipelined"
+
+
 def simulated_ms(row: Measurement, parts: Parts, graphs: list[LayerGraph], accelerators: list[EdgeTpu]) -> float:
     """Time of an inference in ms when a row's network is cut into these segments, on these accelerators."""
-    conditions, count = conditions_of(row), len(graphs)
+    conditions, count, runner = conditions_of(row), len(graphs), runner_of(row)
     scenario = scenario_of(
-        row, parts, mode="pipeline", num_segments=count, accelerators=count, batch=max(1, row.batch),
-        runner="python" if row.runner.startswith("python") else "pipelined",
+        row, parts, mode="pipeline", num_segments=count, accelerators=count, runner=runner,
+        batch=0 if runner == "chained" else max(1, row.batch),
     )  # fmt: skip
     links = (parts.link(conditions.link),) * count
     used = simsetup.Parts(parts.host(conditions.host), tuple(accelerators), links)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hwmodels.accelerator import Accelerator
@@ -20,6 +21,7 @@ from hwmodels.edgetpu.coefficients import NEWEST
 from hwmodels.errors import InputError, either, nearest
 from hwmodels.executable import Executable
 from hwmodels.networks.graph import LayerGraph
+from hwmodels.networks.zoo import add_network, load_network
 from hwmodels.parts import label, load, part_names
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "NEWEST",
     "Family",
     "accelerator_classes",
+    "add_pair",
     "compile_graph",
     "compile_together",
     "family_name",
@@ -61,6 +64,9 @@ class Family:
     memory_outlook
         (executable, part, compiler) -> least, expected and most parameter memory and streamed bytes; None where they
         are certain.
+    token_of_twin
+        (network, compiled file) -> what names the file's parameters, where they are the network's; None where the
+        family's compiled files cannot be read.
     link, host
         What its accelerators go with where nothing else is said.
     """
@@ -71,6 +77,7 @@ class Family:
     layer_cycles: Callable[[LayerGraph, Any], Sequence[float]] | None = None
     memory_outlook: Callable[[Executable, Any, str], Any] | None = None
     compile_into_many: Callable[[LayerGraph, Any, str], Executable] | None = None
+    token_of_twin: Callable[[LayerGraph, LayerGraph], str] | None = None
     link: str = "usb3"
     host: str = "x86-xeon"
 
@@ -92,6 +99,7 @@ FAMILIES: dict[str, Family | Callable[[], Family]] = {
         edgetpu.layer_cycles,
         edgetpu.memory_outlook,
         edgetpu.compile_into_many,
+        edgetpu.token_of_twin,
     ),
     "dpu": _dpu,
 }
@@ -186,6 +194,18 @@ def compile_together(graphs: Sequence[LayerGraph], part: Accelerator, compiler: 
             "take an accelerator of a family that compiles networks together",
         )
     return compile_all(graphs, part, compiler)
+
+
+def add_pair(plain: Path, compiled: Path, name: str = "", replace: bool = False) -> tuple[LayerGraph, Path]:
+    """Keep a plain network among the user's own, and remember its compiled file: that is known again under any name.
+
+    Returns the network and where its trace lies. Raises :class:`InputError` for files that do not belong together, and
+    as :func:`hwmodels.networks.zoo.add_network`.
+    """
+    token = _family(OLDEST).token_of_twin
+    assert token is not None  # of the family whose compiled files the reader knows
+    about = {"compiled": token(load_network(str(plain)), load_network(str(compiled)))}
+    return add_network(plain, name, replace, about)
 
 
 def recosted(executable: Executable, part: Accelerator, compiler: str = NEWEST) -> Executable:

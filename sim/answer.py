@@ -43,6 +43,8 @@ class Figures:
         The limiting resource, and a sentence about it.
     models
         Figures of each network.
+    cold
+        Inferences that were measured from the cold start on; 0 where the start was left out.
     more
         Keys that only this way of finding out has.
     """
@@ -57,6 +59,7 @@ class Figures:
     is_steady: bool = True
     is_overloaded: bool = False
     starved: Sequence[str] = ()
+    cold: int = 0
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -109,7 +112,7 @@ def answer(setup: Setup, found: Figures, compare: bool = True) -> dict[str, Any]
     now, power = found.performance, found.performance.power
     kind, text = found.limit
     return {
-        "scenario": setup.scenario.options() | {"cores": setup.cores, "threads": len(setup.thread_models)},
+        "scenario": setup.scenario.options() | {"cores": setup.cores, "threads": setup.threads},
         "throughput_ips": now.throughput_ips,
         "latency_ms": dict(found.latency_ms),
         "invoke_ms": dict(found.invoke_ms),
@@ -143,7 +146,7 @@ def gains(setup: Setup, found: Figures, compare: bool) -> dict[str, Any]:
         return dict.fromkeys(keys, 1.0) | {"baseline": setup.scenario.options() | {"models": setup.models[0]}}
     rates = [row["throughput_ips"] for row in found.models.values()]
     came = found.performance.throughput_ips if setup.scenario.arrival_process.process.is_open else 0.0
-    one = baseline(setup, rates, came) if compare else None
+    one = baseline(setup, rates, came, found.cold) if compare else None
     if one is None or one.performance is None:
         reason = one.reason if one else "not asked for"
         return dict.fromkeys(keys) | {"baseline": None, "baseline_reason": reason}
@@ -207,6 +210,7 @@ def figures(setup: Setup, window: Window) -> Figures:
         is_steady=window.periodic or is_settled(window),
         is_overloaded=overloaded,
         starved=starved(setup, window),
+        cold=0 if window.start_ns else window.count,
         more={
             "throughput_ci95_ips": interval_of(window),
             "simulated_s": window.ran_ns / 1e9,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hwmodels.stages import StageTimes
 from sim.closed_form.remedies import Remedy
 from sim.machine.states import TRAITS, Group, State, states_of
 from sim.setup import Setup
@@ -12,6 +13,7 @@ from sim.window import Window
 __all__ = ["bottleneck", "spoken"]
 
 SATURATED = 0.93
+AT_ITS_PACE = 0.98  # of what its slowest segment allows: a pipeline that no more of anything else makes faster
 LATE = 0.02  # of a run, after its last request: what could end sooner
 MOST_NAMED = 2
 ANOTHER_THREAD = "one more thread"  # what people ask first
@@ -37,7 +39,8 @@ def bottleneck(
 
     Notes
     -----
-    Order: requests that do not come faster; full cores, as whoever waits for one may hold the accelerator or the GIL;
+    Order: requests that do not come faster; full cores, as whoever waits for one may hold the accelerator or the GIL,
+    unless a pipeline is at the pace of its slowest segment all the same;
     a full bus, as accelerators wait for it; the fuller of accelerator and GIL; a pipeline's slowest segment; else the
     longest part of an inference.
     """
@@ -45,7 +48,7 @@ def bottleneck(
     if setup.scenario.arrival_process.process.is_open and keeps_up:
         return "arrivals", f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
     if used["cpu"] >= SATURATED:
-        return "cpu", _cores(setup, used)
+        return _slowest_segment(setup) if _is_at_its_pace(setup, window) else ("cpu", _cores(setup, used))
     bus = _full_bus(setup, window)
     if bus:
         return "link", bus
@@ -114,18 +117,35 @@ def _accelerator(setup: Setup, window: Window, used: Mapping[str, float]) -> tup
     return "accelerator", f"{held}, {1 - share:.0%} of it computing."
 
 
+def _is_at_its_pace(setup: Setup, window: Window) -> bool:
+    """Whether pipelines are as fast as their slowest segment alone would be, so that nothing shared holds them up."""
+    if not setup.pipelines or setup.batch:
+        return False
+    slowest_ns = max(setup.stage_times[setup.thread_models[i]][i].latency_ns for i in setup.pipelines[0])
+    return window.throughput_ips * slowest_ns / 1e9 >= AT_ITS_PACE * len(setup.pipelines)
+
+
 def _slowest_segment(setup: Setup) -> tuple[str, str]:
-    """A pipeline is as fast as its slowest segment."""
+    """A pipeline is as fast as its slowest segment; a chain takes the time of all."""
     times = [(setup.stage_times[setup.thread_models[i]][i], i) for i in setup.pipelines[0]]
     slowest, i = max(times, key=lambda pair: (pair[0].latency_ns, -pair[1]))
-    parts = {g: sum(slowest.alone_ns.get(s.name.lower(), 0) for s in states_of(group=g)) for g in DOING}
-    kind = max(parts, key=lambda group: parts[group])
-    place = setup.pipelines[0].index(i) + 1
-    whole = sum(one.latency_ns for one, _ in times)
+    part = slowest.latency_ns / sum(one.latency_ns for one, _ in times)
+    if setup.is_chained:
+        kind = _longest_part([one for one, _ in times])
+        text = f"One input at a time goes through {len(times)} segments: even the slowest one rests {1 - part:.0%}"
+        return "cpu" if kind == "app" else kind, f"{text} of the time."
+    kind, place = _longest_part([slowest]), setup.pipelines[0].index(i) + 1
     return "cpu" if kind == "app" else kind, (
         f"Segment {place} of {len(times)} is the slowest: {slowest.latency_ns / 1e6:.2f} ms, "
-        f"{slowest.latency_ns / whole:.0%} of the time of all, most of it {DOING[kind]}."
+        f"{part:.0%} of the time of all, most of it {DOING[kind]}."
     )
+
+
+def _longest_part(stages: Sequence[StageTimes]) -> Group:
+    """What networks spend most of their time alone with."""
+    spent = [name for one in stages for name in one.alone_ns.items()]
+    names = {group: {state.name.lower() for state in states_of(group=group)} for group in DOING}
+    return max(names, key=lambda group: sum(ns for name, ns in spent if name in names[group]))
 
 
 def _unsaturated(setup: Setup, window: Window, used: Mapping[str, float]) -> tuple[str, str]:

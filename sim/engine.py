@@ -23,7 +23,7 @@ from sim.machine.host import SLICE_NS, Cores, Gil
 from sim.machine.link import SharedLink
 from sim.machine.lock import Lock, Mutex
 from sim.machine.machine import Machine, Thread
-from sim.machine.pipeline import PipelinePool, pipeline
+from sim.machine.pipeline import PipelinePool, chain, pipeline, segments
 from sim.machine.policies import DISCIPLINES, DISPATCHES, Discipline, DispatchPolicy, own_discipline, policy
 from sim.machine.records import Components, Recorder, SpanSink
 from sim.machine.workloads import ThreadPool, jitter, mixed_loop
@@ -289,11 +289,13 @@ class Run:
 
     def _pipelines(self, rows: list[list[Thread]]) -> list[Generator[Any, Any, None]]:
         """Pipelines that keep themselves filled, or that serve what arrives."""
-        scenario, machine = self.setup.scenario, self.machine
+        setup, machine = self.setup, self.machine
+        stages = chain if setup.is_chained else segments
         if self.arrivals.kind == "closed":
-            return [p for i, row in enumerate(rows) for p in pipeline(machine, row, i, scenario.batch, self.completed)]
-        pool = PipelinePool(machine, rows, self.completed)
-        return [*pool.processes, *self.arrivals.process.start(pool, self.arrivals, scenario.seed)]
+            each = (pipeline(machine, row, i, setup.batch, self.completed, stages) for i, row in enumerate(rows))
+            return [process for processes in each for process in processes]
+        pool = PipelinePool(machine, rows, self.completed, stages)
+        return [*pool.processes, *self.arrivals.process.start(pool, self.arrivals, setup.scenario.seed)]
 
     def until_steady(self) -> Window:
         """Run to the end of the measured window, and at least as long as was asked for."""

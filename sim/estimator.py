@@ -37,6 +37,7 @@ LIMITING = {
     "in": ("link", "The shared bus from the accelerators is full."),
     "arrivals": ("arrivals", "Requests do not come faster."),
     "segment": ("accelerator", "The slowest segment is busy all the time."),
+    "chain": ("accelerator", "One input at a time goes through all segments: each waits while the others work."),
 }
 
 AROUND = ("preprocess", "postprocess", "app", "app_wait")  # of a request, outside invoke()
@@ -195,7 +196,7 @@ def _limit_of_pipelines(setup: Setup) -> str:
     used = _utilisation(setup, flows(setup))
     names = {"link_out": "out", "link_in": "in", "cpu": "cpu", "gil": "gil"}
     full = max(names, key=lambda name: used[name])
-    return names[full] if used[full] >= FULL else "segment"
+    return names[full] if used[full] >= FULL else "chain" if setup.is_chained else "segment"
 
 
 def _utilisation(setup: Setup, rows: Sequence[Flow]) -> dict[str, float]:

@@ -90,7 +90,9 @@ class Scenario:
     )
     batch: int = _option(0, "Inputs that enter a pipeline at once (0: it is kept filled).", range=(0, 10**6))
     runner: str = _option(
-        "pipelined", "pipelined (pycoral's) or python (threads and queues).", choices=("pipelined", "python")
+        "pipelined",
+        "pipelined (pycoral's), python (threads and queues) or chained (one thread, one segment after the other).",
+        choices=("pipelined", "python", "chained"),
     )
     dispatch: str = _option("bind", "bind, round_robin, least_loaded, affinity or package.module:function.")
     discipline: str = _option("fifo", "fifo, priority, shortest, affinity or package.module:function.")

@@ -91,6 +91,8 @@ def reason(scenario: Scenario, found: Difference) -> str:
         return "a tie: bursts on several cores end their slices of 4 ms in the same moment, however they are shaken"
     if scenario.mode == "coexec" and build(scenario).cores == 1:
         return "a tie: a woken thread looks for the only core as slices of those that compute all the time end"
+    if scenario.app_ms != "0" and scenario.arrivals != "closed" and build(scenario).cores == 1:
+        return "a tie: who leaves the only core takes the next request as the thread that was woken gets that core"
     return ""
 
 

@@ -20,7 +20,7 @@ ON_CPU = " on the CPU"
 #: What a diagnosis leads a reader to try, though it does not say so: words of it, the change, the options.
 HINTS = (
     (r"(core is|cores are) busy \([^)]*\)\.", "twice the cores", lambda s: {"cores": 2 * build(s).cores}),
-    (r"global lock is held", "processes instead of threads", lambda _: {"mode": "processes"}),
+    (r"^Python's global lock is held", "processes instead of threads", lambda _: {"mode": "processes"}),
     (r"accelerators? (is|are) held .* computing", "size large", lambda _: {"size": "large", "clock": "max"}),
     (r"accelerators? (is|are) held .* transfers", "link pcie", lambda _: {"link": "pcie", "clock": "max"}),
     (r"bus .* is full", "link pcie", lambda _: {"link": "pcie", "clock": "max"}),
@@ -73,9 +73,11 @@ def claims(scenario: Scenario, summary: Mapping[str, Any]) -> Iterator[Claim]:
 def _is_there(scenario: Scenario, options: Mapping[str, Any]) -> bool:
     """Whether a diagnosis does not lead there: an accelerator has that link, or all have that size already.
 
-    Nor does anything lead to a link that the host has no port for, or on which heat lowers the clock, where heat counts.
+    Nor does anything lead away from copies on the CPU, to a link that the host has no port for, or on which heat lowers the clock, where heat counts.
     """
     links, sizes = ({one.partition(":")[0] for one in scenario.options()[key].split(",")} for key in ("link", "size"))
+    if "mode" in options and scenario.mode == "coexec":  # processes leave nothing to the CPU
+        return True
     if "link" in options:
         return options["link"] in links or scenario.thermal != "off" or not has_port(scenario.host, options["link"])
     return sizes == {options.get("size")}

@@ -210,6 +210,12 @@ def a_network_that_is_never_served_is_said(scenario: Scenario) -> None:
         assert row["throughput_ips"] > 0 or said, f"{name}: 0 /s, steady {found['steady']}, no word about it"
 
 
+def coexecution_starves_nobody(scenario: Scenario) -> None:
+    """A thread that can run gets a core: the system's scheduler shares them out in slices."""
+    rates = {name: row["throughput_ips"] for name, row in answer(scenario)["models"].items()}
+    assert min(rates.values()) > 0, rates
+
+
 def use_means_the_same_in_run_and_estimate(scenario: Scenario) -> None:
     """Utilisation law: U = X D, and the demand D of a resource does not depend on who asks."""
     ran, closed = answer(scenario), estimated(scenario)
@@ -453,6 +459,11 @@ LAWS = (
     Law(energy_is_power_over_throughput),
     Law(the_interval_holds_the_point),
     Law(a_network_that_is_never_served_is_said, lambda s: len(networks_of(s)) > 1, Focus(networks=MANY)),
+    Law(
+        coexecution_starves_nobody,
+        lambda s: s.mode == "coexec" and is_closed(s) and lasts(s),
+        Focus(modes=("coexec",), closed=CLOSED),
+    ),
     Law(
         use_means_the_same_in_run_and_estimate,
         lambda s: (

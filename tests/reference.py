@@ -107,14 +107,18 @@ class Cores:
         return free[0]
 
     def seek(self) -> Steps:
-        """Wait for a core behind all others; then whoever computes goes on first, unless a slice has just ended."""
-        while (begin := self.begin_ns()) > self.env.now:
+        """Wait for a core behind all others; whoever computes goes on first, unless a slice ended, or lasted as long."""
+        since = self.env.now
+        while (begin := self.begin_ns()) > self.env.now and not self._had_its_time(since):
             if self.slice_end_ns == self.env.now:
                 self.slice_end_ns = -1
                 return
             yield self.env.timeout(begin - self.env.now)
             for _ in range(4):  # events of this moment: whoever ends now, and goes on, comes first
                 yield self.env.timeout(0)
+
+    def _had_its_time(self, since: float) -> bool:
+        return self.crowded and self.env.now - since >= SLICE_NS
 
     def go_on(self, ns: int) -> Steps:
         """A thread that runs goes on; where all cores are busy, the next burst of the first one to end starts later."""
@@ -406,14 +410,28 @@ class Reference:
             return
         for row in rows:
             first = simpy.Store(self.env, self.scenario.batch or 1)
-            yield self.batches(first) if self.scenario.batch else self.source(first)
+            yield (
+                self.batches(first) if self.scenario.batch or self.scenario.runner == "chained" else self.source(first)
+            )
             yield from self._segments(row, first)
 
     def _segments(self, row: list[Worker], first: simpy.Store) -> Iterator[Steps]:
         """One thread a segment, queues of one item between them."""
         queues = [first, *(simpy.Store(self.env, 1) for _ in row[1:]), None]
+        if self.scenario.runner == "chained":
+            yield self.chain(row, first)
+            return
         for worker, (before, after) in zip(row, pairwise(queues), strict=True):
             yield self.segment(worker, before, after)
+
+    def chain(self, row: list[Worker], first: simpy.Store) -> Steps:
+        """One thread takes an item through all segments."""
+        while True:
+            item = yield from at_once(first.get())
+            for worker in row:
+                yield from self.inference(worker)
+            item.out.succeed()
+            self.done.append(Done(item.start_ns, int(self.env.now)))
 
     def source(self, first: simpy.Store) -> Steps:
         while True:
@@ -421,7 +439,7 @@ class Reference:
 
     def batches(self, first: simpy.Store) -> Steps:
         while True:
-            items = [Item(int(self.env.now), self.env.event()) for _ in range(self.scenario.batch)]
+            items = [Item(int(self.env.now), self.env.event()) for _ in range(self.scenario.batch or 1)]
             for item in items:
                 yield first.put(item)
             yield self.env.all_of([item.out for item in items])

@@ -177,11 +177,12 @@ def _arrivals(pick: Pick, drawn: Draw) -> dict[str, Any]:
 def _own_options(pick: Pick, drawn: Draw) -> dict[str, Any]:
     """What belongs to a mode alone; policies where there is something to choose."""
     if drawn.mode == "pipeline":
+        runner = pick(["pipelined", "pipelined", "python", "chained"])
         return {
             "segmentation": pick(["compiler", "profiled"]),
             "num_segments": pick(mostly(0, *(n for n in (2, 3) if drawn.count == 1 or drawn.count % n == 0), 0)),
-            "batch": pick(mostly(0, 1, 5, 20)),
-            "runner": pick(["pipelined", "pipelined", "python"]),
+            "batch": 0 if runner == "chained" else pick(mostly(0, 1, 5, 20)),
+            "runner": runner,
         }
     if drawn.mode == "coexec":
         return {}

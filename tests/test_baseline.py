@@ -56,6 +56,21 @@ def test_of_several_accelerators_it_has_the_fastest(hand_setup):
     assert rate(unequal, 1) == pytest.approx(1e9 / 420)
 
 
+@pytest.mark.parametrize("inferences", [1, 2, 5, 20])
+def test_from_a_cold_start_its_first_inference_sends_parameters_too(hand_setup, inferences):
+    """By hand: n inferences and one load; simulated: the same, for a network that streams as well."""
+    setup = hand_setup([times(500)], threads=2)
+    assert rate(setup, 1, cold=inferences) == pytest.approx(inferences * 1e9 / (inferences * 620 + 100))
+    for name in (NET, "inception_v3_299"):
+        alone = simulate(Scenario(models=name, inferences=inferences))
+        assert rate(alone.setup, 1, cold=inferences) == pytest.approx(alone.summary["throughput_ips"])
+
+
+def test_a_single_inference_gains_nothing_from_threads_that_wait():
+    found = simulate(Scenario(models=NET, threads=4, inferences=1)).summary
+    assert found["speedup_vs_one_thread"] == pytest.approx(1)
+
+
 def test_requests_that_do_not_come_faster_limit_it_too(hand_setup):
     setup = hand_setup([times(500)], threads=2)
     assert rate(setup, 1, offered_ips=1000) == 1000

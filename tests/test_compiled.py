@@ -11,6 +11,7 @@ import pytest
 from hwmodels import InputError, compile_network, load_network
 from hwmodels.edgetpu.accelerator import load_accelerator
 from hwmodels.edgetpu.coefficients import load_compiler
+from hwmodels.families import add_pair
 from hwmodels.networks.zoo import names
 from sim import Scenario, simulate
 
@@ -56,6 +57,39 @@ def test_a_file_of_any_name_is_known_by_its_bytes(shared_models, tmp_path, file,
     alone = tmp_path / "mine.tflite"
     alone.write_bytes((shared_models / f"{file}.tflite").read_bytes())
     assert compile_network(str(alone)).compute_source == f"twin {network}"
+
+
+PAIR = "gabor_64x64_p4.tflite", "gabor_64x64_p4_edgetpu.tflite"
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGETPUSIM_DATA", str(tmp_path / "data"))
+
+
+@pytest.mark.usefixtures("own_folder")
+def test_a_pair_that_was_added_is_known_under_any_name(shared_models, tmp_path):
+    plain, twin = (shared_models / name for name in PAIR)
+    alone = tmp_path / "camera_7.tflite"
+    alone.write_bytes(twin.read_bytes())
+    assert compile_network(str(alone)).compute_source == "regression on instruction and input bytes"
+    add_pair(plain, twin, "mine")
+    assert compile_network(str(alone)).compute_source == "twin mine"
+
+
+@pytest.mark.usefixtures("own_folder")
+@pytest.mark.parametrize(
+    "files, reason",
+    [
+        (("gabor_64x64_p4.tflite", "dense_256_edgetpu.tflite"), "not those of gabor_64x64_p4"),
+        (("gabor_64x64_p4.tflite", "dense_256.tflite"), "dense_256 is not compiled"),
+        ((PAIR[1], PAIR[1]), "give the plain file first"),
+    ],
+)
+def test_files_that_are_no_pair_are_refused_and_nothing_is_kept(shared_models, files, reason):
+    with pytest.raises(InputError, match=reason):
+        add_pair(*(shared_models / name for name in files), "mine")
+    assert "mine" not in names()
 
 
 def test_intervals_are_wider_where_less_is_known(shared_models):

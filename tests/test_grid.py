@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from tiny_study import CASES, NETS
 
+from hwmodels.errors import InputError
 from sim.engine import run, simulate
 from sim.scenario import Scenario
 from sim.setup import build
+from sim.study.characterisation import grids_of
 from sim.study.grid import Case, bounded, case_rows, network_rows, resized
 
 
@@ -68,3 +70,10 @@ def test_a_machine_that_fails_is_no_row(monkeypatch):
     monkeypatch.setattr("sim.study.grid.build", fails)
     with pytest.raises(MemoryError):
         network_rows(NETS[0], ("coral",), CASES[:1])
+
+
+@pytest.mark.parametrize("word", ["both", "all"])
+def test_both_families_are_asked_for_by_either_word(word):
+    assert [grid.family for grid in grids_of(family=word)] == ["edgetpu", "dpu"]
+    with pytest.raises(InputError, match=f"cannot go with --family {word}"):
+        grids_of(sizes="coral", family=word)

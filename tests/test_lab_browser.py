@@ -1,47 +1,42 @@
-"""The lessons in a real browser: no outside request, sliders that change the figures, a console free of errors.
+"""The lab in a real browser, a process of its own: every lesson, the quiz, the list, the teacher's sheet, and Ask.
 
 Needs Playwright and a Chromium (``CHROMIUM``, or one on the path); skipped with a notice where there is none.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
+from lesson_page import answered, axe_script, check_accessible, check_figures, go_through, watched
+from site_page import ARGUMENTS, CHROMIUM, WAIT_MS
 
 from sim import Scenario, simulate
-from sim.lab import LESSONS
+from sim.lab.catalogue import LESSONS
 
-pytest.importorskip("marimo", reason="the extra lab is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the browser is not tested")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.skipif(
         CHROMIUM is None, reason="no Chromium here (apt-get install chromium): the browser is not tested"
     ),
     pytest.mark.filterwarnings("ignore"),
 ]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"]
-WAIT_MS = 180_000
-READ = """() => [...document.querySelectorAll('[data-scenario]')].map(block => [
-    block.dataset.scenario,
-    Object.fromEntries([...block.querySelectorAll('[data-figure]')].map(e => [e.dataset.figure, e.dataset.value]))
-])"""
+PROGRAM = "from sim.site.server import serve; serve(browser=False)"
 
 
 @pytest.fixture(scope="module")
 def address():
     """The lab's address, served by a process of its own."""
-    program = "from sim.lab.server import serve; serve(browser=False)"
-    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stderr=subprocess.PIPE, text=True) as server:
         yield server.stderr.readline().strip()
         server.terminate()
+
+
+@pytest.fixture(scope="module")
+def home(address):
+    return address.split("lessons.html")[0]
 
 
 @pytest.fixture(scope="module")
@@ -52,105 +47,119 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(params=[1280, 390], ids=["laptop", "phone"])
-def visit(request, browser, address):
-    """Open a lesson; return the page with what it asked for elsewhere and what its console complained about."""
-    context = browser.new_context(viewport={"width": request.param, "height": 900})
-    context.set_default_timeout(WAIT_MS)
-    page, outside, complaints = context.new_page(), [], []
-    home = address.split("?")[0]
-    page.on("request", lambda r: outside.append(r.url) if not r.url.startswith((home, "data:", "blob:")) else None)
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-
-    def go(lesson):
-        page.goto(address.replace("/?", f"/{lesson.name}/?"))
-        page.wait_for_selector("[data-figure]", timeout=WAIT_MS)
-        return SimpleNamespace(page=page, outside=outside, complaints=complaints, width=request.param)
-
-    yield go
-    context.close()
+@pytest.fixture(scope="module")
+def seen(browser, address, home):
+    """A visitor who came by the address that was printed."""
+    found = watched(browser, home)
+    found.page.goto(address)
+    yield found
+    found.context.close()
 
 
-def blocks(page):
-    return [(Scenario(**json.loads(options)), figures) for options, figures in page.evaluate(READ)]
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    return axe_script(tmp_path_factory.mktemp("axe"))
 
 
-def changed(page, before):
-    """Wait until a figure differs from what was shown."""
-    for _ in range(WAIT_MS // 100):
-        now = [figures for _, figures in blocks(page)]
-        if now and now != before:
-            return True
-        page.wait_for_timeout(100)
-    return False
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: f"lesson_{lesson.number}")
+def test_a_lesson_lets_predict_and_shows_what_simulate_answers(seen, home, lesson):
+    seen.page.goto(f"{home}lesson.html#{lesson.number}")
+    go_through(seen.page, lesson)
+    for number, question in enumerate(lesson.quiz):
+        assert answered(seen.page.locator("#quiz .asked").nth(number), question, question.solve().right) == "right"
+    if lesson.quiz:
+        assert seen.page.inner_text("#score") == f"{len(lesson.quiz)} of {len(lesson.quiz)} right."
+    seen.page.set_viewport_size({"width": 390, "height": 900})
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 391, "nothing sticks out sideways"
+    seen.page.set_viewport_size({"width": 1280, "height": 900})
+    assert (seen.outside, seen.complaints) == ([], [])
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
-def test_a_lesson_opens_and_its_sliders_change_true_figures(visit, lesson):
-    seen = visit(lesson)
-    sliders = seen.page.get_by_role("slider")
-    assert sliders.count() >= 1
-    moved = 0
-    for number in range(sliders.count()):
-        before = [figures for _, figures in blocks(seen.page)]
-        slider = sliders.nth(number)
-        slider.focus()
-        top = slider.get_attribute("aria-valuenow") == slider.get_attribute("aria-valuemax")
-        slider.press("Home" if top else "End")
-        if (lesson.number, number) != (8, 2):  # the rate of random arrivals, which are not chosen
-            assert changed(seen.page, before), f"slider {number}"
-            moved += 1
-    assert moved
-    for scenario, figures in blocks(seen.page):
-        check_figures(simulate(scenario).summary, figures)
-    assert seen.outside == []
-    assert seen.complaints == []
-    wide = seen.page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= seen.width + 1, "nothing sticks out of the page sideways"
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", [f"lesson.html#{LESSONS[0].number}", "lessons.html", "teacher.html"])
+def test_no_serious_fault_of_accessibility_is_found(seen, home, axe, name, scheme):
+    seen.page.emulate_media(color_scheme=scheme)
+    seen.page.goto(home + name)
+    seen.page.wait_for_selector("#lessons h2, .explored[data-shown]")  # a prediction is remembered in the tab
+    check_accessible(seen.page, axe)
 
 
-def check_figures(summary, figures):
-    for key, value in figures.items():
-        expected = summary
-        for part in key.split("."):
-            expected = expected[part]
-        assert float(value) == expected, key
+def test_a_link_holds_the_controls_and_the_prediction_still_comes_first(browser, address, home):
+    found = watched(browser, home, width=390)
+    found.page.goto(address)
+    found.page.goto(f"{home}lesson.html#1&2.host=raspberry-pi-4&2.cores=2&2.nothing=1&2.link=usb9")
+    found.page.wait_for_selector(".prediction")
+    assert not found.page.locator(".explored").is_visible()
+    found.page.locator(".prediction").get_by_role("radio").first.check()
+    found.page.get_by_role("button", name="Check").first.click()
+    found.page.wait_for_selector(".explored[data-shown]")
+    assert found.page.get_by_label("host", exact=True).input_value() == "raspberry-pi-4"
+    check_figures(found.page)
+    found.page.get_by_label("host", exact=True).select_option("raspberry-pi-5")
+    assert found.page.evaluate("location.hash") == "#1&2.host=raspberry-pi-5&2.cores=2"
+    found.page.wait_for_selector(".explored[data-shown*='raspberry-pi-5']")
+    found.page.get_by_role("link", name="Ask this yourself").first.click()
+    found.page.wait_for_selector("body[data-answered*='raspberry-pi-5']")
+    found.page.go_back()
+    found.page.wait_for_selector(".explored[data-shown*='raspberry-pi-5']")
+    assert (found.outside, found.complaints) == ([], [])
+    found.context.close()
 
 
-def test_a_prediction_is_answered_in_the_browser(visit):
-    seen = visit(LESSONS[0])
-    seen.page.get_by_role("radio").first.click()
-    seen.page.wait_for_selector("text=You said", timeout=WAIT_MS)
+def test_one_s_own_sentence_stays_in_the_browser(seen, home):
+    seen.page.goto(f"{home}lesson.html#1")
+    seen.page.get_by_label("What would you tell a colleague").fill("It waits.")
+    seen.page.goto(f"{home}lesson.html#2")
+    seen.page.goto(f"{home}lesson.html#1")
+    assert seen.page.get_by_label("What would you tell a colleague").input_value() == "It waits."
 
 
-def test_strangers_see_nothing(browser, address):
+def test_the_list_leads_to_the_lessons_and_back(seen, address):
+    seen.page.goto(address)
+    assert seen.page.locator("#lessons > li").count() == len(LESSONS)
+    seen.page.get_by_role("link", name=LESSONS[1].title).click()
+    seen.page.wait_for_selector("body[data-lesson='2']")
+    assert "access_token" not in seen.page.url
+    seen.page.get_by_role("link", name=f"Before: {LESSONS[0].title}").click()
+    seen.page.wait_for_selector("body[data-lesson='1']")
+    seen.page.get_by_role("link", name="All lessons").click()
+    seen.page.wait_for_selector("#lessons > li")
+
+
+def test_the_teacher_s_sheet_has_every_answer(seen, home):
+    lesson = LESSONS[0]
+    seen.page.goto(f"{home}teacher.html")
+    seen.page.locator("#lessons summary").first.click()
+    seen.page.wait_for_selector("[data-filled=done]")
+    text = seen.page.locator("#lessons details").first.inner_text()
+    for question in (*lesson.exercises, *lesson.quiz):
+        assert question.solve().because.replace("`", "").replace("**", "") in text
+    assert seen.page.locator("#presets a").count() > 3
+
+
+def test_ask_is_answered_by_the_lab(seen, home):
+    seen.page.goto(f"{home}#models=mobilenet_v2_1.0_224&threads=3")
+    seen.page.wait_for_selector("body[data-finished*='threads=3']", timeout=WAIT_MS)
+    rate = seen.page.get_attribute("[data-figure=throughput_ips]", "data-value")
+    assert float(rate) == simulate(Scenario(models="mobilenet_v2_1.0_224", threads=3)).summary["throughput_ips"]
+    assert "never leaves" not in seen.page.inner_text("header")
+    assert (seen.outside, seen.complaints) == ([], [])
+
+
+def test_strangers_see_nothing(browser, home):
     context = browser.new_context()
-    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
-    assert page.goto(address.split("?")[0]).status == 403
-    assert page.goto(address.split("?")[0] + "lesson_1/").status == 403
+    for name in ("", "lesson.html", "lessons.json", "style.css"):
+        assert page.goto(home + name).status == 403
     context.close()
 
 
-def test_the_list_leads_to_the_lessons(browser, address):
-    context = browser.new_context()
-    context.set_default_timeout(WAIT_MS)
-    page = context.new_page()
-    page.goto(address)
-    page.get_by_text(LESSONS[2].title).click()
-    page.wait_for_selector("[data-figure]", timeout=WAIT_MS)
-    assert "access_token" not in page.url
-    context.close()
-
-
-def test_ctrl_c_ends_the_lab_with_a_lesson_open(browser):
-    program = "from sim.lab.server import serve; serve('1', browser=False)"
-    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as server:
+def test_ctrl_c_ends_the_lab_with_a_page_open(browser):
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stderr=subprocess.PIPE, text=True) as server:
         page = browser.new_page()
         page.goto(server.stderr.readline().strip())
-        page.wait_for_selector("[data-figure]", timeout=WAIT_MS)
+        page.wait_for_selector("#lessons > li")
         server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 0
+        assert server.wait(60) == 0
         assert "Traceback" not in server.stderr.read()
         page.close()

@@ -57,6 +57,26 @@ def test_slices_let_a_short_burst_in():
     assert sliced == [("short", 15), ("long", 105)]
 
 
+@pytest.mark.parametrize(("quantum", "found"), [(10, 16), (4, 8), (1 << 62, 40)])
+def test_short_bursts_one_after_the_other_keep_a_woken_thread_waiting_for_a_slice_at_most(quantum, found):
+    """Ten bursts of 4 without a pause; who was woken at 3 is next where one ends a slice later."""
+    env, cores, log = simpy.Environment(), Cores(1, quantum, 0), []
+
+    def computes():
+        for _ in range(10):
+            yield from cores.run(env, env.now, 4)
+
+    def woken():
+        yield env.timeout(3)
+        yield from cores.seek(env)
+        log.append(env.now)
+
+    env.process(computes())
+    env.process(woken())
+    env.run()
+    assert log == [found]
+
+
 def test_an_operator_on_several_cores_takes_them_all_at_once():
     assert timeline(Cores(4, 1 << 62, 0), [("wide", 0, 10, 4), ("next", 1, 10, 1)]) == [("wide", 10), ("next", 20)]
 

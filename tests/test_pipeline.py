@@ -13,6 +13,7 @@ from hwmodels.cuts import cut_by_time, split
 from hwmodels.stages import StepTime
 from sim import Scenario, simulate
 from sim.engine import Run
+from sim.estimator import estimate
 from sim.machine.pipeline import BoundedQueue
 from sim.setup import build
 
@@ -23,11 +24,11 @@ def segment(name, service_ns):
     return network(name, accelerator_stage(load_bytes=0, steps=(StepTime(service_ns, 0, 0),), **quiet))
 
 
-def pipeline(services_ns, batch=0, replicas=1, inferences=0, wake_ns=0):
+def pipeline(services_ns, batch=0, replicas=1, inferences=0, wake_ns=0, **options):
     segments = len(services_ns)
     setup = build(
         Scenario(models="conv5x3x3_f32_64x64", mode="pipeline", num_segments=segments, accelerators=segments * replicas,
-                 batch=batch, inferences=inferences, link="pcie", host="x86-desktop")
+                 batch=batch, inferences=inferences, link="pcie", host="x86-desktop", **options)
     )  # fmt: skip
     rows = tuple((segment(str(i), service),) * len(setup.accelerators) for i, service in enumerate(services_ns))
     host = replace(setup.host, switch_ns=wake_ns)
@@ -57,6 +58,33 @@ def test_a_thread_that_slept_is_woken():
 
 def test_who_waits_for_room_is_woken_and_the_slowest_segment_never_is():
     assert pipeline((100, 300), wake_ns=10).throughput_ips == pytest.approx(1e9 / 300)
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_a_chain_has_one_input_in_all_its_segments_and_wakes_nobody(replicas):
+    window = pipeline((100, 300, 200), replicas=replicas, wake_ns=10, runner="chained")
+    assert window.latency[0].counts.keys() == {600}
+    assert window.throughput_ips == pytest.approx(replicas * 1e9 / 600)
+
+
+def test_requests_at_random_wait_for_the_whole_chain():
+    """M/D/1 by Pollaczek and Khinchine: half the mean wait of random service times."""
+    window = pipeline((100_000, 300_000), inferences=20_000, runner="chained", arrivals="poisson:1500")
+    load = 1500 * 400_000 / 1e9
+    expected_ns = 400_000 * (1 + load / 2 / (1 - load))
+    counts = window.latency[0].counts
+    assert sum(ns * n for ns, n in counts.items()) / sum(counts.values()) == pytest.approx(expected_ns, rel=0.05)
+
+
+def test_a_chain_calls_each_segment_as_a_network_alone_and_overlapping_helps():
+    net = {"models": "inception_v3_299", "link": "pcie", "host": "x86-desktop", "mode": "pipeline", "accelerators": 3}
+    chained = simulate(Scenario(**net, runner="chained")).summary
+    overlapping = simulate(Scenario(**net)).summary
+    gain = overlapping["throughput_ips"] / chained["throughput_ips"]
+    told = {remedy["change"]: remedy["gain"] for remedy in chained["remedies"]}
+    assert told["segments that overlap"] == pytest.approx(gain, rel=0.02)
+    assert (chained["scenario"]["threads"], overlapping["scenario"]["threads"]) == (1, 3)
+    assert estimate(Scenario(**net, runner="chained"))["throughput_ips"] == pytest.approx(chained["throughput_ips"])
 
 
 def test_replicas_add_up():

@@ -106,6 +106,17 @@ def test_what_is_no_results_file_is_told(tmp_path, pl):
             read_results(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"inferences": 20}, {"threads": 3, "link": "pcie", "jitter": "measured"}], ids=str
+)
+def test_a_row_fed_back_is_the_same_scenario(options):
+    row = flat(simulate(Scenario(models="mobilenet_v1_0.25_128", **options)).summary)
+    again = flat(simulate(Scenario(**{key: row[key] for key in Scenario(models="x").options()})).summary)
+    assert again == row
+    assert row["inferences"] == options.get("inferences", 0)
+    assert row["inferences_simulated"] > 0
+
+
 @pytest.mark.parametrize("version", [0, RESULTS_VERSION + 1])
 def test_another_version_is_refused(tmp_path, pl, version):
     from sim.study.results_file import read_results

@@ -180,8 +180,10 @@ def test_the_page_names_no_other_host():
     for path in STATIC.iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert re.findall(r"https?://\S+", text) == [], path.name
-    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', (STATIC / "index.html").read_text())[1]
-    assert "default-src 'none'" in policy and "connect-src 'self'" in policy and "unsafe-inline" not in policy
+    for page in STATIC.glob("*.html"):
+        policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page.read_text())[1]
+        assert "default-src 'none'" in policy and "connect-src 'self'" in policy and "unsafe-inline" not in policy
+        assert "style=" not in page.read_text()
 
 
 def test_a_label_belongs_to_every_control():
@@ -211,7 +213,9 @@ def archive(tmp_path, monkeypatch):
 def test_the_command_writes_the_folder(archive, tmp_path):
     found = CliRunner().invoke(app, ["site", "-o", str(tmp_path / "out"), "--pyodide", str(archive), "--json"])
     answer = json.loads(found.stdout)
-    sizes = {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()}
+    out = tmp_path / "out"
+    sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in out.rglob("*") if path.is_file()}
+    assert "notebooks/lesson_1.ipynb" in sizes
     assert answer["files"] == sizes and answer["bytes"] == sum(sizes.values())
     assert "python -m http.server" in found.stderr
     assert not answer["compiled"] and "twice the time" in found.stderr  # that Python is none

@@ -7,22 +7,20 @@ names the file. Skipped with a notice where one of them is missing.
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tarfile
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
 from layers import chain, conv, depthwise
+from lesson_page import axe_script, check_accessible, go_through, watched
 from site_page import ARGUMENTS, CHROMIUM, WAIT_MS, answered, ask, pyodide_file, serving
 from virtual_files import write_compiled
 
 from calibration.harness.tflite_writer import write_model
 from hwmodels.errors import InputError
 from sim import Scenario, advise, simulate
+from sim.lab.catalogue import LESSONS
 from sim.site.build import build_site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the page is not tested")
@@ -93,15 +91,11 @@ def browser():
 
 
 def visit(browser, home, width=1280, **options):
-    """Open the page; return it with what it asked for elsewhere and what its console complained about."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    page, outside, complaints = context.new_page(), [], []
-    page.on("request", lambda r: outside.append(r.url) if not r.url.startswith((home, f"blob:{home}")) else None)
-    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(home)
-    page.wait_for_selector("body[data-answered]", timeout=WAIT_MS)
-    return SimpleNamespace(page=page, context=context, outside=outside, complaints=complaints)
+    """Open the page of questions; return it as :func:`watched` does."""
+    found = watched(browser, home, width, **options)
+    found.page.goto(home)
+    found.page.wait_for_selector("body[data-answered]", timeout=WAIT_MS)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +249,31 @@ def saved(page, where, button):
     return Path(waiting.value.path()).read_bytes()
 
 
+@pytest.fixture(scope="module")
+def learner(browser, home):
+    """A visitor of the lessons: one page, which starts Python once."""
+    found = watched(browser, home)
+    found.page.goto(f"{home}lesson.html")
+    yield found
+    found.context.close()
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: f"lesson_{lesson.number}")
+def test_a_lesson_lets_predict_and_shows_what_simulate_answers(learner, lesson):
+    learner.page.evaluate("number => { location.hash = number; }", str(lesson.number))
+    go_through(learner.page, lesson)
+    assert (learner.outside, learner.complaints) == ([], [])
+
+
+def test_the_teacher_s_sheet_computes_in_the_browser(learner, home):
+    learner.page.goto(f"{home}teacher.html")
+    learner.page.locator("#lessons summary").first.click()
+    learner.page.wait_for_selector("[data-filled=done]")
+    text = learner.page.locator("#lessons details").first.inner_text()
+    assert all(question.solve().because.replace("`", "").replace("**", "") in text for question in LESSONS[0].quiz)
+    assert (learner.outside, learner.complaints) == ([], [])
+
+
 def test_nothing_was_asked_elsewhere_and_nothing_complained(seen):
     assert (seen.outside, seen.complaints) == ([], [])
 
@@ -279,21 +298,9 @@ def test_it_works_without_a_server_after_the_first_visit(browser, home):
     found.context.close()
 
 
-AXE = "axe-core@4.14.1"
-
-
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory):
-    """Deque's checker of accessibility, from npm."""
-    folder = tmp_path_factory.mktemp("axe")
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("no npm here: accessibility is not checked")
-    words = [npm, "pack", AXE, "--silent", "--pack-destination", str(folder)]
-    if subprocess.run(words, capture_output=True, check=False, timeout=120).returncode:
-        pytest.skip(f"npm does not give {AXE}: accessibility is not checked")
-    with tarfile.open(next(folder.glob("*.tgz"))) as package:
-        return package.extractfile("package/axe.min.js").read().decode()
+    return axe_script(tmp_path_factory.mktemp("axe"))
 
 
 @pytest.mark.parametrize("fragment", ["", "models=mobilenet_v9"], ids=["answered", "refused"])
@@ -301,6 +308,4 @@ def axe(tmp_path_factory):
 def test_no_serious_fault_of_accessibility_is_found(seen, axe, scheme, fragment):
     seen.page.emulate_media(color_scheme=scheme)
     ask(seen.page, dict([fragment.split("=")]) if fragment else {"models": "mobilenet_v2_1.0_224", "cameras": "2x5"})
-    seen.page.evaluate(axe)
-    faults = seen.page.evaluate("axe.run().then(found => found.violations)")
-    assert [(one["id"], one["nodes"][0]["target"]) for one in faults if one["impact"] in ("serious", "critical")] == []
+    check_accessible(seen.page, axe)

@@ -1,8 +1,8 @@
 """Edge-TPU-compiled files: an executable from the file's own bytes.
 
-A compiled file has no layer graph. Its bytes are read out of it; its compute time comes from, in this order: the
-network that its name and byte counts match, one of the zoo with its input and exactly its bytes, the compiler's own
-cycle estimate with a factor, a regression on its bytes.
+A compiled file has no layer graph. Its bytes are read out of it. Its compute time comes from, in this order: the
+network that it was added with, the one that its name and byte counts match, one of the zoo with its input and exactly
+its bytes, the compiler's own cycle estimate with a factor, a regression on its bytes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from hwmodels.edgetpu.planning import Target, compile_layers
 from hwmodels.errors import InputError
 from hwmodels.executable import Executable, LayerPlan, Segment, Step
 from hwmodels.networks.graph import EDGETPU_OP, Layer, LayerGraph
-from hwmodels.networks.zoo import load_network, names_with_input
+from hwmodels.networks.zoo import load_network, names_with_input, networks_with
 
-__all__ = ["executable_from_file"]
+__all__ = ["executable_from_file", "twin_s_token"]
 
 OLD = "2020"  # a version of the generation before the newest
 #: How far parameter bytes may be apart where the name is the same, and where nothing but bytes and input are.
@@ -52,15 +52,38 @@ def executable_from_file(graph: LayerGraph, target: Target) -> Executable:
             segments[-1] = replace(segments[-1], plans=(*segments[-1].plans, _cpu_plan(layer)))
         else:
             segments.append(Segment("cpu", (_cpu_plan(layer),)))
-    token = "+".join(f"{op.token:016x}" for op in ops)
     outside = [plan for segment in segments if segment.device == "cpu" for plan in segment.plans]
     notes = (f"compute time from {source}", *operator_notes(outside))
     spread = getattr(target.compiler, f"{source.split(' ')[0]}_spread")
     spread = max(spread, UNKNOWN_SPREAD) if unknown_operators(outside) else spread
     return Executable(
-        graph.name, graph, tuple(segments), token, "file", source, spread,
+        graph.name, graph, tuple(segments), _token(ops), "file", source, spread,
         accelerator.parameter_cache_bytes, notes,
     )  # fmt: skip
+
+
+def twin_s_token(graph: LayerGraph, compiled: LayerGraph, target: Target) -> str:
+    """Return what names the parameters of a compiled file, which belongs to a plain network.
+
+    Raises :class:`InputError` where the file holds other parameters than the network's.
+    """
+    ops = read_compiled_ops(Path(compiled.meta["path"]))
+    if _matching([graph], target, _blob_bytes(ops), BLOB_TOLERANCE) is None:
+        raise InputError.problem(
+            compiled.name, f"holds {_blob_bytes(ops)} bytes of parameters, which are not those of {graph.name}",
+            "give a plain file and what was compiled from it",
+        )  # fmt: skip
+    return _token(ops)
+
+
+def _token(ops: Sequence[CompiledOp]) -> str:
+    """What names a file's parameters, in the driver and here."""
+    return "+".join(f"{op.token:016x}" for op in ops)
+
+
+def _blob_bytes(ops: Sequence[CompiledOp]) -> int:
+    """Parameters of a compiled file, those that stay on the chip and those that stream."""
+    return sum(op.cached_parameter_bytes + op.streamed_parameter_bytes for op in ops)
 
 
 def _cpu_plan(layer: Layer) -> LayerPlan:
@@ -105,10 +128,13 @@ def _regression(ops: Sequence[CompiledOp], compiler: Compiler) -> float:
 
 
 def _twin(graph: LayerGraph, ops: Sequence[CompiledOp], target: Target) -> Executable | None:
-    """The network with this file's name and about its parameters, or one of the zoo with just its bytes."""
-    blob = sum(op.cached_parameter_bytes + op.streamed_parameter_bytes for op in ops)
-    by_name = _matching(_candidates(graph), target, blob, BLOB_TOLERANCE)
-    return by_name or _matching(_alike(ops, blob), target, blob, SAME_TOLERANCE)
+    """The network that it was added with, one with its name and about its parameters, or one with just its bytes."""
+    blob = _blob_bytes(ops)
+    ways: tuple[tuple[Iterable[LayerGraph], float], ...] = (
+        (networks_with("compiled", _token(ops)), BLOB_TOLERANCE), (_candidates(graph), BLOB_TOLERANCE),
+        (_alike(ops, blob), SAME_TOLERANCE),
+    )  # fmt: skip
+    return next(filter(None, (_matching(networks, target, blob, tolerance) for networks, tolerance in ways)), None)
 
 
 def _matching(candidates: Iterable[LayerGraph], target: Target, blob: int, tolerance: float) -> Executable | None:

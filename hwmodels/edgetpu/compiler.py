@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodels.edgetpu.accelerator import EdgeTpu
+from hwmodels.edgetpu.accelerator import EdgeTpu, load_accelerator
 from hwmodels.edgetpu.coefficients import NEWEST, Compiler, load_compiler
 from hwmodels.edgetpu.cost import cycles
 from hwmodels.edgetpu.outlook import Outlook, outlook
 from hwmodels.edgetpu.planning import Target, compile_layers, compile_set, network_token
+from hwmodels.errors import InputError
 from hwmodels.executable import Executable
 from hwmodels.networks.graph import LayerGraph
 
-__all__ = ["cocompile", "compile_graph", "compile_into_many", "layer_cycles", "memory_outlook", "on_chip_bytes"]
+__all__ = [
+    "cocompile",
+    "compile_graph",
+    "compile_into_many",
+    "layer_cycles",
+    "memory_outlook",
+    "on_chip_bytes",
+    "token_of_twin",
+]
 
 
 def compile_graph(graph: LayerGraph, accelerator: EdgeTpu, compiler: Compiler | str = NEWEST) -> Executable:
@@ -40,6 +49,24 @@ def compile_graph(graph: LayerGraph, accelerator: EdgeTpu, compiler: Compiler | 
 def compile_into_many(graph: LayerGraph, accelerator: EdgeTpu, compiler: Compiler | str = NEWEST) -> Executable:
     """Compile a plain network into as many subgraphs as its unsupported operators make (``-m`` of the compiler)."""
     return compile_layers(graph, Target(accelerator, _version(compiler), many_subgraphs=True))
+
+
+def token_of_twin(graph: LayerGraph, compiled: LayerGraph) -> str:
+    """Return what names the parameters of a compiled file that belongs to a plain network.
+
+    Raises :class:`InputError` for a file that is not compiled, and for one that was made of other parameters.
+    """
+    from hwmodels.edgetpu.compiled import twin_s_token
+
+    if graph.is_compiled:
+        raise InputError.problem(
+            graph.name, "is compiled for the Edge TPU and has no layer graph", "give the plain file first"
+        )
+    if not compiled.is_compiled:
+        raise InputError.problem(
+            compiled.name, "is not compiled for the Edge TPU", "give the plain file, then its twin"
+        )
+    return twin_s_token(graph, compiled, Target(load_accelerator("coral"), load_compiler(NEWEST)))
 
 
 def _version(compiler: Compiler | str) -> Compiler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -29,6 +29,7 @@ __all__ = [
     "load_network",
     "names",
     "names_with_input",
+    "networks_with",
     "own_names",
     "remove_network",
     "user_folder",
@@ -93,6 +94,12 @@ def names_with_input(extents: tuple[int, int, int], parameter_bytes: int, tolera
     rows = [row for row in index() if _input_of(row) == extents]
     near = tolerance * parameter_bytes
     return [row["name"] for row in rows if abs(int(row["parameter_bytes"]) - parameter_bytes) <= near]
+
+
+def networks_with(key: str, value: str) -> Iterator[LayerGraph]:
+    """Yield the user's own networks that were added with a value under a key."""
+    own = (_from_trace(name) for name in own_names())
+    return (graph for graph in own if graph is not None and graph.meta.get(key) == value)
 
 
 def _input_of(row: dict[str, str]) -> tuple[int, ...]:
@@ -296,8 +303,10 @@ def remove_network(name: str) -> Path:
     return target
 
 
-def add_network(path: Path, name: str = "", replace: bool = False) -> tuple[LayerGraph, Path]:
-    """Read a plain .tflite file and keep its trace in the user's folder.
+def add_network(
+    path: Path, name: str = "", replace: bool = False, meta: Mapping[str, str] | None = None
+) -> tuple[LayerGraph, Path]:
+    """Read a plain .tflite file and keep its trace in the user's folder, with what ``meta`` says of it.
 
     Raises :class:`InputError` for a file that cannot be read, a compiled file (it has no layer graph), a name with a
     path in it, or one that exists and is not to be replaced. The trace is written to a temporary name and renamed.
@@ -315,6 +324,7 @@ def add_network(path: Path, name: str = "", replace: bool = False) -> tuple[Laye
     target = user_folder() / f"{name}.json"
     with suppress(OSError):  # writing says what is wrong with the folder
         target.parent.mkdir(parents=True, exist_ok=True)
-    write_text(target, to_json(LayerGraph(name, graph.layers, graph.inputs, graph.outputs, {"source": path.name})))
+    about = {"source": path.name, **(meta or {})}
+    write_text(target, to_json(LayerGraph(name, graph.layers, graph.inputs, graph.outputs, about)))
     _forget()
     return graph, target

@@ -172,6 +172,8 @@ def _software(scenario: Scenario) -> Iterator[Step]:
     yield from _together(scenario)
     if scenario.mode == "threads" and (scenario.threads > 1 or several or scenario.busy_python_threads):
         yield Step("processes instead of threads", {"mode": "processes"}, "nobody waits for Python's global lock")
+    if scenario.mode == "pipeline" and scenario.runner == "chained":
+        yield Step("segments that overlap", {"runner": "pipelined"}, "each takes the next input while the others work")
     if scenario.cpu_kernels == "builtin":
         yield Step("XNNPACK kernels", {"cpu_kernels": "xnnpack"}, "operators on the CPU run faster")
     if scenario.num_threads == 1:

@@ -3,6 +3,7 @@
 One thread alone waits for nobody, so the closed form is exact. The work is that of the run: the same networks in the
 proportions in which it completed them, the same arrivals, the same host. Of several accelerators it gets the one that
 does this work fastest. Where networks alternate, parameters are sent again at each change that the proportions need.
+Where the run was measured from its cold start, the baseline sends its parameters for the first time, too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Baseline:
     reason: str = ""
 
 
-def baseline(setup: Setup, counts: Sequence[float], offered_ips: float = 0.0) -> Baseline:
+def baseline(setup: Setup, counts: Sequence[float], offered_ips: float = 0.0, cold: int = 0) -> Baseline:
     """Return the baseline of a set-up for the inferences that it completed, by model.
 
     Parameters
@@ -40,6 +41,8 @@ def baseline(setup: Setup, counts: Sequence[float], offered_ips: float = 0.0) ->
         Inferences, or rates, of each of ``setup.models``.
     offered_ips
         Requests that came in a second, where they do not wait for each other; 0 in a closed loop.
+    cold
+        Inferences that were measured from a cold start on; 0 where it was left out.
     """
     one = baseline_setup(setup)
     work = _work(setup, one, counts)
@@ -49,8 +52,8 @@ def baseline(setup: Setup, counts: Sequence[float], offered_ips: float = 0.0) ->
         return Baseline(None, one, {}, f"{', '.join(idle) or 'nothing'} was never served: the work is not the same")
     shares = [count / whole for count in work]
     each = [on_accelerator(one, i) for i in _unlike(one)]
-    fastest = min(each, key=lambda single: _time_ns(_flows(single, shares)))
-    rows = _flows(fastest, shares)
+    fastest = min(each, key=lambda single: _time_ns(_flows(single, shares, cold)))
+    rows = _flows(fastest, shares, cold)
     ips = 1e9 / _time_ns(rows)
     ips = min(ips, offered_ips) if offered_ips else ips
     rates = [replace(row, ips=ips * row.ips) for row in rows]
@@ -117,20 +120,24 @@ def _work(setup: Setup, one: Setup, counts: Sequence[float]) -> list[float]:
     return list(done.values())
 
 
-def _flows(one: Setup, shares: Sequence[float]) -> list[Flow]:
+def _flows(one: Setup, shares: Sequence[float], cold: int) -> list[Flow]:
     """One flow for each network at its share; every flow knows how often parameters are sent again."""
     return [
         Flow(0, (model,), share, with_load(demand_of(row[0], one), reload), reload)
         for model, (row, share) in enumerate(zip(one.stage_times, shares, strict=True))
-        for reload in [_reload(one, model, shares)]
+        for reload in [_reload(one, model, shares, cold)]
     ]
 
 
-def _reload(one: Setup, model: int, shares: Sequence[float]) -> float:
-    """Share of a network's inferences that follow another token's, where the mix is spread as evenly as it can be."""
+def _reload(one: Setup, model: int, shares: Sequence[float], cold: int) -> float:
+    """Share of a network's inferences that send parameters.
+
+    They follow another token's, in a mix that is spread as evenly as it can be; or they are the first of all.
+    """
     token = one.stage_times[model][0].token
     same = sum(share for other, share in enumerate(shares) if one.stage_times[other][0].token == token)
-    return min(1.0, (1 - same) / same)
+    again = min(1.0, (1 - same) / same)
+    return again + (1 - again) / max(1.0, same * cold) if cold else again
 
 
 def _time_ns(rows: Sequence[Flow]) -> float:

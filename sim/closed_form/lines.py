@@ -365,7 +365,7 @@ def pipeline_ips(setup: Setup) -> float:
 
 def pipeline_rates(setup: Setup, segments: Sequence[Demand]) -> list[float]:
     """Inferences per ns of each pipeline by itself, given what its segments ask for."""
-    return [_in_batches(setup.scenario.batch, [segments[i].alone_ns for i in row]) for row in setup.pipelines]
+    return [_in_batches(setup.batch, [segments[i].alone_ns for i in row]) for row in setup.pipelines]
 
 
 def _in_batches(batch: int, alone_ns: Sequence[float]) -> float:

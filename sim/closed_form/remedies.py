@@ -29,6 +29,7 @@ EXPLAINED = 1.02  # the closed form's rate over a run's, up to which it knows wh
 QUERIES = ("singlestream", "multistream", "offline")  # threads have work in turn, or run out of it
 SPOKEN = (
     "one more thread", "one accelerator", "one more accelerator (and a thread)", "processes instead of threads",
+    "segments that overlap",
 )  # fmt: skip
 
 

@@ -27,10 +27,10 @@ def wait_ms(setup: Setup, rows: Sequence[Flow], ips: float, alone_ms: float) -> 
     if offered and ((arrivals.is_even and len(setup.models) == 1) or arrivals.path):
         return 0.0
     if setup.pipelines:
-        slowest_ms = max(row.need.alone_ns for row in rows) / 1e6
-        return (
-            mgc_wait_ms(ips, [(1, slowest_ms)], len(setup.pipelines)) if offered else _full_queues_ms(setup, rows, ips)
-        )
+        together = sum if setup.is_chained else max
+        service_ms = together(row.need.alone_ns for row in rows[: len(setup.pipelines[0])]) / 1e6
+        served = [(1.0, service_ms)]
+        return mgc_wait_ms(ips, served, len(setup.pipelines)) if offered else _full_queues_ms(setup, rows, ips)
     if not offered:
         asking = arrivals.cameras.count if arrivals.cameras else len(setup.thread_models)
         return asking / ips * 1e3 - alone_ms
@@ -80,7 +80,7 @@ def _full_queues_ms(setup: Setup, rows: Sequence[Flow], ips: float) -> float:
     """Queues up to the slowest segment are full (a place each, one request waits to go in); batches go in at once."""
     each_ms = len(setup.pipelines) / ips * 1e3
     slow = [row.need.alone_ns for row in rows[: len(setup.pipelines[0])]]
-    if setup.scenario.batch:
-        return max(slow) / 1e6 * (setup.scenario.batch - 1) / 2
+    if setup.batch:
+        return max(slow) / 1e6 * (setup.batch - 1) / 2
     last = slow.index(max(slow))
     return 2 * each_ms * (1 + last) - sum(slow[:last]) / 1e6

@@ -71,11 +71,17 @@ def run(
         Path | None,
         typer.Option(help="Also draw throughput, latency and energy against threads: FILE.svg, .png, .html."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read and explain the parts that are named; run nothing.")
+    ] = False,
 ) -> None:
     """Simulate one scenario: throughput, latency, energy, utilisation, bottleneck, gain over one thread.
 
     Example: edgetpusim run mobilenet_v2_1.0_224 --threads 4 --preprocess resize --host raspberry-pi-4
     """
+    if check:
+        _explain(scenario, json)
+        return
     from sim.engine import simulate
 
     if timeline is None:
@@ -94,6 +100,16 @@ def run(
     from sim.commands.run_tables import print_run
 
     print_run(results)
+
+
+def _explain(scenario: Any, json: bool) -> None:
+    from sim.commands.part_check import explained, print_explained
+
+    rows = explained(scenario)
+    if json:
+        _print_json({"parts": rows})
+    else:
+        print_explained(rows)
 
 
 @app.command(cls=InGroups)
@@ -218,17 +234,23 @@ def zoo_show(model: Model, json: Json = False) -> None:
 @zoo_app.command("add")
 def zoo_add(
     file: Annotated[Path, typer.Argument(metavar="FILE.tflite", help="A plain int8, uint8 or float model.")],
+    compiled: Annotated[
+        Path | None, typer.Argument(metavar="COMPILED.tflite", help="What the Edge TPU's compiler made of it.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name in the zoo; the file's stem if not given.")] = "",
     replace: Annotated[bool, typer.Option(help="Replace a network of that name.")] = False,
     json: Json = False,
 ) -> None:
     """Keep the trace of a .tflite file among your own networks.
 
-    Example: edgetpusim zoo add detector.tflite --name detector
+    Together with a compiled file, that one is known again under any name: its layers' times are then the network's.
+
+    Example: edgetpusim zoo add detector.tflite detector_edgetpu.tflite --name detector
     """
+    from hwmodels.families import add_pair
     from hwmodels.networks.zoo import add_network
 
-    graph, target = add_network(file, name, replace)
+    graph, target = add_pair(file, compiled, name, replace) if compiled else add_network(file, name, replace)
     if json:
         _print_json({"name": target.stem, "ops": len(graph.layers), "macs": graph.macs, "output": str(target)})
     print(f"{target.stem}: {len(graph.layers)} operators, {graph.macs / 1e6:.1f} M MACs -> {target}", file=sys.stderr)

@@ -166,7 +166,7 @@ def study(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write.")],
     models: Annotated[str, typer.Option(help="Only these networks: names or patterns, comma separated.")] = "",
     sizes: Annotated[str, typer.Option(help="Only these sizes.")] = "",
-    family: Annotated[str, typer.Option(help="edgetpu, dpu or all; the sizes' own if empty.")] = "",
+    family: Annotated[str, typer.Option(help="edgetpu, dpu or both; the sizes' own if empty.")] = "",
     estimator: Annotated[str, typer.Option(help="package.module:function to hold against the simulator as well.")] = "",
     workers: Workers = 0,
     engine: EngineName = "auto",

@@ -40,6 +40,6 @@ def lab(
         if as_json:
             print(json.dumps({"output": pages}))
         return
-    from sim.lab.server import serve
+    from sim.site.server import serve
 
     serve(lesson, port, address, remote, browser, as_json)

@@ -160,12 +160,14 @@ def go_on(m: Any, work: int) -> int:
 
 
 @compiled
-def has_core(m: Any) -> bool:
-    """Whether a woken thread gets a core now: the condition of :meth:`Cores.seek`."""
+def has_core(m: Any, since: int) -> bool:
+    """Whether a thread that was woken then, at a place of the memory (0: now), gets a core: as :meth:`Cores.seek`."""
     now = m[at.NOW]
-    if m[m[at.CORES_AT]] <= now:
-        return True
-    if m[at.SLICE_END] != now:
+    if m[since] == 0:
+        m[since] = now
+    if m[m[at.CORES_AT]] > now and m[at.SLICE_END] != now and now - m[since] < m[at.QUANTUM]:
         return False
-    m[at.SLICE_END] = -1
+    if m[m[at.CORES_AT]] > now and m[at.SLICE_END] == now:
+        m[at.SLICE_END] = -1
+    m[since] = 0
     return True

@@ -169,7 +169,7 @@ def come_back(m: Any, i: int, a: int, number: int) -> bool:
     """Let go of the lock once the thread runs again, count the pass and copy its result."""
     t, stage = thread_at(m, i), stage_at(m, number)
     needs_core = m[at.WAKE] > 0
-    if needs_core and not has_core(m):
+    if needs_core and not has_core(m, t + at.SOUGHT):
         push(m, m[m[at.CORES_AT]], i)
         return True
     release(m, a, m[t + at.SERVED])
@@ -225,7 +225,7 @@ def release(m: Any, a: int, number: int) -> None:
 def wake(m: Any, number: int) -> int:
     """As :meth:`Mutex._wake`: seek a core, take the lock or wait on. Return the thread that goes on at once, if any."""
     a = accelerator_at(m, number)
-    if not m[a + at.IS_OWED] and not has_core(m):
+    if not m[a + at.IS_OWED] and not has_core(m, a + at.WOKEN):
         push(m, m[m[at.CORES_AT]], m[at.THREADS_N] + number)
         return at.NOBODY
     m[a + at.IS_WAKING] = 0

@@ -51,15 +51,21 @@ class Cores:
     def seek(self, env: Clock) -> Generator[Any, Any, None]:
         """Wait until a core comes free for a thread that was woken, or until somebody's slice ends.
 
-        Whoever computes goes on: the next piece of its work comes before those who wait like this.
+        Whoever computes goes on: the next piece of its work comes before those who wait like this, for a slice at most.
         """
-        while wait_ns := self.wait_ns(env.now):
+        since_ns = env.now
+        while wait_ns := self.wait_ns(env.now, since_ns):
             yield env.timeout(wait_ns)
 
-    def wait_ns(self, now_ns: int) -> int:
-        """How long until a woken thread may look for a core again; 0 where it gets one now."""
+    def wait_ns(self, now_ns: int, since_ns: int) -> int:
+        """How long until a thread that was woken at ``since_ns`` may look for a core again; 0 where it gets one now.
+
+        Who has waited for a slice is next, however short the pieces are in which others compute.
+        """
         free_ns = self.free_ns[0]
-        return free_ns - now_ns if free_ns > now_ns and not self._takes_turn(now_ns) else 0
+        if free_ns <= now_ns or self._takes_turn(now_ns) or now_ns - since_ns >= self.quantum_ns:
+            return 0
+        return free_ns - now_ns
 
     def _takes_turn(self, now_ns: int) -> bool:
         """Whether a slice ends at this moment, after which nobody has taken a turn yet."""

@@ -113,18 +113,19 @@ class Mutex(Lock):
     A waiter that came too late is owed the lock: when it is woken again, it gets a core at once, and the lock before
     others. On measured hosts it so wins every other race against a thread that comes back at once.
 
-    ``core_wait_ns`` says how long a woken thread still has to wait for a core at a moment
+    ``core_wait_ns`` says how long a thread that was woken at one moment still has to wait for a core at another
     (:meth:`sim.machine.host.Cores.wait_ns`).
     """
 
     needs_core = True
 
     def __init__(
-        self, env: Clock, core_wait_ns: Callable[[int], int], costs: HandOver, discipline: Discipline | None
+        self, env: Clock, core_wait_ns: Callable[[int, int], int], costs: HandOver, discipline: Discipline | None
     ) -> None:
         super().__init__(env, discipline)
         self.core_wait_ns, self.costs = core_wait_ns, costs
         self.is_waking = self.is_owed = False
+        self.woken_ns = -1
 
     def acquire(self, ticket: Any) -> simpy.Event | None:
         """Take the lock and return None, or queue and return the event that fires when the lock is ours."""
@@ -143,11 +144,14 @@ class Mutex(Lock):
 
     def _wake(self, _: simpy.Event) -> None:
         """Wake the next in line: it takes the lock if that is still free then, else it waits on, still next."""
-        wait_ns = 0 if self.is_owed else self.core_wait_ns(self.env.now)
+        now_ns = self.env.now
+        if self.woken_ns < 0:
+            self.woken_ns = now_ns
+        wait_ns = 0 if self.is_owed else self.core_wait_ns(now_ns, self.woken_ns)
         if wait_ns:
             Sleep(self.env, wait_ns).callbacks.append(self._wake)
             return
-        self.is_waking = False
+        self.is_waking, self.woken_ns = False, -1
         self.is_owed = self.held and not self.costs.is_fair
         if not self.is_owed:
             fire(self._next())

@@ -1,13 +1,13 @@
 """Pipelines: a network cut into segments, one accelerator and one thread for each, bounded queues between them.
 
 As in pycoral's ``PipelinedModelRunner``, the first queue takes a whole batch and each inner queue one set of tensors.
-So a fast segment waits until the next one has taken its result.
+So a fast segment waits until the next one has taken its result. Chained by hand, segments have one thread and no queue.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from sim.machine.clock import Clock
 
-__all__ = ["BoundedQueue", "PipelinePool", "pipeline"]
+__all__ = ["BoundedQueue", "PipelinePool", "chain", "pipeline", "segments"]
 
 Steps = Generator[Any, Any, None]
+#: (machine, threads of the segments, first queue, queue of the results) -> what serves one pipeline.
+Stages = Callable[[Machine, list[Thread], "BoundedQueue", "BoundedQueue"], list[Steps]]
 INNER_CAPACITY = 1
 UNBOUNDED = 1 << 62
 
@@ -65,7 +67,9 @@ class BoundedQueue:
         return item
 
 
-def pipeline(machine: Machine, threads: list[Thread], number: int, batch: int, completed: Completed) -> list[Steps]:
+def pipeline(
+    machine: Machine, threads: list[Thread], number: int, batch: int, completed: Completed, stages: Stages
+) -> list[Steps]:
     """The processes of one pipeline in a closed loop: a source, a stage for each segment, a sink that counts results.
 
     ``batch`` requests go in at once. The next batch follows when the last result of this one is out. 0 keeps the first
@@ -73,10 +77,10 @@ def pipeline(machine: Machine, threads: list[Thread], number: int, batch: int, c
     """
     env = machine.env
     first, out = BoundedQueue(env, UNBOUNDED if batch else INNER_CAPACITY), BoundedQueue(env, UNBOUNDED)
-    stages = segments(machine, threads, first, out)
+    inside = stages(machine, threads, first, out)
     if batch:
-        return [batches(machine, first, out, number, batch, completed), *stages]
-    return [stream(machine, first), *stages, sink(machine, out, number, completed)]
+        return [batches(machine, first, out, number, batch, completed), *inside]
+    return [stream(machine, first), *inside, sink(machine, out, number, completed)]
 
 
 def segments(machine: Machine, threads: list[Thread], first: BoundedQueue, out: BoundedQueue) -> list[Steps]:
@@ -84,6 +88,21 @@ def segments(machine: Machine, threads: list[Thread], first: BoundedQueue, out: 
     inner = [BoundedQueue(machine.env, INNER_CAPACITY) for _ in threads[1:]]
     places = zip(threads, [first, *inner], [*inner, out], strict=True)
     return [stage(machine, thread, source, target) for thread, source, target in places]
+
+
+def chain(machine: Machine, threads: list[Thread], first: BoundedQueue, out: BoundedQueue) -> list[Steps]:
+    """One thread that takes each request through all segments, and only then the next (chained by hand)."""
+    return [_chained(machine, threads, first, out)]
+
+
+def _chained(machine: Machine, threads: list[Thread], source: BoundedQueue, target: BoundedQueue) -> Steps:
+    env, first = machine.env, threads[0]
+    while True:
+        request, started, queued = yield from source.get()
+        machine.recorder.add(first.component, State.WAIT, queued, env.now, request, first.model, -1)
+        for segment in threads:
+            yield from inference(machine, segment, request)
+        target.put((request, started, env.now))
 
 
 @dataclass(slots=True)
@@ -97,7 +116,7 @@ class _Query:
 class PipelinePool:
     """Pipelines that take requests from one line, first come, first served: what arrivals see of them."""
 
-    def __init__(self, machine: Machine, rows: list[list[Thread]], completed: Completed) -> None:
+    def __init__(self, machine: Machine, rows: list[list[Thread]], completed: Completed, stages: Stages) -> None:
         self.machine, self.completed = machine, completed
         self.threads = [row[0] for row in rows]
         self.first = BoundedQueue(machine.env, UNBOUNDED)
@@ -107,7 +126,7 @@ class PipelinePool:
         self.processes: list[Steps] = []
         for number, row in enumerate(rows):
             out = BoundedQueue(machine.env, UNBOUNDED)
-            self.processes += [*segments(machine, row, self.first, out), self._sink(out, number)]
+            self.processes += [*stages(machine, row, self.first, out), self._sink(out, number)]
 
     def serve(self, request: int, arrived_ns: int, _model: int = -1) -> Steps:
         """Put a request into the line, and wait until it leaves the last segment."""

@@ -82,6 +82,9 @@ RULES = (
         ("batch",), lambda s: s.arrivals == "closed", "requests come as --arrivals says", "leave one of the two out"
     ),
     Rule(
+        ("batch",), lambda s: s.runner != "chained", "--runner chained has one input at a time", "leave it out"
+    ),
+    Rule(
         ("dispatch",), lambda s: s.mode in ("threads", "processes"), "every segment and every copy has its own device",
         "leave it out",
     ),
@@ -103,7 +106,7 @@ RULES = (
         "processes do not wait for each other's lock", "leave it out, or use --mode threads",
     ),
     Rule(
-        ("switch_interval_ms",), lambda s: not _is_pipeline(s) or s.runner == "python",
+        ("switch_interval_ms",), lambda s: not _is_pipeline(s) or s.runner != "pipelined",
         "the segments of pycoral's runner are threads without Python", "leave it out, or use --runner python",
     ),
     Rule(

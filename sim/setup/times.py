@@ -105,7 +105,9 @@ def app_work(scenario: Scenario) -> AppWork:
 
 
 def _in_runner(scenario: Scenario, host: Host, row: tuple[StageTimes, ...]) -> tuple[StageTimes, ...]:
-    """The compiled runner passes pointers; a Python one also copies tensors in and out under the GIL."""
+    """The compiled runner passes pointers; a Python one copies tensors under the GIL, too, and between its queues."""
+    if scenario.runner == "chained":  # an interpreter for each segment, called as a whole network's is
+        return row
     if scenario.runner == "pipelined":  # tensors between segments are bound to the driver's buffers: no copies
         return tuple(replace(times.with_passes(lambda s: replace(s, copy_ns=0)), python_ns=0) for times in row)
     factor = stretch(scenario.background_load)

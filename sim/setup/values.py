@@ -182,7 +182,7 @@ class Setup:
         """
         scenario, busy = self.scenario, self.scenario.busy_python_threads
         compiled = bool(self.pipelines) and scenario.runner == "pipelined"
-        if scenario.mode == "processes" or compiled or (len(self.thread_models) == 1 and not busy):
+        if scenario.mode == "processes" or compiled or (self.threads == 1 and not busy):
             return None
         interval_ns = max(1, round(scenario.switch_interval_ms * 1e6))
         return GilRules(interval_ns, busy, round(self.host.gil_handover_ns))
@@ -239,6 +239,8 @@ class Setup:
     def is_crowded(self) -> bool:
         """Whether runnable threads, those of interpreters included, outnumber cores: they get them in slices."""
         widths = [max(times.width for times in row) for row in self.stage_times]
+        if self.is_chained:
+            return len(self.pipelines) * max(widths) > self.free_cores
         return sum(widths[model] for model in self.thread_models) > self.free_cores
 
     @property
@@ -251,6 +253,21 @@ class Setup:
             return ""
         names = ", ".join(dict.fromkeys(part.name for part in self.accelerators))
         return f"{len(self.accelerators)} x {names} need {needed:g} DSP blocks, the chip of {self.host.name} has {chip}"
+
+    @property
+    def is_chained(self) -> bool:
+        """Whether one thread takes each input through all segments of a pipeline."""
+        return bool(self.pipelines) and self.scenario.runner == "chained"
+
+    @property
+    def threads(self) -> int:
+        """How many threads there are: one takes inputs through all segments of a chain."""
+        return len(self.pipelines) if self.is_chained else len(self.thread_models)
+
+    @property
+    def batch(self) -> int:
+        """Inputs that are in a pipeline at once; 0 keeps it filled."""
+        return 1 if self.is_chained else self.scenario.batch
 
     @property
     def is_baseline(self) -> bool:

@@ -12,11 +12,11 @@ from hwmodels.errors import InputError, reason
 from hwmodels.files import write_bytes
 from sim.site.bundle import code_files, packed, zoo_files
 from sim.site.bytecode import with_bytecode
+from sim.site.pages import notebook_files, page_files
 from sim.site.pyodide import pyodide_files
 
 __all__ = ["Site", "build_site", "site_files"]
 
-STATIC = Path(__file__).parent / "static"
 ENGINE = "pyodide.asm.wasm"  # goes over the wire compressed, whatever the server does
 
 
@@ -43,14 +43,14 @@ def build_site(folder: Path, pyodide: Path | None = None) -> Site:
             f"-o {folder}", f"cannot be written ({reason(error)})", "give a folder that can be written"
         ) from None
     for name, data in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         write_bytes(folder / name, data)
     return Site({name: len(data) for name, data in files.items()}, is_compiled)
 
 
 def site_files(python: dict[str, bytes]) -> dict[str, bytes]:
     """Return every file of the site by name, given those of Pyodide and the packed code."""
-    files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
-    files |= {name: data for name, data in python.items() if name != ENGINE}
+    files = page_files() | notebook_files() | {name: data for name, data in python.items() if name != ENGINE}
     files |= {f"{ENGINE}.gz": gzip.compress(python[ENGINE], 9, mtime=0), "zoo.tar.gz": packed(zoo_files())}
     return files | {"service.js": _with_list(files["service.js"], files)}
 

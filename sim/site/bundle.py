@@ -14,10 +14,15 @@ from hwmodels.networks.zoo import data_folder
 
 __all__ = ["code_files", "packed", "zoo_files"]
 
+#: What makes and serves pages, and is asked by none of them.
+MAKERS = (
+    *(f"site/{name}.py" for name in ("answering", "build", "bundle", "bytecode", "gate", "pages", "pyodide", "server")),
+    *(f"lab/{name}.py" for name in ("export", "notebooks", "printed", "research", "source")),
+)
 #: Packages of the page -> folders of them that it does not use.
 PACKAGES = {
-    "hwmodels": ("_traces",), "sim": ("commands", "virtual", "study", "site/static"), "simpy": (), "flatbuffers": (),
-    "tflite": (),
+    "hwmodels": ("_traces",), "sim": ("commands", "virtual", "study", "site/static", *MAKERS), "simpy": (),
+    "flatbuffers": (), "tflite": (),
 }  # fmt: skip
 LONGEST_NAME = 100  # of a file in the oldest tar headers
 NOT_CODE = {".pyc", ".pyi", ".typed"}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwmodels.errors import InputError, nearest
+from hwmodels.errors import InputError, either, nearest
 from hwmodels.families import FAMILIES, sizes
 from hwmodels.networks.zoo import index
 from hwmodels.parts import part_names
@@ -19,9 +19,9 @@ from hwmodels.version import program_version
 from sim.advice import advise
 from sim.engine import simulate
 from sim.lab.kit import command
-from sim.machine.states import TRAITS, State
 from sim.scenario import Scenario, option_defaults, option_fields
-from sim.views.svg_timeline import DRAWN, film
+from sim.site.view_data import film_data, state_looks
+from sim.views.svg_timeline import film
 from sim.views.timeline import record
 
 __all__ = ["VERBS", "keep", "reply"]
@@ -39,10 +39,7 @@ def about(_options: Options) -> dict[str, Any]:
         "links": part_names("link"),
         "hosts": part_names("host"),
         "defaults": option_defaults(),
-        "states": {
-            state.name.lower(): {"words": traits.words, "colour": traits.colour, "pattern": traits.pattern}
-            for state, traits in TRAITS.items()
-        },
+        "states": state_looks(),
     }
 
 
@@ -63,19 +60,7 @@ def point(options: Options) -> dict[str, float]:
 
 def timeline(options: Options) -> dict[str, Any]:
     """What happens once every thread has its first inference behind it; times in ms from there."""
-    shot = film(Scenario(**options), start_ms=None)
-    spans = [
-        {
-            "on": span.component, "state": span.state.name.lower(),
-            "from": (span.start_ns - shot.start_ns) / 1e6, "to": (span.end_ns - shot.start_ns) / 1e6,
-        }
-        for span in shot.spans
-        if span.state in DRAWN or span.state is State.INVOKE
-    ]  # fmt: skip
-    return {
-        "title": shot.title, "ms": (shot.end_ns - shot.start_ns) / 1e6, "components": list(shot.components),
-        "spans": spans,
-    }  # fmt: skip
+    return film_data(film(Scenario(**options), start_ms=None))
 
 
 def trace(options: Options) -> str:
@@ -94,6 +79,7 @@ def advice(options: Options) -> dict[str, Any]:
     return {key: found[key] for key in ("steps", "notes", "judged_by")}
 
 
+#: What is asked about a scenario.
 VERBS: dict[str, Callable[[Options], Any]] = {
     "about": about, "run": run, "point": point, "timeline": timeline, "trace": trace,
     "advice": advice,
@@ -103,9 +89,20 @@ VERBS: dict[str, Callable[[Options], Any]] = {
 def reply(verb: str, options: str) -> str:
     """Answer a question: ``{"answer": ...}``, or ``{"error": ...}`` with one sentence for input that is refused."""
     try:
-        return json.dumps({"answer": VERBS[verb](_known(json.loads(options)))})
+        return json.dumps({"answer": _answer(verb, json.loads(options))})
     except InputError as error:
         return json.dumps({"error": str(error)})
+
+
+def _answer(verb: str, options: Options) -> Any:
+    """What a verb answers; the lessons are loaded where one of theirs is asked, so that the first page starts soon."""
+    if verb in VERBS:
+        return VERBS[verb](_known(options))
+    from sim.site import lesson_questions
+
+    if verb not in lesson_questions.VERBS:
+        raise InputError.value("the verb", verb, either([*VERBS, *lesson_questions.VERBS]))
+    return lesson_questions.VERBS[verb](options)
 
 
 def _known(options: Options) -> Options:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Grid", "grids_of", "schema", "study"]
 
-EVERY = "all"  # families
+EVERY, ALSO_EVERY = "both", "all"  # families
 TITLES = {
     "claim": "The paper's claims from here", "measured": "Gains beside the measured ones",
     "area": "One large accelerator or several small ones", "area_mix": "Mixes of cores in one area",
@@ -81,14 +81,14 @@ def grid_of(models: str = "", sizes: str = "", cases: Sequence[Case] = (), famil
 
 
 def grids_of(models: str = "", sizes: str = "", family: str = "") -> tuple[Grid, ...]:
-    """Return the grid of one family as :func:`grid_of` does, or those of every family for ``all``.
+    """Return the grid of one family as :func:`grid_of` does, or those of every family for ``both``.
 
     Raises :class:`InputError` as :func:`grid_of` does, and for sizes where every family is asked for.
     """
-    if family != EVERY:
+    if family not in (EVERY, ALSO_EVERY):
         return (grid_of(models, sizes, family=family),)
     if sizes:
-        raise InputError.problem("--sizes", f"cannot go with --family {EVERY}", "leave one of them out")
+        raise InputError.problem("--sizes", f"cannot go with --family {family}", "leave one of them out")
     return tuple(grid_of(models, family=name) for name in PLANS)
 
 

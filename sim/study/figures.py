@@ -9,11 +9,13 @@ import altair as alt
 import polars as pl
 
 from sim.study.findings import FRONT, PAPER, best_rows, of, saturation, single, sizes
-from sim.study.statistics import pareto
+from sim.study.statistics import front, pareto
 
 __all__ = ["Figure", "area_figure", "error_figure", "family_figures", "measured_figure", "sweep_figures"]
 
-WIDTH, HEIGHT = 700, 300
+HEIGHT = 300
+DECADE = 10
+SHORT = 12  # letters of names that stand side by side in a legend
 MOST_POINTS = 4000  # of a scatter plot: more are no clearer, and a page holds them all
 alt.data_transformers.disable_max_rows()
 #: A palette that colour-blind readers can tell apart (Okabe and Ito), in the order small, coral, large, others.
@@ -37,7 +39,9 @@ class Figure(NamedTuple):
 
 
 def _colour(names: Sequence[str], field: str = "size", title: str | None = None) -> alt.Color:
-    scale, legend = alt.Scale(domain=list(names), range=COLOURS[: len(names)]), alt.Legend(symbolOpacity=1)
+    columns = 1 if max(map(len, names), default=0) > SHORT else len(names)  # as many as a phone shows whole
+    scale = alt.Scale(domain=list(names), range=COLOURS[: len(names)])
+    legend = alt.Legend(symbolOpacity=1, labelLimit=0, orient="bottom", columns=columns)
     return alt.Color(f"{field}:N", scale=scale, title=title or field, legend=legend)
 
 
@@ -78,7 +82,7 @@ def _gain_by_network(rows: pl.DataFrame, key: str, words: str, case: str) -> Fig
     paper = PAPER["throughput" if key.startswith("speedup") else "energy"]
     rule = alt.Chart(pl.DataFrame({"paper": [paper]})).mark_rule(color="#555", strokeDash=[5, 4]).encode(y="paper:Q")
     text = f"Best over the threads; hover for the network. Dashed: the paper's largest gain, {paper:.2f}x."
-    both = (rule + chart).properties(width=WIDTH, height=HEIGHT)
+    both = (rule + chart).properties(width="container", height=HEIGHT)
     about = {"case": case, "key": key}
     return Figure(f"{words}, by network and size", f"Case: {case}. {text}", both, "largest_gain", about)
 
@@ -104,7 +108,7 @@ def _gain_by_host_share(rows: pl.DataFrame, case: str) -> Figure:
     )
     bound = alt.Chart(line).mark_line(color="#555", strokeDash=[5, 4]).encode(x="host:Q", y="bound:Q")
     text = f"Dashed: what the accelerator's lock, 1 / (1 - share), and {cores} cores, {cores} / share, allow."
-    both = (bound + points).properties(width=WIDTH, height=HEIGHT)
+    both = (bound + points).properties(width="container", height=HEIGHT)
     return Figure("Gain against host share", f"Case: {case}. {text}", both, "size_shift", {"case": case})
 
 
@@ -128,7 +132,7 @@ def _gain_by_threads(rows: pl.DataFrame, case: str) -> Figure:
     return Figure(
         "Gain by number of threads",
         f"Case: {case}, one accelerator. {text}",
-        (band + line).properties(width=WIDTH, height=HEIGHT),
+        (band + line).properties(width="container", height=HEIGHT),
         "typical_gain",
         {"case": case},
     )
@@ -148,7 +152,7 @@ def _saturation(rows: pl.DataFrame, case: str) -> Figure:
             color=_colour(names),
             tooltip=["size", "threads", "networks"],
         )
-        .properties(width=WIDTH, height=HEIGHT)
+        .properties(width="container", height=HEIGHT)
     )
     return Figure("Threads that are enough", f"Case: {case}, one accelerator.", chart, "saturation", {"case": case})
 
@@ -167,7 +171,7 @@ def _cases(frame: pl.DataFrame) -> Figure:
             yOffset=alt.YOffset("size:N", sort=sizes(frame)),
             color=_colour(sizes(frame)),
         )
-        .properties(width=WIDTH - 120, height=62 * len(order))
+        .properties(width="container", height=62 * len(order))
     )
     text = "Box: the middle half of the networks; whiskers: all of them."
     return Figure("Gain by workload and host", text, chart, "typical_gain", {"case": order[-1]})
@@ -205,7 +209,7 @@ def _front(rows: pl.DataFrame, case: str) -> Figure:
         )
         .add_params(pick)
         .transform_filter(pick)
-        .properties(width=WIDTH, height=HEIGHT + 60)
+        .properties(width="container", height=HEIGHT + 60)
     )  # fmt: skip
     text = "Large marks are on the front of throughput, energy and latency. Choose the network below the chart."
     return Figure("Design space of one network", f"Case: {case}. {text}", chart, "pareto", {"case": case})
@@ -226,7 +230,7 @@ def error_figure(errors: Sequence[Mapping[str, Any]]) -> Figure:
         x=alt.X("mae:Q", title="error against the simulator in % (bar: mean, tick: 99th percentile)")
     )
     ticks = base.mark_tick(thickness=2).encode(x="p99:Q")
-    chart = (bars + ticks).properties(width=WIDTH - 100, height=64 * table["region"].n_unique())
+    chart = (bars + ticks).properties(width="container", height=64 * table["region"].n_unique())
     text = "Networks held out by family for the corrected estimator."
     return Figure("Estimators against the simulator", text, chart, "estimator")
 
@@ -250,7 +254,7 @@ def measured_figure(gains: Sequence[Mapping[str, Any]]) -> Figure:
     line = alt.Chart(pl.DataFrame({"measured": [1.0, most], "predicted": [1.0, most]})).mark_line(
         color="#555", strokeDash=[5, 4]
     )
-    both = (line.encode(x="measured:Q", y="predicted:Q") + points).properties(width=WIDTH, height=HEIGHT)
+    both = (line.encode(x="measured:Q", y="predicted:Q") + points).properties(width="container", height=HEIGHT)
     return Figure("Gains measured and predicted", "A point is a network; dashed: equal.", both, "measured")
 
 
@@ -266,7 +270,7 @@ def area_figure(mixes: Sequence[Mapping[str, Any]]) -> Figure:
             color=alt.Color("cores:O", title="cores", scale=alt.Scale(range=COLOURS)),
             tooltip=["mix", *(alt.Tooltip(f"{key}:Q", format=".2f") for key in ("rate", "latency", "energy", "even"))],
         )
-        .properties(width=WIDTH, height=HEIGHT)
+        .properties(width="container", height=HEIGHT)
     )
     text = "Medians over networks, many threads. Right is faster, down is cheaper."
     return Figure("Mixes of cores in the area of the largest", text, chart, "area")
@@ -275,31 +279,55 @@ def area_figure(mixes: Sequence[Mapping[str, Any]]) -> Figure:
 def sweep_figures(frame: pl.DataFrame) -> Iterator[Figure]:
     """The figures of any other results: throughput by threads where they vary, and the design space."""
     good = frame.filter(pl.col("error") == "") if "error" in frame.columns else frame
-    label = pl.concat_str(
-        [pl.col(k).cast(pl.String) for k in ("models", "size", "host") if k in good.columns], separator=", "
-    )
-    good = good.with_columns(label=label).drop_nulls(FRONT)
-    names = [str(name) for name in good["label"].unique(maintain_order=True)][: len(COLOURS)]
-    good = good.filter(pl.col("label").is_in(names))
-    keys = ["label", "models", "size", "host", "threads", "accelerators", *FRONT]
-    rows = good.select([key for key in keys if key in good.columns]).to_dicts()
-    front = set(pareto(rows, FRONT))
-    every = -(-len(rows) // MOST_POINTS) or 1
-    table = pl.DataFrame([{**row, "front": i in front} for i, row in enumerate(rows) if i in front or i % every == 0])
+    good = good.with_columns(label=_set_up(good)).drop_nulls(FRONT)
+    names = [str(name) for name in good["label"].unique(maintain_order=True)]
+    shown = names[: len(COLOURS)]
+    only = f" The first {len(shown)} of {len(names)} set-ups are drawn." if len(names) > len(shown) else ""
+    good = good.filter(pl.col("label").is_in(shown))
     if good["threads"].n_unique() > 1:
-        best = good.group_by("label", "threads", maintain_order=True).agg(pl.col("throughput_ips").max())
-        line = alt.Chart(best).mark_line(point=True).encode(
-            x=alt.X("threads:O", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("throughput_ips:Q", title="inferences per second, best"),
-            color=_colour(names, "label", "set-up"), tooltip=["label", "threads", "throughput_ips"],
-        ).properties(width=WIDTH, height=HEIGHT)  # fmt: skip
-        yield Figure("Throughput by threads", "Best over everything else that the sweep varied.", line)
+        yield _by_threads(good, shown, only)
+    yield _design_space(good, shown, only)
+
+
+def _set_up(good: pl.DataFrame) -> pl.Expr:
+    """What a line or a colour stands for: network, size and host, as far as they vary."""
+    varied = [key for key in ("models", "size", "host", "link") if key in good.columns and good[key].n_unique() > 1]
+    return pl.concat_str([pl.col(key).cast(pl.String) for key in varied or ["models"]], separator=", ")
+
+
+def _by_threads(good: pl.DataFrame, names: Sequence[str], only: str) -> Figure:
+    best = good.group_by("label", "threads", maintain_order=True).agg(pl.col("throughput_ips").max())
+    line = alt.Chart(best).mark_line(point=True).encode(
+        x=alt.X("threads:O", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("throughput_ips:Q", title="inferences per second, best", scale=_scale(best["throughput_ips"])),
+        color=_colour(names, "label", "set-up"), tooltip=["label", "threads", "throughput_ips"],
+    ).properties(width="container", height=HEIGHT)  # fmt: skip
+    return Figure("Throughput by threads", f"Best over everything else that the sweep varied.{only}", line)
+
+
+def _design_space(good: pl.DataFrame, names: Sequence[str], only: str) -> Figure:
+    """Throughput against energy; every network has a front of its own, as inferences of two are no alternatives."""
+    keys = ["label", "models", "size", "host", "threads", "accelerators", *FRONT]
+    rows = good.select([key for key in keys if key in good.columns]).with_row_index("at")
+    fronts = [part[front({key: part[key].to_numpy() for key in FRONT})] for part in rows.partition_by("models")]
+    best_at = [at for part in fronts for at in part["at"]]
+    every = -(-len(rows) // MOST_POINTS) or 1
+    table = rows.with_columns(front=pl.col("at").is_in(best_at))
+    table = table.filter(pl.col("front") | (pl.col("at") % every == 0)).drop("at")
     points = alt.Chart(table).mark_point(filled=True).encode(
-        x=alt.X("throughput_ips:Q", title="inferences per second"),
-        y=alt.Y("energy_mj_per_inference:Q", title="mJ per inference, whole system", scale=alt.Scale(zero=False)),
+        x=alt.X("throughput_ips:Q", title="inferences per second", scale=_scale(table["throughput_ips"])),
+        y=alt.Y("energy_mj_per_inference:Q", title="mJ per inference, whole system",
+                scale=_scale(table["energy_mj_per_inference"])),
         color=_colour(names, "label", "set-up"), size=alt.condition("datum.front", alt.value(110), alt.value(22)),
         tooltip=[key for key in table.columns if key != "label"],
-    ).properties(width=WIDTH, height=HEIGHT + 60)  # fmt: skip
-    caption = "Large marks are on the Pareto front of throughput, energy and latency."
+    ).properties(width="container", height=HEIGHT + 60)  # fmt: skip
+    caption = "Large marks are on the Pareto front of throughput, energy and latency of their network."
     caption += f" Of the other points every {every}th is shown." if every > 1 else ""
-    yield Figure("Design space", caption, points)
+    return Figure("Design space", caption + only, points)
+
+
+def _scale(values: pl.Series) -> alt.Scale:
+    """Logarithmic where values span more than a decade."""
+    low, high = values.min(), values.max()
+    is_wide = isinstance(low, float) and isinstance(high, float) and 0 < low < high / DECADE
+    return alt.Scale(type="log") if is_wide else alt.Scale(zero=False)

@@ -215,9 +215,8 @@ def point_row(setup: Setup, window: Window, sd: float) -> Row:
     found, scale = figures(setup, window), math.exp(Z90 * sd)
     summary = answer(setup, found)
     ips = window.throughput_ips
-    more = {"interval90": {"throughput_ips": [ips / scale, ips * scale]}, "inferences_simulated": window.completions}
-    more["engine"] = window.engine
-    left_out = ("inferences", "simulated_s", "throughput_ci95_ips", "baseline_reason")
+    more = {"interval90": {"throughput_ips": [ips / scale, ips * scale]}, "engine": window.engine}
+    left_out = ("simulated_s", "throughput_ci95_ips", "baseline_reason")
     kept = {key: value for key, value in summary.items() if key not in left_out}
     return flat(kept | more) | stage_columns(setup)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hwmodels.errors import InputError, need
 from hwmodels.files import read_text, write_text
 from sim.study.page import Drawn, drawn, head, lists
-from sim.study.results_file import check_target, read_results
+from sim.study.results_file import check_target, column_types, read_results
 from sim.study.tables import html_table
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ table { border-collapse: collapse; font-size: 0.82rem; margin: 0.8rem 0; }
 th, td { padding: 0.2rem 0.55rem; text-align: right; border-bottom: 1px solid #e3e7eb; }
 th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; white-space: nowrap; }
 .wide { overflow-x: auto; } li { margin: 0.2rem 0; } footer { color: #555e68; font-size: 0.85rem; margin-top: 3rem; }
+.vega-embed { width: 100%; }
 form.vega-bindings { margin-top: 0.4rem; } details summary { cursor: pointer; margin: 0.6rem 0; }
 """
 TOP = 10
@@ -49,7 +50,7 @@ def report(results: Path, output: Path, any_version: bool = False) -> Path:
     an output that cannot be written.
     """
     results = results / "results.parquet" if results.is_dir() else results
-    frame = read_results(results, any_version)
+    frame = read_results(results, any_version, _columns_of(results))
     check_target(output)
     need("altair", "study")
     findings = _findings(results.with_name("findings.json")) if "case" in frame.columns else {}
@@ -60,6 +61,16 @@ def report(results: Path, output: Path, any_version: bool = False) -> Path:
     _check_columns(results, frame)
     write_text(output, _page(results, frame, findings))
     return output
+
+
+def _columns_of(path: Path) -> Sequence[str]:
+    """What a page shows of a sweep, whose rows may be very many; all of a study, and of what cannot be read."""
+    pl = need("polars", "study")
+    try:
+        is_study = "case" in column_types(path)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return ()
+    return () if is_study else (*COLUMNS, *NUMBERS, "seed")
 
 
 def _check_columns(path: Path, frame: pl.DataFrame) -> None:

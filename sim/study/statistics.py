@@ -94,9 +94,22 @@ def front(columns: Mapping[str, Any]) -> list[int]:
 
     signed = [(-1.0 if is_better_high(key) else 1.0, column) for key, column in columns.items()]
     costs = np.array([sign * np.asarray(column, dtype=np.float64) for sign, column in signed]).T
-    order = np.lexsort(costs.T[::-1]) if costs.size else np.array([], dtype=int)
+    order = np.argsort(_places(costs), kind="stable") if costs.size else np.array([], dtype=int)
     found: list[int] = []
-    while order.size:  # the first is beaten by none of the rest: keep it, and what is better than it in some key
+    while order.size:  # none of the rest beats the first: keep it, and what is better than it in some key
         found.append(int(order[0]))
         order = order[(costs[order] < costs[order[0]]).any(axis=1)]
     return sorted(found)
+
+
+def _places(costs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Sum of each row's places by every cost, equal costs having one place: whoever beats a row has a smaller sum.
+
+    The row with the least is good in everything, and so beats most others.
+    """
+    import numpy as np
+
+    places = np.zeros(len(costs), dtype=np.int64)
+    for column in costs.T:
+        places += np.unique(column, return_inverse=True)[1]
+    return places

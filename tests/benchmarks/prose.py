@@ -101,7 +101,8 @@ def sentences(markdown: str) -> list[Sentence]:
     return found
 
 
-def _sentence_faults(sentence: Sentence) -> Iterator[str]:
+def sentence_faults(sentence: Sentence) -> Iterator[str]:
+    """What is wrong with a sentence, one line each."""
     where = f"line {sentence.line}, {sentence.start!r}"
     if sentence.words > MOST_WORDS:
         yield f"{where}: {sentence.words} words, at most {MOST_WORDS}"
@@ -116,7 +117,7 @@ def faults(markdown: str) -> list[str]:
     found = sentences(markdown)
     if not found:
         return ["no prose"]
-    wrong = [fault for sentence in found for fault in _sentence_faults(sentence)]
+    wrong = [fault for sentence in found for fault in sentence_faults(sentence)]
     if not found[0].text.endswith("?"):
         wrong.append(f"the first sentence, {found[0].start!r}, is not the question that the page answers")
     middle = median(sentence.words for sentence in found)

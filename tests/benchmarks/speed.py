@@ -64,12 +64,14 @@ def interaction(network: str) -> float:
 
     from sim import Scenario
     from sim.lab import kit
+    from sim.lab.lesson import Figures, Timeline
+    from sim.site.view_data import view_data
 
     scenario, took = Scenario(models=network, accelerators=2, host="raspberry-pi-4", preprocess="resize"), []
     for number in (3, 5, 6, 7):  # the first time the network is loaded and compiled
         moved, started = replace(scenario, threads=number), time.process_time()
-        kit.figures(moved, "throughput_ips")
-        kit.timeline(moved)
+        view_data(Figures(moved, ("throughput_ips",)))
+        view_data(Timeline(moved))
         for threads in range(1, 9):
             kit.point(replace(moved, threads=threads))
         took.append(time.process_time() - started)

@@ -1,6 +1,12 @@
-// The page's end of the worker: questions in, answers out.
+// The page's end of the simulator: questions in, answers out. A page of `edgetpusim lab` carries a sign that its server
+// answers; every other page starts Python in a worker of its own.
 
-export class Simulator {
+export const isServed = Boolean(document.querySelector("meta[name=transport][content=server]"));
+
+// Words that hold for one of the two ways only.
+for (const part of document.querySelectorAll("[data-by]")) part.hidden = (part.dataset.by === "server") !== isServed;
+
+class Worked {
   constructor(onStep) {
     this.waiting = new Map();
     this.count = 0;
@@ -47,5 +53,56 @@ export class Simulator {
   async drop(file) {
     const data = await file.arrayBuffer();
     return this.#send({ file: { name: file.name, data } }, [data]);
+  }
+}
+
+class Served {
+  constructor() {
+    this.ready = Promise.resolve();
+  }
+
+  async #post(address, body) {
+    const response = await fetch(address, { method: "POST", body }).catch(() => {
+      throw new Error("The lab does not answer: is it still running?");
+    });
+    if (!response.ok) throw new Error(await response.text());
+    const { answer, error } = await response.json();
+    if (error) throw new Error(error);
+    return answer;
+  }
+
+  ask(verb, options = {}) {
+    return this.#post("ask", JSON.stringify({ verb, options }));
+  }
+
+  drop(file) {
+    return this.#post(`drop?name=${encodeURIComponent(file.name)}`, file);
+  }
+}
+
+export const Simulator = isServed ? Served : Worked;
+
+// After the first visit the site opens without a network; a lab needs its server anyway.
+export function keepSite() {
+  if (!isServed && "serviceWorker" in navigator) navigator.serviceWorker.register("service.js").catch(() => {});
+}
+
+// Answers a reader's newest question: while one is answered, only the last that came meanwhile is remembered.
+export class Newest {
+  constructor(answer) {
+    this.answer = answer;
+    this.version = 0;
+    this.isRunning = false;
+  }
+
+  async ask() {
+    this.version += 1;
+    if (this.isRunning) return;
+    this.isRunning = true;
+    for (let mine = 0; mine !== this.version; ) {
+      mine = this.version;
+      await this.answer(() => mine !== this.version);
+    }
+    this.isRunning = false;
   }
 }

@@ -1,7 +1,7 @@
 // The page: a question from the form, answers from the worker, the newest question first.
 import { showFigures } from "./cards.mjs";
 import { showCurve } from "./chart.mjs";
-import { Simulator } from "./client.mjs";
+import { Newest, Simulator, isServed, keepSite } from "./client.mjs";
 import { Question } from "./question.mjs";
 import { Timeline } from "./timeline.mjs";
 import { byId, digits, make, save, sentence } from "./words.mjs";
@@ -15,21 +15,14 @@ let timeline;
 let answer;
 let kept = null;
 
-let version = 0;
-let isRunning = false;
 let wake = () => {};
 
 // Answer the question as it is now; what becomes stale meanwhile is left unfinished.
-async function refresh() {
-  version += 1;
+const newest = new Newest((isStale) => show(question.options(), question.fragment(), isStale));
+
+function refresh() {
   wake();
-  if (isRunning) return;
-  isRunning = true;
-  for (let mine = 0; mine !== version; ) {
-    mine = version;
-    await show(question.options(), question.fragment(), () => mine !== version);
-  }
-  isRunning = false;
+  return newest.ask();
 }
 
 async function show(options, fragment, isStale) {
@@ -49,7 +42,7 @@ async function show(options, fragment, isStale) {
   showFigures(answer, kept);
   const { throughput_ips: rate, latency_ms: latency } = answer.summary;
   const ms = digits(performance.now() - started);
-  status(`${digits(rate)} inferences a second, ${digits(latency.mean)} ms each. Answered in ${ms} ms, on this computer.`);
+  status(`${digits(rate)} inferences a second, ${digits(latency.mean)} ms each. Answered in ${ms} ms${isServed ? "" : ", on this computer"}.`);
   document.body.dataset.answered = fragment;
   byId("answer").setAttribute("aria-busy", "false");
   const parts = [showTimeline, showThreads, showAdvice];
@@ -176,7 +169,7 @@ async function open() {
   question.fill(offers);
   listen();
   await refresh();
-  if ("serviceWorker" in navigator) navigator.serviceWorker.register("service.js").catch(() => {});
+  keepSite();
 }
 
 open();

@@ -143,7 +143,11 @@ export class Question {
 
   #written(options) {
     const usual = ([name, value]) => value === "" || value === this.defaults[name];
-    const given = Object.entries(options).filter((entry) => ["link", "host"].includes(entry[0]) ? entry[1] !== "" : !usual(entry));
-    return given.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%3A", ":").replaceAll("%2C", ",")}`).join("&");
+    return written(Object.fromEntries(Object.entries(options).filter((entry) => (["link", "host"].includes(entry[0]) ? entry[1] !== "" : !usual(entry)))));
   }
+}
+
+// Options as the fragment of an address.
+export function written(options) {
+  return Object.entries(options).map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%3A", ":").replaceAll("%2C", ",")}`).join("&");
 }

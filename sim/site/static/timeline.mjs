@@ -1,16 +1,20 @@
 // What threads, accelerators and links do, with a moment that can be moved, played and read.
-import { digits, draw, make, savePng, saveSvg } from "./words.mjs";
+import { digits, draw, make, savePng, saveSvg, ticks } from "./words.mjs";
 
 const ROW = 28;
 const BAR = 20;
 const TOP = 22;
+const LETTER = 7; // width of one in a name
 const AWAY = "#cdeae0"; // a pale green: computing is green
 const LAP_S = 12; // a film plays in so many seconds
 // Strokes of each pattern: states repeat a colour only with another one.
 const STROKES = { stripes: ["M0,0 V7", 7], hatch: ["M0,0 V7", 2], cross: ["M0,0 V7 M0,0 H7", 1.6] };
 
+let count = 0; // of timelines on a page: each has patterns of its own, as those of a hidden one are not drawn
+
 export class Timeline {
   constructor(box, states) {
+    this.id = `fill-${count++}`;
     this.box = box;
     this.states = states;
     this.moment = 0;
@@ -46,7 +50,8 @@ export class Timeline {
   #draw() {
     const { components, spans, ms, title } = this.film;
     this.width = Math.max(300, this.box.clientWidth);
-    this.left = this.width < 500 ? 78 : 100;
+    const longest = Math.max(...components.map((name) => name.length));
+    this.left = Math.max(this.width < 500 ? 78 : 100, LETTER * longest + 6);
     const rows = new Map(components.map((name, i) => [name, TOP + i * ROW]));
     this.bottom = TOP + components.length * ROW;
     const parts = [draw("defs", {}, ...this.#patterns()), ...this.#axis(ms)];
@@ -79,21 +84,22 @@ export class Timeline {
       const [path, width] = STROKES[pattern];
       const paper = draw("rect", { class: "paper", width: 7, height: 7, fill: "#ffffff" });
       const strokes = draw("path", { d: path, stroke: colour, "stroke-width": width });
-      return draw("pattern", { id: `fill-${name}`, width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, paper, strokes);
+      return draw("pattern", { id: `${this.id}-${name}`, width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, paper, strokes);
     });
   }
 
   #fill(state) {
     if (state === "invoke") return AWAY;
     const { colour, pattern } = this.states[state];
-    return pattern ? `url(#fill-${state})` : colour;
+    return pattern ? `url(#${this.id}-${state})` : colour;
   }
 
   #axis(ms) {
-    const count = this.width < 500 ? 4 : 8;
-    return Array.from({ length: count + 1 }, (_, i) => (i * ms) / count).flatMap((at) => [
+    const moments = ticks(ms, this.width < 500 ? 4 : 8);
+    const last = moments[moments.length - 1];
+    return moments.flatMap((at) => [
       draw("line", { class: "grid", stroke: "#c9cdd3", x1: this.#x(at), x2: this.#x(at), y1: TOP - 4, y2: this.bottom }),
-      draw("text", { class: "soft", "font-size": 11, x: this.#x(at), y: 12, "text-anchor": at === ms ? "end" : "middle" }, at === ms ? `${digits(at)} ms` : digits(at)),
+      draw("text", { class: "soft", "font-size": 11, x: this.#x(at), y: 12, "text-anchor": at === ms ? "end" : "middle" }, at === last ? `${digits(at)} ms` : digits(at)),
     ]);
   }
 

@@ -33,7 +33,7 @@ export function save(name, data, type) {
 }
 
 // A drawing as a file of its own: what the page's style gives its parts stands in them.
-const STYLED = ["fill", "stroke", "stroke-width", "font-size", "font-family", "text-anchor"];
+const STYLED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-family", "text-anchor"];
 
 function standalone(svg) {
   const copy = svg.cloneNode(true);
@@ -69,4 +69,40 @@ export function ticks(top, most) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((n) => n * power).find((size) => size >= raw * 0.999);
   return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, i) => Number((i * step).toPrecision(12)));
+}
+
+// What a browser remembers for the page; one that may not remember forgets.
+export function recall(store, name) {
+  try {
+    return globalThis[store].getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(store, name, text) {
+  try {
+    globalThis[store].setItem(name, text);
+  } catch {
+    // private windows may refuse
+  }
+}
+
+// Words with the little of Markdown that the lessons have: `code` and **bold**.
+export function marked(text) {
+  return text.split(/(`[^`]*`|\*\*.+?\*\*)/).filter(Boolean).map((part) => {
+    if (part.startsWith("`") && part.length > 2) return make("code", {}, part.slice(1, -1));
+    return part.startsWith("**") && part.length > 4 ? make("b", {}, ...marked(part.slice(2, -2))) : part;
+  });
+}
+
+// Paragraphs, "### headings" and "- lists", parted by blank lines; a line that goes on belongs to the item before.
+export function paragraphs(body) {
+  return body.trim().split(/\n\s*\n/).map((block) => {
+    const text = block.trim();
+    if (text.startsWith("### ")) return make("h3", {}, ...marked(text.slice(4)));
+    if (!text.startsWith("- ")) return make("p", {}, ...marked(text.replaceAll(/\s*\n\s*/g, " ")));
+    const items = text.slice(2).split(/\n\s*- /).map((item) => item.replaceAll(/\s*\n\s*/g, " "));
+    return make("ul", {}, ...items.map((item) => make("li", {}, ...marked(item))));
+  });
 }

@@ -1,4 +1,4 @@
-"""The compiled engine against SimPy on random scenarios, printed: ``python tests/benchmarks/engines.py [COUNT]``.
+"""The compiled engine against SimPy on random scenarios, printed: ``python tests/benchmarks/both_engines.py [COUNT]``.
 
 Scenarios are of every kind; those that the compiled engine does not run are counted as fallbacks. Every total of both
 windows has to be equal, to the nanosecond. 2,000 scenarios take about half an hour.
