@@ -11,6 +11,7 @@ from hwmodels.host import load_host
 from hwmodels.link import load_link
 from sim import Scenario, simulate
 from sim.setup import GilRules, build
+from sim.setup.values import buses_of
 from sim.trust.coverage import gaps
 
 NET = "mobilenet_v1_0.25_128"
@@ -283,3 +284,22 @@ def test_more_processes_than_accelerators_are_noted():
 def test_accelerators_that_nobody_uses_are_said(options, words):
     notes = [note for note in build(Scenario(models="mobilenet_v2_1.0_224", **options)).warnings if "at a time" in note]
     assert [note.partition(words)[1] for note in notes] == ([words] if words else [])
+
+
+@pytest.mark.parametrize(("options", "count"), [
+    ({"host": "x86-desktop", "link": "pcie", "accelerators": 3}, 3), ({"host": "x86-desktop", "link": "pcie"}, 0),
+    ({"host": "x86-desktop", "accelerators": 3}, 0), ({"host": "x86-desktop", "link": "pcie,pcie,usb3", "accelerators": 3}, 2),
+    ({"host": "orange-pi-6-plus", "link": "pcie", "accelerators": 2}, 0),  # its file says: two places, a lane each
+    ({"host": "raspberry-pi-5", "link": "pcie", "accelerators": 2}, 2),  # one place
+    ({"size": "dpu-b4096", "host": "zcu102", "accelerators": 3}, 0),
+])  # fmt: skip
+def test_cards_that_may_have_to_share_a_lane_are_said(options, count):
+    said = [note for note in build(Scenario(models=NET, **options)).warnings if "lane each" in note]
+    assert [note.split(" are taken")[0] for note in said] == [f"{count} accelerators over pcie"] * bool(count)
+
+
+def test_a_link_file_puts_cards_behind_one_lane(tmp_path):
+    lane = own(tmp_path, "lane", "link", "pcie", shared=1)
+    setup = build(Scenario(models=NET, host="x86-desktop", link=lane, accelerators=3))
+    assert [bus.is_shared for bus in buses_of(setup.channels)] == [True]
+    assert not any("lane each" in note for note in setup.warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -16,12 +17,13 @@ from hwmodels.networks.readers import is_profile
 from hwmodels.stages import StageTimes, stretch
 from sim.scenario import Scenario
 from sim.setup.times import app_work, timed_rows
-from sim.setup.values import ON_CPU, Parts, Setup
+from sim.setup.values import ON_CPU, Parts, Setup, buses_of
 
 __all__ = [
     "assemble", "assemble_graphs", "assemble_pipeline", "profile_setup", "with_cpu_threads",
 ]  # fmt: skip
 
+ANY_NUMBER = 255  # places of a bus whose file says no number
 MAX_INVOKE_S = 600  # of one inference alone
 
 
@@ -150,11 +152,23 @@ def _warnings(
     sizes = {a.name for a in parts.accelerators if a.is_extrapolated}
     notes = [f"size {name} was never measured: an extrapolation" for name in sorted(sizes)]
     notes += dict.fromkeys(note for link in parts.links for note in rate_notes(link, parts.host))
+    notes += _lane_notes(parts)
     notes += _process_note(scenario, len(parts.accelerators))
     notes += _idle_note(scenario, len(parts.accelerators), threads)
     for row in executables:
         notes += [f"{row[0].name}: {note}" for note in row[0].notes]
     return tuple(notes)
+
+
+def _lane_notes(parts: Parts) -> list[str]:
+    """Cards that are taken to have a lane each, where the host's file does not say that it has so many places."""
+    lanes = Counter(bus.channel.name for bus in buses_of(parts.channels) if not bus.is_memory)
+    return [
+        f"{count} accelerators over {name} are taken to have a lane each; behind one lane (a switch, an x1 expander, a "
+        "dual adapter) they share it and take longer"
+        for name, count in lanes.items()
+        if count > 1 and not count <= parts.host.bus(name)[1].places < ANY_NUMBER
+    ]
 
 
 def _idle_note(scenario: Scenario, accelerators: int, threads: int) -> list[str]:
