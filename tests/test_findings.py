@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tiny_study import CASES
 
+from sim.study.findings import cases, findings, sizes
+
 pl = pytest.importorskip("polars")
 
 
@@ -47,3 +49,12 @@ def test_every_finding_has_a_title_and_words(tiny_study):
     assert all(finding["text"].endswith(".") for finding in found["findings"])
     verdicts = {f["values"]["verdict"].split(" ")[0] for f in found["findings"] if f["id"] == "robust"}
     assert verdicts <= {"robust", "depends"}
+
+
+def test_a_case_without_one_of_the_sizes_has_findings_of_the_others(tiny_study):
+    """A board may have no room for the largest size: then there are no rows of it."""
+    rows = pl.read_parquet(tiny_study[0] / "results.parquet").filter(pl.col("error") == "")
+    case, size = cases(rows)[0], sizes(rows)[-1]
+    found = findings(rows.filter((pl.col("case") != case) | (pl.col("size") != size)))
+    typical = {one["values"]["size"] for one in found if one["id"] == "typical_gain" and one["values"]["case"] == case}
+    assert typical == set(sizes(rows)) - {size}

@@ -73,7 +73,7 @@ def single(frame: pl.DataFrame, case: str) -> pl.DataFrame:
 
 
 def sizes(frame: pl.DataFrame) -> list[str]:
-    """The sizes in the study's order."""
+    """The sizes that some rows have, in the study's order: a board may have no room for the largest."""
     return [str(size) for size in frame["size"].unique(maintain_order=True)]
 
 
@@ -110,7 +110,7 @@ def _largest(frame: pl.DataFrame) -> Iterator[Finding]:
 def _typical(frame: pl.DataFrame) -> Iterator[Finding]:
     """Typical gains, whole system beside accelerator alone."""
     for case in cases(frame):
-        for size in sizes(frame):
+        for size in sizes(single(frame, case)):
             rows = of(single(frame, case), size=size)
             medians = {key: float(best_rows(rows, key)[key].median()) for key in GAINS}  # type: ignore[arg-type]  # a number: never an empty frame
             little = float((best_rows(rows, "speedup_vs_one_thread")["speedup_vs_one_thread"] < 1.05).mean())  # type: ignore[arg-type]  # a number: never an empty frame
@@ -127,7 +127,7 @@ def _typical(frame: pl.DataFrame) -> Iterator[Finding]:
 def _traits(frame: pl.DataFrame) -> Iterator[Finding]:
     """Which traits go with the gain: rank correlations over the networks."""
     for case in cases(frame)[:2]:
-        for size in sizes(frame):
+        for size in sizes(single(frame, case)):
             rows = best_rows(of(single(frame, case), size=size), "speedup_vs_one_thread")
             gain = rows["speedup_vs_one_thread"].to_list()
             found = {key: rank_correlation(rows[key].to_list(), gain) for key in TRAITS}
@@ -143,9 +143,9 @@ def _traits(frame: pl.DataFrame) -> Iterator[Finding]:
 
 def _size_shift(frame: pl.DataFrame) -> Iterator[Finding]:
     """How a larger array moves the gain of the same network."""
-    names = sizes(frame)
     for case in cases(frame)[:2]:
         best = best_rows(single(frame, case), "speedup_vs_one_thread")
+        names = sizes(single(frame, case))
         wide = best.pivot("size", index="models", values="speedup_vs_one_thread").drop_nulls()
         host = best.pivot("size", index="models", values="trait_host_share").drop_nulls()
         for small, large in pairwise(names):
@@ -171,7 +171,7 @@ def saturation(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _saturation(frame: pl.DataFrame) -> Iterator[Finding]:
     for case in cases(frame)[:2]:
-        for size in sizes(frame):
+        for size in sizes(single(frame, case)):
             counts = saturation(of(single(frame, case), size=size))["threads"]
             shares = {n: float((counts == n).mean()) for n in sorted(counts.unique().to_list())}
             words = ", ".join(f"{n} for {share:.0%}" for n, share in shares.items())
@@ -274,7 +274,7 @@ def _fronts(frame: pl.DataFrame) -> Iterator[Finding]:
     for case in cases(frame)[:2]:
         rows = fronts(of(frame, case=case))
         networks = len({row["models"] for row in rows})
-        for size in sizes(frame):
+        for size in sizes(single(frame, case)):
             mine = [row for row in rows if row["size"] == size]
             one = sum(row["threads"] == 1 for row in mine)
             yield _finding(
