@@ -169,15 +169,26 @@ def _reason(step: Step, gain: float, measure: _Measure, then: Mapping[str, Any])
 def _latency(step: Step, gain: float, now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
     """One sentence where requests come at a rate of their own: what becomes of the latency."""
     before, after = _p95_ms(now), _p95_ms(then)
-    times = f"95 % of the requests take at most {after:.3g} ms, not {before:.3g}"
+    old, new = _ms(before), _ms(after)
+    times = _beside(f"95 % of the requests take at most {new}", old, new)
     if "age_ms" in then:
-        skipped = f"{then['skipped_share']:.0%} of the frames are skipped, not {now['skipped_share']:.0%}"
-        times = f"{skipped}, and 95 % of the results are at most {after:.3g} ms old, not {before:.3g}"
+        was, is_ = (f"{row['skipped_share']:.0%}" for row in (now, then))
+        times = _beside(f"{is_} of the frames are skipped", was, is_)
+        times += _beside(f"; 95 % of the results are at most {new} old", old, new)
     if after > before * (1 + NOTABLE):
         return f"Slower: {times}, as {_rise(now, then, gain)}."
     if after > before * (1 - NOTABLE):
         return f"No gain: {times}."
     return f"{step.reason[0].upper()}{step.reason[1:]}: {times}."
+
+
+def _ms(number: float) -> str:
+    return f"{number:,.0f} ms" if number >= 100 else f"{number:.3g} ms"
+
+
+def _beside(text: str, before: str, after: str) -> str:
+    """A sentence with a figure, and what it was where that is not the same."""
+    return f"{text}, {'as before' if before == after else f'not {before}'}"
 
 
 def _why(step: Step, gain: float, now: Mapping[str, Any], then: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ SATURATED = 0.93
 AT_ITS_PACE = 0.98  # of what its slowest segment allows: a pipeline that no more of anything else makes faster
 LATE = 0.02  # of a run, after its last request: what could end sooner
 MOST_NAMED = 2
+WAITED_FOR = 0.7  # use of threads from which on requests wait for them long
 ANOTHER_THREAD = "one more thread"  # what people ask first
 ON_LINK = states_of(group="link")
 DOING: dict[Group, str] = {
@@ -46,7 +47,7 @@ def bottleneck(
     """
     keeps_up = not is_overloaded and not _runs_on(setup, window)
     if setup.scenario.arrival_process.process.is_open and keeps_up:
-        return "arrivals", f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
+        return "arrivals", _not_faster(setup, window, used)
     if used["cpu"] >= SATURATED:
         return _slowest_segment(setup) if _is_at_its_pace(setup, window) else ("cpu", _cores(setup, used))
     bus = _full_bus(setup, window)
@@ -57,6 +58,28 @@ def bottleneck(
             return "gil", f"{_lock(used)}."
         return _accelerator(setup, window, used)
     return _slowest_segment(setup) if setup.pipelines else _unsaturated(setup, window, used)
+
+
+def _not_faster(setup: Setup, window: Window, used: Mapping[str, float]) -> str:
+    """A sentence about requests that do not come faster; they may wait for threads that wait for nothing shared."""
+    busy, count = _busy_threads(setup, window), setup.threads
+    if busy < WAITED_FOR or busy < max(used.values()):
+        return f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
+    who = "the one thread, which is" if count == 1 else f"the {count} threads, which are"
+    text = f"Requests do not come faster, and wait for {who} busy {busy:.0%} of the time"
+    return f"{text}." if setup.pipelines else f"{text}: more threads shorten the wait."
+
+
+def _busy_threads(setup: Setup, window: Window) -> float:
+    """Share of the threads' time in which they serve, none of them in another's way; 0 of a pipeline's segments."""
+    if setup.pipelines and not setup.is_chained:
+        return 0.0
+    if setup.pipelines:
+        whole_ns = sum(setup.stage_times[setup.thread_models[i]][i].latency_ns for i in setup.pipelines[0])
+        return window.count * whole_ns / window.elapsed_ns / len(setup.pipelines)
+    served = zip(window.latency, setup.stage_times, strict=True)
+    spent_ns = sum(counts.n * min(times.latency_ns for times in row) for counts, row in served)
+    return spent_ns / window.elapsed_ns / max(1, len(setup.thread_models))
 
 
 def _runs_on(setup: Setup, window: Window) -> bool:

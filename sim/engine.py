@@ -14,6 +14,7 @@ from typing import Any
 
 import simpy
 
+from hwmodels.errors import InputError
 from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
 from sim.answer import Results, latencies, power_of, summarise
 from sim.budget import check_effort, events, most_inferences
@@ -80,12 +81,23 @@ def simulate(
     started = time.perf_counter()
     by = by or run
     setup = settled(scenario, by)
-    results = summarise(setup, by(setup, sink), compare)
+    window = by(setup, sink)
+    _check_any(setup, window)
+    results = summarise(setup, window, compare)
     is_short = results.window.completions * events(setup) <= MOST_TWICE
     if compare and is_short and setup.hand_over is not None and setup.share_a_lock:
         _add_lock_ends(results, by)
     results.summary["wall_s"] = time.perf_counter() - started
     return results
+
+
+def _check_any(setup: Setup, window: Window) -> None:
+    """Raise :class:`InputError` for a run that ends before its first inference: there is nothing to say of it."""
+    duration_s = setup.scenario.duration_s
+    if duration_s and not window.completions and not window.frames.skipped:
+        raise InputError.problem(
+            "--duration", f"of {duration_s:g} s ends before the first inference", "give a longer one"
+        )
 
 
 def _add_lock_ends(results: Results, by: Runner) -> None:

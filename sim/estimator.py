@@ -42,6 +42,7 @@ LIMITING = {
 
 AROUND = ("preprocess", "postprocess", "app", "app_wait")  # of a request, outside invoke()
 NO_BOUND = 0.999  # of what no run exceeds: an estimate below may be exceeded
+SHOWN_FULL = 0.995  # use that is printed as 100 %
 FULL = 0.999  # use at which a resource is what limits a pipeline
 
 
@@ -181,9 +182,9 @@ def _limit(setup: Setup) -> str:
     if name != "threads":
         return name
     if setup.is_on_cpu:
-        return "operators"
+        return "cpu" if _utilisation(setup, flows(setup))["cpu"] >= SHOWN_FULL else "operators"
     full = sum(row.ips * (row.need.held_ns + _changing_hands_ns(setup, row)) / 1e9 for row in rows)
-    return "accelerator" if full >= 0.999 * min(len(setup.accelerators), len(setup.thread_models)) else "threads"
+    return "accelerator" if full >= SHOWN_FULL * min(len(setup.accelerators), len(setup.thread_models)) else "threads"
 
 
 def _changing_hands_ns(setup: Setup, row: Line) -> float:

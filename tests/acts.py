@@ -21,6 +21,7 @@ PLAIN: dict[str, dict[str, Any]] = {
 }
 MIX = {"models": "mobilenet_v1_0.25_128,mobilenet_v2_1.0_224", "threads": 4, "accelerators": 1}
 TOGETHER = {"models": "efficientnet_b1_240,inception_v3_299", "threads": 3, "accelerators": 2}  # more than the memory
+DETECTOR = {"models": "ssd_mobilenet_v2_coco_300"}
 CONVOLUTIONS = {"models": "regnet_y_008_224", "host": "x86-epyc-litert"}  # those of its end run on the CPU
 
 
@@ -61,6 +62,8 @@ ROWS = (
     Row("affinity_batch", 2, {**MIX, "discipline": "affinity"}, dict.fromkeys(PLAIN, "nothing else serves batches")),
     Row("compiler", "2020"),
     Row("cocompile", True, TOGETHER, ONE_NETWORK),
+    Row("classes", 3, DETECTOR),
+    Row("max_boxes", 5, DETECTOR),
     Row("preprocess", "resize"),
     Row("cpu_kernels", "builtin", CONVOLUTIONS),
     Row("num_threads", 2),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,14 @@ HERE = Path(__file__).parent
 
 def shared_folder() -> Path:
     return Path(os.environ.get("EDGETPUSIM_SHARED", HERE.parent.parent / "shared"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_networks_of_the_user_s_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What somebody added to the zoo on this machine has no part in a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGETPUSIM_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ __all__ = ["LAWS", "Law", "answer", "broken", "estimated", "is_exact", "networks
 
 ROUNDING = 1e-6
 SHIFT = 1e-4  # completions repeat themselves while one wait still gives way to another
+SHOWN_FULL = 0.995  # use that is printed as 100 %
 RANDOM = 0.05  # two runs of one distribution, or windows that cut requests at both ends
 BOUND = 0.001
 OPEN = ("poisson", "server")
@@ -208,6 +209,14 @@ def a_network_that_is_never_served_is_said(scenario: Scenario) -> None:
     for name, row in found["models"].items():
         said = not found["steady"] and any(name in note for note in found["warnings"])
         assert row["throughput_ips"] > 0 or said, f"{name}: 0 /s, steady {found['steady']}, no word about it"
+
+
+def an_estimate_leaves_over_only_what_is_not_full(scenario: Scenario) -> None:
+    """No sentence says that nothing is full beside a use that is printed as 100 %."""
+    found = estimated(scenario)
+    used, text = found["utilisation"], found["bottleneck_text"]
+    assert "Nothing is full" not in text or used["accelerator"] < SHOWN_FULL, (used, text)
+    assert "cores are left over" not in text or used["cpu"] < SHOWN_FULL, (used, text)
 
 
 def coexecution_starves_nobody(scenario: Scenario) -> None:
@@ -459,6 +468,7 @@ LAWS = (
     Law(energy_is_power_over_throughput),
     Law(the_interval_holds_the_point),
     Law(a_network_that_is_never_served_is_said, lambda s: len(networks_of(s)) > 1, Focus(networks=MANY)),
+    Law(an_estimate_leaves_over_only_what_is_not_full),
     Law(
         coexecution_starves_nobody,
         lambda s: s.mode == "coexec" and is_closed(s) and lasts(s),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hand import accelerator_stage, network
 
@@ -140,3 +142,23 @@ def test_a_loop_that_keeps_up_is_limited_by_its_arrivals():
     answer = simulate(Scenario(models="efficientdet_lite0_320", host="raspberry-pi-4", arrivals="poisson:1")).summary
     assert (answer["overloaded"], answer["bottleneck"]) == (False, "arrivals")
     assert not any(warning.startswith("overloaded") for warning in answer["warnings"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"app_ms": "12", "arrivals": "poisson:60", "host": "raspberry-pi-4"},
+        {"preprocess": "resize", "arrivals": "poisson:175", "host": "raspberry-pi-4"},
+    ],
+    ids=str,
+)
+def test_requests_that_wait_for_a_busy_thread_are_told_what_shortens_the_wait(options):
+    """The thread works alone nearly all the time, nothing shared is full; another thread takes most of the wait away."""
+    asked = {"models": "mobilenet_v2_1.0_224", "inferences": 4000, **options}
+    alone, two = (simulate(Scenario(**asked, threads=n)).summary for n in (1, 2))
+    assert alone["bottleneck"] == "arrivals"
+    assert re.search(
+        r"wait for the one thread, which is busy \d\d% .* more threads shorten the wait", alone["bottleneck_text"]
+    )
+    assert max(alone["utilisation"].values()) < 0.7
+    assert two["latency_ms"]["mean"] < 0.7 * alone["latency_ms"]["mean"]

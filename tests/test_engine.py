@@ -7,6 +7,7 @@ from itertools import pairwise, product
 import pytest
 from hand import accelerator_stage, network
 
+from hwmodels.errors import InputError
 from hwmodels.stages import StepTime
 from sim import Scenario, simulate
 from sim.engine import FIRST_CHECK, Run, run
@@ -146,3 +147,9 @@ def test_a_run_lasts_as_long_as_was_asked_for():
     many = simulate(Scenario(models="mobilenet_v2_1.0_224", inferences=5000)).summary
     assert many["inferences"] == 5000
     assert many["simulated_s"] == pytest.approx(5000 / many["throughput_ips"], rel=0.001)
+
+
+@pytest.mark.parametrize("arrivals", ["closed", "poisson:10"])
+def test_a_run_that_ends_before_its_first_inference_is_refused(arrivals):
+    with pytest.raises(InputError, match="ends before the first inference: give a longer one"):
+        simulate(Scenario(models="mobilenet_v2_1.0_224", duration_s=0.001, arrivals=arrivals))

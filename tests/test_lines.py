@@ -107,3 +107,11 @@ def test_of_networks_with_rates_only_those_that_are_late_lose_requests(models, h
     found, expected = simulate(mix, compare=False).summary, estimate(mix)
     for name, row in found["models"].items():
         assert expected["models"][name]["throughput_ips"] == pytest.approx(row["throughput_ips"], rel=0.05)
+
+
+@pytest.mark.parametrize("host", ["raspberry-pi-5", "raspberry-pi-4", "mini-pc-n100"])
+def test_networks_with_rates_on_the_cpu_share_no_lock(host):
+    """On the CPU a thread that is late does not slow down the others: each has what it asks for, or its own most."""
+    scenario = Scenario(models="ssdlite_mobiledet_320:1@10,mobilenet_v2_1.0_224:2@30", host=host, accelerators=0)
+    ran, closed = simulate(scenario).summary, estimate(scenario)
+    assert closed["throughput_ips"] == pytest.approx(ran["throughput_ips"], rel=0.05)

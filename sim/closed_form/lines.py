@@ -160,9 +160,10 @@ def _overloaded_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> list[L
     served = sum(rates[model] for model in closed.keys() - late)
     left = 1e9 - sum(rates[model] * closed[model].need.held_ns for model in closed.keys() - late)
     wanted = sum(closed[model].ips * closed[model].need.held_ns for model in late)
+    share = max(1.0, left / wanted) if wanted else 1.0  # of the lock's time: on the CPU there is none to share
     found = []
     for model, line in closed.items():
-        most = max(line.ips, line.ips * left / wanted)
+        most = line.ips * share
         if len(late) == 1:  # it sends its parameters again after each request of the others, and not otherwise
             need, sends = needs[model][0], float(line.reload > 0)
             most = max(line.ips, (left - served * need.load_ns * sends) / max(1.0, need.held_ns))

@@ -90,8 +90,15 @@ def gain_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         return [("gain over one thread", "none", s["baseline_reason"])]
     return [
         ("gain over one thread", f"{s['speedup_vs_one_thread']:.2f} x", "throughput"),
-        ("", f"{s['energy_gain_vs_one_thread']:.2f} x", "less energy per inference"),
+        _energy_row(s["energy_gain_vs_one_thread"]),
     ]
+
+
+def _energy_row(gain: float) -> tuple[str, str, str]:
+    """A gain below 1 is a loss, told as one."""
+    return ("", f"{gain:.2f} x", "less energy per inference") if gain >= 1 else (
+        "", f"{1 / gain:.2f} x", "more energy per inference"
+    )  # fmt: skip
 
 
 def _latency_rows(s: dict[str, Any]) -> list[tuple[str, str, str]]:

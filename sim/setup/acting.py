@@ -29,7 +29,7 @@ __all__ = ["DEVICE_OPTIONS", "RULES", "Rule", "check_options"]
 #: Options that say something of accelerators, and nothing where everything runs on the CPU.
 DEVICE_OPTIONS = (
     "size", "link", "clock", "mode", "num_segments", "segmentation", "batch", "runner", "dispatch", "discipline",
-    "affinity_batch", "compiler", "cocompile", "jitter", "thermal",
+    "affinity_batch", "lock", "compiler", "cocompile", "jitter", "thermal",
 )  # fmt: skip
 
 
