@@ -20,7 +20,7 @@ from hwmodels.quantities import Quantity
 from sim import Scenario, estimate
 
 CORES = cores()
-MEASURED = [name for name in CORES if name not in SCALED]
+MEASURED = [name for name in CORES if name not in SCALED and CORES[name].near]  # the others have no near one
 MOST_ROWS = 40  # of a host on its CPU, and likewise with an accelerator
 
 
