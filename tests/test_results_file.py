@@ -6,7 +6,7 @@ import pytest
 
 from hwmodels.errors import InputError, need
 from sim import Scenario, simulate
-from sim.study.results_file import RESULTS_VERSION, check_target, flat, stamp
+from sim.study.results_file import RESULTS_VERSION, check_target, failures, flat, stamp, write_parquet
 
 
 def test_nested_keys_are_joined_and_pairs_have_two_ends():
@@ -135,3 +135,9 @@ def test_a_truncated_file_is_found(tmp_path, pl, cut):
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(InputError, match=r"truncated|damaged"):
         read_results(path)
+
+
+def test_the_reasons_of_failed_points_are_told_by_how_often(tmp_path):
+    texts = ["", "no room", "", "too slow", "no room"]
+    write_parquet(tmp_path / "r.parquet", [{"error": text} for text in texts])
+    assert failures(tmp_path / "r.parquet") == [("no room", 2), ("too slow", 1)]

@@ -15,6 +15,7 @@ from hwmodels.families import NEWEST
 from sim.commands import capacity, compare, design_space, lab, parts, site, virtual
 from sim.commands.completion import complete_model, completer_of, is_asked_for
 from sim.commands.options import InGroups, scenario_command
+from sim.commands.patience import patience
 from sim.scenario import option_fields
 
 __all__ = ["app", "main", "narrowed", "run_app"]
@@ -82,14 +83,8 @@ def run(
     if check:
         _explain(scenario, json)
         return
-    from sim.engine import simulate
-
-    if timeline is None:
-        results = simulate(scenario)
-    else:
-        from sim.views.timeline import record
-
-        results, _ = record(scenario, timeline)
+    with patience("simulating"):
+        results = _ran(scenario, timeline)
     if plot is not None:
         from sim.views.plot import plot_threads
 
@@ -100,6 +95,16 @@ def run(
     from sim.commands.run_tables import print_run
 
     print_run(results)
+
+
+def _ran(scenario: Any, timeline: Path | None) -> Any:
+    if timeline is None:
+        from sim.engine import simulate
+
+        return simulate(scenario)
+    from sim.views.timeline import record
+
+    return record(scenario, timeline)[0]
 
 
 def _explain(scenario: Any, json: bool) -> None:

@@ -160,6 +160,11 @@ def sweep(
         _print_json(done | {"output": str(output)})
     words = f"{done['points']} points, {done['simulated']} simulated now, {done['errors']} with an error"
     print(f"{output}: {words}", file=sys.stderr)
+    if done["errors"]:
+        from sim.study.results_file import failures
+
+        for reason, count in failures(output):
+            print(f"{count} x {reason}", file=sys.stderr)
 
 
 def study(

@@ -18,12 +18,12 @@ def explained(scenario: Scenario) -> list[dict[str, Any]]:
     """Return what each part of a scenario is: ``kind``, ``name``, ``file``, ``bases`` and ``numbers``.
 
     Numbers are those that a file of the user's gives itself: ``key``, ``value``, ``status``, ``source``, ``meaning``.
-    Raises :class:`InputError` for a file that cannot be read, and for parts that do not go together.
+    Raises :class:`InputError` for a file that cannot be read, and for parts and networks that do not go together.
     """
     from hwmodels.api import load_part
-    from sim.setup import parts_of
+    from sim.setup import build
 
-    parts_of(scenario)
+    build(scenario)
     return [_row(kind, name, load_part(kind, name)) for kind, name in dict.fromkeys(_named(scenario))]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -24,6 +25,7 @@ __all__ = [
     "ROW",
     "check_target",
     "column_types",
+    "failures",
     "flat",
     "read_results",
     "rows_at",
@@ -195,6 +197,13 @@ def rows_at(path: Path, numbers: Sequence[int]) -> list[dict[str, Any]]:
     wanted = list(numbers)  # a column after the other: all at once are most of a gigabyte for a million rows
     columns = [pl.read_parquet(path, columns=[name], glob=False)[wanted] for name in column_types(path)]
     return pl.concat(columns, how="horizontal").to_dicts()
+
+
+def failures(path: Path, most: int = 3) -> list[tuple[str, int]]:
+    """Return why points of a results file could not be simulated, each with its count, the most frequent first."""
+    reasons = read_results(path, columns=["error"])["error"]
+    counted = Counter(text for text in reasons if text)
+    return counted.most_common(most)
 
 
 def _listed(values: Iterable[object]) -> str:
