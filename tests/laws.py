@@ -219,6 +219,13 @@ def an_estimate_leaves_over_only_what_is_not_full(scenario: Scenario) -> None:
     assert "cores are left over" not in text or used["cpu"] < SHOWN_FULL, (used, text)
 
 
+def no_estimate_draws_more_than_busy_cores(scenario: Scenario) -> None:
+    """Shares of time add up: the cores draw at most what all of them busy draw."""
+    found, host = estimated(scenario), build(scenario).host
+    most = host.power_board_w + host.power_awake_w + host.cores * max(host.power_core_busy_w, host.power_core_idle_w)
+    assert found["power_w"]["host"] <= most * (1 + ROUNDING), (found["power_w"], most)
+
+
 def coexecution_starves_nobody(scenario: Scenario) -> None:
     """A thread that can run gets a core: the system's scheduler shares them out in slices."""
     rates = {name: row["throughput_ips"] for name, row in answer(scenario)["models"].items()}
@@ -469,6 +476,7 @@ LAWS = (
     Law(the_interval_holds_the_point),
     Law(a_network_that_is_never_served_is_said, lambda s: len(networks_of(s)) > 1, Focus(networks=MANY)),
     Law(an_estimate_leaves_over_only_what_is_not_full),
+    Law(no_estimate_draws_more_than_busy_cores, lambda s: s.mode == "coexec", Focus(modes=("coexec",))),
     Law(
         coexecution_starves_nobody,
         lambda s: s.mode == "coexec" and is_closed(s) and lasts(s),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sim.closed_form.demands import Demand, demand
-from sim.closed_form.lines import expected_ips, line_rates, lines
+from sim.closed_form.lines import beside_the_cpu, expected_ips, line_rates, lines
 from sim.machine.records import Activity, Totals
 from sim.machine.states import State
 from sim.power import Power, mean_power
@@ -14,6 +14,7 @@ from sim.setup import Setup
 
 __all__ = ["Flow", "flows", "heat_w", "power_at"]
 
+ROUNDING = 1e-9
 WINDOW_NS = 10**12
 
 
@@ -42,6 +43,9 @@ def flows(setup: Setup, ips: float | None = None) -> list[Flow]:
         return [Flow(i, (m,), each, _mean(setup, (m,), i)) for i, m in enumerate(setup.thread_models)]
     rows = lines(setup)
     rates = line_rates(setup, rows)
+    if setup.scenario.mode == "coexec":  # whoever is slowed down by full cores: copies on the CPU, or all alike
+        beside = beside_the_cpu(setup, rows, rates)
+        rates = beside if sum(beside) >= whole * (1 - ROUNDING) else rates
     scale = whole / sum(rates)
     return [
         Flow(row.accelerator, row.models, scale * rate, row.need, row.reload)

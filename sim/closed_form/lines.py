@@ -20,8 +20,8 @@ from sim.machine.policies import DISCIPLINES, DISPATCHES
 from sim.setup import Setup
 
 __all__ = [
-    "Line", "expected_ips", "limits", "line_rate", "line_rates", "lines", "pipeline_rates", "reload_share",
-    "turn_loads",
+    "Line", "beside_the_cpu", "expected_ips", "limits", "line_rate", "line_rates", "lines", "pipeline_rates",
+    "reload_share", "turn_loads",
 ]  # fmt: skip
 
 
@@ -318,7 +318,7 @@ def limits(setup: Setup, rows: Sequence[Line]) -> dict[str, float]:
         found |= {way: sum(line_rates(setup, rows, [way])) for way in ("out", "in")}
     rates = line_rates(setup, rows)
     if setup.scenario.mode == "coexec":
-        found["cpu"] = sum(_beside_the_cpu(setup, rows, rates))
+        found["cpu"] = sum(beside_the_cpu(setup, rows, rates))
     for name, many in (("cpu", float(setup.core_capacity)), ("gil", 1.0)):
         used = sum(rate * getattr(row.need, f"{name}_ns") for rate, row in zip(rates, rows, strict=True)) / 1e9
         if used > 0:
@@ -326,8 +326,8 @@ def limits(setup: Setup, rows: Sequence[Line]) -> dict[str, float]:
     return found
 
 
-def _beside_the_cpu(setup: Setup, rows: Sequence[Line], rates: Sequence[float]) -> list[float]:
-    """Rates where accelerators take what they need of the cores, and networks on the CPU share the rest."""
+def beside_the_cpu(setup: Setup, rows: Sequence[Line], rates: Sequence[float]) -> list[float]:
+    """Return rates where accelerators take what they need of the cores, and networks on the CPU share the rest."""
     on_cpu = [row.need.held_ns == 0 for row in rows]
     used = [rate * row.need.cpu_ns / 1e9 for rate, row in zip(rates, rows, strict=True)]
     rest = float(setup.core_capacity) - sum(use for use, alone in zip(used, on_cpu, strict=True) if not alone)

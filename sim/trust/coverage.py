@@ -154,3 +154,5 @@ def _of_numbers(setup: Setup, known: Covered) -> Iterator[str]:
     sharing = min(threads, many) if setup.scenario.mode == "coexec" else threads
     if not setup.pipelines and sharing > many * known.most.get("threads of one accelerator", 0):
         yield f"threads {threads}: no measurement has several on one accelerator; waiting is computed, not calibrated"
+    if setup.scenario.mode == "coexec" and setup.is_crowded:
+        yield "more threads than cores: how soon an accelerator's thread gets a core is computed, not measured"
