@@ -95,9 +95,7 @@ def _check_any(setup: Setup, window: Window) -> None:
     """Raise :class:`InputError` for a run that ends before its first inference: there is nothing to say of it."""
     duration_s = setup.scenario.duration_s
     if duration_s and not window.completions and not window.frames.skipped:
-        raise InputError.problem(
-            "--duration", f"of {duration_s:g} s ends before the first inference", "give a longer one"
-        )
+        raise InputError.problem(f"--duration {duration_s:g}", "ends before the first inference", "give a longer one")
 
 
 def _add_lock_ends(results: Results, by: Runner) -> None:
