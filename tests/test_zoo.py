@@ -48,6 +48,31 @@ def test_a_name_that_exists_is_replaced_only_when_told(file):
         add_network(file, "mobilenet_v2_1.0_224")
 
 
+def test_what_is_remembered_of_a_name_is_what_lies_there_now(tmp_path, monkeypatch):
+    """Another folder, a file that another process put there, one that it replaced: none is taken for the one before."""
+    files = [tmp_path / f"{channels}.tflite" for channels in (4, 8)]
+    graphs = [chain("mine", conv(8, 3, int(file.stem)), dense(64 * int(file.stem), 10)) for file in files]
+    for file, graph in zip(files, graphs, strict=True):
+        file.write_bytes(model_bytes(graph))
+    small, wide = map(graph_hash, (load_network(str(file)) for file in files))
+
+    with pytest.raises(InputError):
+        load_network("resnet")  # of which sort is not said
+    add_network(files[0], "resnet")
+    assert graph_hash(load_network("resnet")) == small
+    first = user_folder() / "resnet.json"
+    monkeypatch.setenv("EDGETPUSIM_DATA", str(tmp_path / "another"))
+    with pytest.raises(InputError):
+        load_network("resnet")
+    add_network(files[1], "resnet")
+    assert graph_hash(load_network("resnet")) == wide
+    monkeypatch.setenv("EDGETPUSIM_DATA", str(tmp_path / "data"))
+    assert graph_hash(load_network("resnet")) == small
+    (first.parent / "new").write_text((tmp_path / "another" / "zoo" / "resnet.json").read_text())
+    (first.parent / "new").replace(first)
+    assert graph_hash(load_network("resnet")) == wide
+
+
 @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x" * 300, "tab\tbed", "back\\slash"])
 def test_a_name_that_is_no_file_name_is_refused(file, name):
     with pytest.raises(InputError, match="the name of zoo add"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
+from hwmodels.cache import remembered
 from hwmodels.errors import InputError, either, nearest, reason
 from hwmodels.files import read_text, write_text
 from hwmodels.networks.graph import LayerGraph, from_json, to_json
@@ -60,8 +61,23 @@ def user_folder() -> Path:
 def _folders() -> Iterator[Path]:
     """Folders of traces, shipped ones first. A browser has no platformdirs, and no folder of the user's own."""
     yield data_folder("zoo")
-    if os.environ.get("EDGETPUSIM_DATA") or find_spec("platformdirs"):
+    if _has_own():
         yield user_folder()
+
+
+@cache
+def _has_platform_folders() -> bool:
+    return find_spec("platformdirs") is not None
+
+
+def _has_own() -> bool:
+    return bool(os.environ.get("EDGETPUSIM_DATA")) or _has_platform_folders()
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is replaced, by whichever process."""
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
 
 
 def _trace_path(name: str) -> Path | None:
@@ -121,9 +137,13 @@ def _vocabulary() -> Vocabulary:
     return Vocabulary(path.stem for path in data_folder("zoo").glob("*.json"))
 
 
-@lru_cache(maxsize=4096)
 def canonical_name(name: str) -> str:
     """Return the zoo's or the generated name of what ``name`` means, and a name that means none of them as it is."""
+    return _canonical_name(name, tuple(sorted(user_folder().glob("*.json"))) if _has_own() else ())
+
+
+@lru_cache(maxsize=4096)
+def _canonical_name(name: str, _own: Hashable) -> str:  # the user's own networks change what a name means
     head = _HEAD.fullmatch(plain(name))
     if head:
         return f"{canonical_name(head[1])}{head[2]}"
@@ -184,15 +204,17 @@ def head_name(name: str, classes: int, boxes: int) -> str:
     return "".join([head[1] if head else name, *ends])
 
 
-@lru_cache(maxsize=256)  # what is compiled is remembered by the network's identity
 def _with_another_head(name: str) -> LayerGraph | None:
     """Return a detector whose name ends in ``_classes<N>``, ``_boxes<N>`` or both, None for any other name."""
     head = _HEAD.fullmatch(name)
-    if not head:
-        return None
+    return _retrained(load_network(head[1]), name, int(head["classes"] or 0), int(head["boxes"] or 0)) if head else None
+
+
+@remembered(256)  # what is compiled is remembered by the network's identity
+def _retrained(network: LayerGraph, name: str, classes: int, boxes: int) -> LayerGraph:
     from hwmodels.networks.variants import retrained
 
-    return retrained(load_network(head[1]), name, int(head["classes"] or 0), int(head["boxes"] or 0))
+    return retrained(network, name, classes, boxes)
 
 
 def _is_known(name: str) -> bool:
@@ -257,11 +279,15 @@ def _is_plain(name: str) -> bool:
     return is_file_name and not set(name) & set("/\\") and not name.startswith(".")
 
 
-@lru_cache(maxsize=256)
 def _from_trace(name: str) -> LayerGraph | None:
     path = _trace_path(name)
+    return _read_trace(path, _stamp(path)) if path else None
+
+
+@lru_cache(maxsize=256)  # what is compiled is remembered by the network's identity
+def _read_trace(path: Path, _state: Hashable) -> LayerGraph:
     try:
-        return from_json(read_text(path), str(path)) if path else None
+        return from_json(read_text(path), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError.problem(
             str(path), f"cannot be read ({reason(error)})", "add the network anew with zoo add --replace"
@@ -280,12 +306,6 @@ def _from_file(path: Path) -> LayerGraph:
     return read_network(path)
 
 
-def _forget() -> None:
-    """The user's own networks have changed."""
-    _from_trace.cache_clear()
-    _with_another_head.cache_clear()
-
-
 def remove_network(name: str) -> Path:
     """Delete the trace of a network of the user's own, and return where it was.
 
@@ -299,7 +319,6 @@ def remove_network(name: str) -> Path:
         )
     target = user_folder() / f"{name}.json"
     target.unlink()
-    _forget()
     return target
 
 
@@ -326,5 +345,4 @@ def add_network(
         target.parent.mkdir(parents=True, exist_ok=True)
     about = {"source": path.name, **(meta or {})}
     write_text(target, to_json(LayerGraph(name, graph.layers, graph.inputs, graph.outputs, about)))
-    _forget()
     return graph, target
