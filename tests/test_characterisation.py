@@ -62,7 +62,7 @@ def test_a_study_that_was_stopped_goes_on(tmp_path, monkeypatch):
     kept.mkdir()
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(OSError, match="No space"):
-            characterisation.grid_rows(grid, kept, 1, pool)
-        frame = characterisation.grid_rows(grid, kept, 1, pool)
+            characterisation.grid_rows(grid, kept, pool)
+        frame = characterisation.grid_rows(grid, kept, pool)
     assert asked == [*NETS[:3], NETS[2]]
     assert frame["models"].to_list() == [name for name in NETS[:3] for _ in range(6)]

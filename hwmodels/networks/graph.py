@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from hwmodels.cache import remembered
 from hwmodels.errors import InputError, need
 from hwmodels.networks.operators import OPERATORS, operator
 
@@ -247,6 +248,7 @@ def _computation(layer: Layer, number: dict[int, int]) -> dict[str, Any]:
     return {key: value for key, value in _layer_row(layer, number).items() if key not in _OF_A_FILE}
 
 
+@remembered(512)
 def graph_hash(graph: LayerGraph) -> str:
     """Return the first 16 hex digits of a SHA-256 over ops, shapes, dtypes, weights, options and edges.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import combinations_with_replacement
 from statistics import fmean, median
 
@@ -19,6 +19,7 @@ from sim.closed_form.lines import expected_ips, lines
 from sim.engine import run
 from sim.scenario import Scenario
 from sim.setup import Setup, build
+from sim.study.executors import Each
 from sim.study.findings import Finding
 from sim.study.statistics import pareto
 
@@ -31,7 +32,6 @@ CLOCKS_HZ = (200e6, 300e6)
 BOARD = "zcu102"  # three ports, one of them slower: what a core's place does shows
 CHECKED = 3
 NEARLY = 0.8  # share of the area that a mix has to use: others are no rivals
-MOST_NETWORKS = 48  # spread evenly over those of the study
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,9 @@ def _point(network: str, mix: tuple[str, ...], clock_hz: float) -> AreaPoint:
     return AreaPoint(network, mix, clock_hz, ips, alone_ms, watts / ips * 1e3, min(held) / max(held) if held else 1.0)
 
 
-def area_findings(networks: Sequence[str], family: str) -> Iterator[Finding]:
-    """Yield what the same area does as one core or as several, over all networks of a study."""
-    chosen = networks[:: -(-len(networks) // MOST_NETWORKS)]
-    rows = [row for network in chosen for row in points(network, family)]
+def area_findings(networks: Sequence[str], family: str, each: Each = map) -> Iterator[Finding]:
+    """Yield what the same area does as one core or as several, over all networks; ``each`` maps over them."""
+    rows = [row for found in each(partial(points, family=family), networks) for row in found]
     if not rows:
         return
     largest = (sizes(family)[-1],)

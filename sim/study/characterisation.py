@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import astuple
 from fnmatch import fnmatchcase
@@ -19,7 +19,7 @@ from sim.closed_form.columns import STAGE_COLUMNS
 from sim.fast.choice import SIMPY, chosen
 from sim.study.area import area_findings
 from sim.study.errors_by_region import error_findings, error_table, load_estimator, predictions
-from sim.study.executors import executor, given
+from sim.study.executors import Each, executor, given
 from sim.study.explain import tree_findings
 from sim.study.findings import Finding, findings
 from sim.study.grid import PLANS, Case, Grid, Plan, network_rows
@@ -129,10 +129,11 @@ def study(
     for folder in kept:
         _folder(folder)
     chosen_engine = chosen(engine, sum(grid.size for grid in kept.values()))
-    frame = _all_rows(kept, workers, pool, chosen_engine)
-    write_frame(output / "results.parquet", frame)
-    write_text(output / "schema.json", json.dumps(schema(frame), indent=1))
-    report = _report(frame, list(kept.values()), other, estimator)
+    with executor(workers) if pool is None else given(pool) as found:
+        frame = _all_rows(kept, found.pool, chosen_engine)
+        write_frame(output / "results.parquet", frame)
+        write_text(output / "schema.json", json.dumps(schema(frame), indent=1))
+        report = _report(frame, list(kept.values()), (other, estimator), _shared_out(found.pool))
     report["engines"] = dict(frame.drop_nulls("engine")["engine"].value_counts().iter_rows())
     report["seconds"] = {"wall": time.monotonic() - started, "cpu": _cpu_s() - cpu}
     write_text(output / "findings.json", json.dumps(report, indent=1))
@@ -148,10 +149,23 @@ def _kept(output: Path, grid: Grid) -> Path:
     return output / f"unfinished-{digest_of(astuple(grid), own_files(grid.networks))}"
 
 
-def _all_rows(kept: Mapping[Path, Grid], workers: int, pool: Executor | None, engine: str) -> pl.DataFrame:
+def _shared_out(pool: Executor) -> Each:
+    """Return what maps over networks in the workers of a pool, and says how far it is."""
+
+    def each(function: Callable[[str], Any], names: Sequence[str]) -> Iterator[Any]:
+        progress = Progress(len(names), unit="networks for the findings")
+        for number, result in enumerate(pool.map(function, names), 1):
+            progress.show(number)
+            yield result
+        progress.end()
+
+    return each
+
+
+def _all_rows(kept: Mapping[Path, Grid], pool: Executor, engine: str) -> pl.DataFrame:
     import polars as pl
 
-    frames = [grid_rows(grid, folder, workers, pool, engine) for folder, grid in kept.items()]
+    frames = [grid_rows(grid, folder, pool, engine) for folder, grid in kept.items()]
     return pl.concat(frames, how="diagonal_relaxed")
 
 
@@ -175,7 +189,7 @@ def _folder(path: Path) -> None:
         ) from None
 
 
-def grid_rows(grid: Grid, kept: Path, workers: int, pool: Executor | None, engine: str = SIMPY) -> pl.DataFrame:
+def grid_rows(grid: Grid, kept: Path, pool: Executor, engine: str = SIMPY) -> pl.DataFrame:
     """Simulate the grid, a network at a time in each worker; rows in the grid's order.
 
     A network's rows become a file in ``kept`` as they arrive: a study that was stopped goes on from there, and Python
@@ -186,34 +200,31 @@ def grid_rows(grid: Grid, kept: Path, workers: int, pool: Executor | None, engin
     files = {name: kept / f"{number}.parquet" for number, name in enumerate(grid.networks)}
     todo = [name for name, path in files.items() if not path.is_file() or is_damaged(path)]
     if todo:
-        _simulate(grid, {name: files[name] for name in todo}, workers, pool, engine)
+        _simulate(grid, {name: files[name] for name in todo}, pool, engine)
     return pl.concat([pl.read_parquet(path) for path in files.values()], how="diagonal_relaxed")
 
 
-def _simulate(grid: Grid, files: Mapping[str, Path], workers: int, pool: Executor | None, engine: str) -> None:
+def _simulate(grid: Grid, files: Mapping[str, Path], pool: Executor, engine: str) -> None:
     """Write a file of rows for each network, in whatever order they finish."""
     progress = Progress(len(grid.networks), len(grid.networks) - len(files), "networks")
-    with executor(workers) if pool is None else given(pool) as found:
-        jobs = {
-            found.pool.submit(network_rows, name, grid.sizes, grid.cases, engine): path for name, path in files.items()
-        }
-        for number, job in enumerate(as_completed(list(jobs)), progress.before + 1):
-            write_frame(jobs.pop(job), frame_of(job.result()))
-            progress.show(number)
+    jobs = {pool.submit(network_rows, name, grid.sizes, grid.cases, engine): path for name, path in files.items()}
+    for number, job in enumerate(as_completed(list(jobs)), progress.before + 1):
+        write_frame(jobs.pop(job), frame_of(job.result()))
+        progress.show(number)
     progress.end()
 
 
-def _report(frame: pl.DataFrame, grids: Sequence[Grid], other: Any, name: str) -> dict[str, Any]:
-    """Abstract, table, findings, robustness and error tables of the rows."""
+def _report(frame: pl.DataFrame, grids: Sequence[Grid], other: tuple[Any, str], each: Each) -> dict[str, Any]:
+    """Abstract, table, findings, robustness and error tables of the rows; ``other`` is an estimator with its name."""
     good = frame.filter(frame["error"] == "")
     if good.is_empty():
         raise InputError.problem(
             "the study", f"could simulate no point ({frame['error'][0]})", "choose networks and sizes that can be built"
         )
-    table = error_table(good, predictions(good, other, name))
+    table = error_table(good, predictions(good, *other))
     parts = [Part(grid, good.filter(good["size"].is_in(grid.sizes))) for grid in grids]
     parts = [part for part in parts if part.rows.height]
-    every = [finding for part in parts for finding in _family_findings(part)]
+    every = [finding for part in parts for finding in _family_findings(part, each)]
     every += error_findings(table)
     every += claims(parts, every)
     return {
@@ -224,13 +235,13 @@ def _report(frame: pl.DataFrame, grids: Sequence[Grid], other: Any, name: str) -
     }  # fmt: skip
 
 
-def _family_findings(part: Part) -> Iterator[Finding]:
+def _family_findings(part: Part, each: Each) -> Iterator[Finding]:
     """What the rows of one family say; each finding names the family."""
     grid = part.grid
     makers = chain(
         findings(part.rows), tree_findings(part.rows), measured_findings(grid.family),
-        area_findings(part.rows["models"].unique(maintain_order=True).to_list(), grid.family),
-        robustness(part.rows, grid.cases[0], grid.reference),
+        area_findings(part.rows["models"].unique(maintain_order=True).to_list(), grid.family, each),
+        robustness(part.rows, grid.cases[0], grid.reference, each),
     )  # fmt: skip
     return (finding | {"family": grid.family} for finding in makers)
 

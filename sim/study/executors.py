@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ from typing import Any
 
 from hwmodels.errors import InputError, need
 
-__all__ = ["ClusterLostError", "Workers", "executor", "given"]
+__all__ = ["ClusterLostError", "Each", "Workers", "executor", "given"]
+
+#: Maps a function over networks, as :func:`map` and an executor's ``map`` do.
+Each = Callable[[Callable[[str], Any], Sequence[str]], Iterable[Any]]
 
 DASK_TIMEOUT_S = 10
 PATIENCE_S = 30  # with a cluster that has no worker left: a nanny may start new ones

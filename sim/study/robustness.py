@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hwmodels.accelerator import Accelerator
 from hwmodels.families import load_accelerator
@@ -17,6 +18,7 @@ from sim.closed_form.lines import expected_ips
 from sim.engine import run
 from sim.scenario import Scenario
 from sim.setup import Parts, Setup, assemble
+from sim.study.executors import Each
 from sim.study.findings import PAPER, Finding, best_rows, of, single
 from sim.study.grid import Case, resized
 from sim.study.spec import latin_hypercube
@@ -44,30 +46,72 @@ class _Gains:
     accelerator: float
 
 
-def robustness(frame: pl.DataFrame, case: Case, reference: str = "coral") -> list[Finding]:
+@dataclass(frozen=True)
+class _Subject:
+    """A part whose numbers have ranges, in a workload: a size, or the workload's host with the reference size."""
+
+    name: str
+    case: Case
+    reference: str
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the part is the workload's host."""
+        return self.name == self.case.host
+
+    @property
+    def part(self) -> Accelerator | Host:
+        """The part at its nominal numbers."""
+        return load_host(self.name) if self.is_host else load_accelerator(self.name)
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The uncertain numbers of the part."""
+        return {key: span for key, quantity in self.part.quantities.items() if (span := _range(quantity))}
+
+    def samples(self) -> list[Accelerator | Host]:
+        """The part with all its uncertain numbers drawn at once."""
+        return [_with(self.part, sample) for sample in latin_hypercube(self.ranges(), SAMPLES, seed=0)]
+
+    def setup(self, network: str, part: Accelerator | Host) -> Setup:
+        """One thread that runs a network, with another part in this one's place."""
+        size, host = (
+            (load_accelerator(self.reference), cast("Host", part))
+            if self.is_host
+            else (cast("Accelerator", part), load_host(self.case.host))
+        )
+        case = self.case
+        scenario = Scenario(
+            models=network, size=size.name, host=host.name, link=case.link, mode=case.mode, preprocess=case.preprocess
+        )
+        return assemble(scenario, Parts(host, (size,), (load_link(case.link),)), [network], [0])
+
+
+def robustness(frame: pl.DataFrame, case: Case, reference: str = "coral", each: Each = map) -> list[Finding]:
     """Return findings that say of each statement ``robust`` or ``depends on`` which number.
 
     Covers the ranges of each size but the reference (all its numbers at once), and those of the case's host with the
-    reference; over all networks.
+    reference; over all networks. ``each`` maps a function over the networks: an executor's map shares the work out.
     """
-    base = load_accelerator(reference)
-    checked = _Checked(tuple(_ranked(frame, case)), case, base, {})
-    checked.metrics.update(_measured(checked, base))
+    names = _ranked(frame, case)
+    subjects = [
+        _Subject(name, case, reference)
+        for name in (*frame["size"].unique(maintain_order=True).to_list(), case.host)
+        if name != reference
+    ]
+    table = list(each(partial(_network_gains, subjects=subjects), names))
+    nominal = _metrics([rows[-1][0] for rows in table])  # of the reference, on the host as it is
     found: list[Finding] = []
-    for size in frame["size"].unique(maintain_order=True).to_list():
-        if size != reference:
-            found += _verdicts(checked, size, load_accelerator(size))
-    return found + list(_verdicts(checked, case.host, load_host(case.host)))
+    for place, subject in enumerate(subjects):
+        metrics = [_metrics(column) for column in zip(*(rows[place] for rows in table), strict=True)]
+        found += _verdicts(subject, names, metrics, nominal)
+    return found
 
 
-@dataclass(frozen=True)
-class _Checked:
-    """What the statements are checked over: networks, case, the size that others compare with, and its metrics."""
-
-    names: tuple[str, ...]
-    case: Case
-    reference: Accelerator
-    metrics: dict[str, float]
+def _network_gains(network: str, subjects: Sequence[_Subject]) -> list[list[_Gains]]:
+    """For each subject a network's gains at the nominal numbers, then at each sample."""
+    return [
+        [_gains(subject.setup(network, part)) for part in (subject.part, *subject.samples())] for subject in subjects
+    ]
 
 
 def _ranked(frame: pl.DataFrame, case: Case) -> list[str]:
@@ -82,21 +126,13 @@ def _spread(ranked: Sequence[str], most: int) -> tuple[str, ...]:
     return tuple(ranked[round(i * (len(ranked) - 1) / max(1, count - 1))] for i in range(count))
 
 
-def _setup(name: str, part: Accelerator, host: Host, case: Case) -> Setup:
-    scenario = Scenario(
-        models=name, size=part.name, host=host.name, link=case.link, mode=case.mode, preprocess=case.preprocess
-    )
-    return assemble(scenario, Parts(host, (part,), (load_link(case.link),)), [name], [0])
-
-
 def _gains(base: Setup) -> _Gains:
     """Best gains over the threads on one accelerator, by the closed form."""
-    first = _energies(base, expected_ips(base))
     rows = [resized(base, threads, 1) for threads in THREADS]
     rates = [expected_ips(row) for row in rows]
     energies = [_energies(row, rate) for row, rate in zip(rows, rates, strict=True)]
-    whole, own = (first[i] / min(energy[i] for energy in energies) for i in range(2))
-    return _Gains(max(rates) / expected_ips(base), whole, own)
+    whole, own = (energies[0][i] / min(energy[i] for energy in energies) for i in range(2))
+    return _Gains(max(rates) / rates[0], whole, own)
 
 
 def _energies(setup: Setup, ips: float) -> tuple[float, float]:
@@ -117,9 +153,9 @@ def _metrics(rows: Sequence[_Gains]) -> dict[str, float]:
     }
 
 
-def _statements(size: str, part: Accelerator | Host, checked: _Checked) -> Iterator[tuple[str, str, float, bool]]:
+def _statements(subject: _Subject, nominal: Mapping[str, float]) -> Iterator[tuple[str, str, float, bool]]:
     """Sentence, metric, threshold, and whether the sentence holds above or below it."""
-    reference = checked.metrics
+    size, part, reference = subject.name, subject.part, load_accelerator(subject.reference)
     for words, key, paper in (("gain", "largest gain", "throughput"), ("energy gain", "largest energy gain", "energy")):
         yield (
             f"on {size} the largest {words} on one accelerator reaches the paper's {PAPER[paper]}x",
@@ -137,58 +173,49 @@ def _statements(size: str, part: Accelerator | Host, checked: _Checked) -> Itera
     name = "median accelerator energy gain"
     yield f"on {size} threads lower the accelerator's energy of the median network by a fifth", name, 1.25, True
     if isinstance(part, Accelerator):
-        is_larger = part.peak_macs_per_cycle > checked.reference.peak_macs_per_cycle
+        is_larger = part.peak_macs_per_cycle > reference.peak_macs_per_cycle
         word = "more" if is_larger else "less"
         for words, key in (("throughput", "median gain"), ("energy of the whole system", "median energy gain")):
-            text = f"the median network gains {word} in {words} on {size} than on {checked.reference.name}"
-            yield text, key, reference[key], is_larger
+            text = f"the median network gains {word} in {words} on {size} than on {reference.name}"
+            yield text, key, nominal[key], is_larger
 
 
-def _verdicts(checked: _Checked, subject: str, part: Accelerator | Host) -> Iterator[Finding]:
-    """Every statement about one part over the ranges of its numbers."""
-    ranges = {key: span for key, quantity in part.quantities.items() if (span := _range(quantity))}
-    samples = latin_hypercube(ranges, SAMPLES, seed=0)
-    nominal = _measured(checked, part)
-    metrics = [_measured(checked, _with(part, sample)) for sample in samples]
-    some = replace(checked, names=_spread(checked.names, SPREAD))
+def _verdicts(
+    subject: _Subject, names: Sequence[str], metrics: Sequence[dict[str, float]], reference: Mapping[str, float]
+) -> Iterator[Finding]:
+    """Every statement about one part; ``metrics`` are those at its nominal numbers, then those of each sample."""
+    first, samples = metrics[0], metrics[1:]
+    sampled = f"{len(samples)} samples of {len(subject.ranges())} numbers of {subject.name}, {len(names)} networks"
     swings: list[dict[str, Any]] = []  # worked out once, and only where a statement depends on something
-    for text, key, threshold, above in _statements(subject, part, checked):
-        holds = (nominal[key] > threshold) == above
-        same = sum(((row[key] > threshold) == above) == holds for row in metrics) / len(metrics)
+    for text, key, threshold, above in _statements(subject, reference):
+        holds = (first[key] > threshold) == above
+        same = sum(((row[key] > threshold) == above) == holds for row in samples) / len(samples)
         cause = ""
         if same < ROBUST:
-            swings = swings or _swings(some, part, ranges)
+            swings = swings or _swings(subject, _spread(names, SPREAD))
             cause = max((row[key], row["number"]) for row in swings)[1]
-        sampled = f"{len(samples)} samples of {len(ranges)} numbers of {subject}, {len(checked.names)} networks"
-        values = {"statement": text, "holds": holds, "share": same, "cause": cause, "subject": subject}
-        yield _verdict(values, sampled, [row[key] for row in metrics])
-    few = replace(checked, names=_spread(checked.names, CHECKED))
-    yield _spot_check(subject, [setup for sample in samples[:CHECKED] for setup in _setups(few, _with(part, sample))])
+        values = {"statement": text, "holds": holds, "share": same, "cause": cause, "subject": subject.name}
+        yield _verdict(values, sampled, [row[key] for row in samples])
+    few = [(name, part) for part in subject.samples()[:CHECKED] for name in _spread(names, CHECKED)]
+    yield _spot_check(subject.name, [subject.setup(name, part) for name, part in few])
 
 
-def _measured(checked: _Checked, part: Accelerator | Host) -> dict[str, float]:
-    return _metrics([_gains(setup) for setup in _setups(checked, part)])
-
-
-def _swings(
-    checked: _Checked, part: Accelerator | Host, ranges: Mapping[str, tuple[float, float]]
-) -> list[dict[str, Any]]:
+def _swings(subject: _Subject, names: Sequence[str]) -> list[dict[str, Any]]:
     """How far each number alone moves every metric from one end of its range to the other."""
     found: list[dict[str, Any]] = []
-    setups = list(_setups(checked, part))
-    for number, ends in ranges.items():
-        low, high = (
-            _metrics([_gains(_moved(setup, part, number, end, checked.case)) for setup in setups]) for end in ends
-        )
+    setups = [subject.setup(name, subject.part) for name in names]
+    for number, ends in subject.ranges().items():
+        low, high = (_metrics([_gains(_moved(subject, setup, number, end)) for setup in setups]) for end in ends)
         found.append({"number": number, **{key: abs(high[key] - low[key]) for key in low}})
     return found
 
 
-def _moved(setup: Setup, part: Accelerator | Host, number: str, value: float, case: Case) -> Setup:
-    """The set-up with one number of one of its parts moved; nothing is compiled that does not depend on it."""
-    if isinstance(part, Host):
-        return _setup(setup.models[0], setup.accelerators[0], _with(part, {number: value}), case)
-    return with_part(setup, part, _with(part, {number: value}), number)
+def _moved(subject: _Subject, setup: Setup, number: str, value: float) -> Setup:
+    """The set-up with one number of the subject moved; nothing is compiled that does not depend on it."""
+    moved = _with(subject.part, {number: value})
+    if subject.is_host:
+        return subject.setup(setup.models[0], moved)
+    return with_part(setup, cast("Accelerator", subject.part), cast("Accelerator", moved), number)
 
 
 def _range(quantity: Quantity) -> tuple[float, float] | None:
@@ -198,14 +225,6 @@ def _range(quantity: Quantity) -> tuple[float, float] | None:
     if not quantity.std_error or isinstance(quantity.value, list):
         return None
     return max(0.0, quantity.value - 2 * quantity.std_error), quantity.value + 2 * quantity.std_error
-
-
-def _setups(checked: _Checked, part: Accelerator | Host) -> Iterator[Setup]:
-    for name in checked.names:
-        if isinstance(part, Host):
-            yield _setup(name, checked.reference, part, checked.case)
-        else:
-            yield _setup(name, part, load_host(checked.case.host), checked.case)
 
 
 def _with(part: P, numbers: Mapping[str, float]) -> P:
