@@ -35,3 +35,12 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+if __name__ == "__main__":  # python -m edgetpusim
+    import sys
+
+    from sim.commands.cli import main
+
+    sys.argv[0] = "edgetpusim"
+    main()

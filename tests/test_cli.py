@@ -45,6 +45,14 @@ def test_json_is_one_object_and_nothing_else(call):
     assert answer["speedup_vs_one_thread"] > 1
 
 
+@pytest.mark.parametrize("arguments", [("run", FAST, "--json"), ("run", FAST, "--threads", "0"), ("run",)])
+def test_the_module_is_the_command(call, arguments):
+    """``python -m edgetpusim`` answers, refuses and calls itself as the command does."""
+    command = [sys.executable, "-m", "edgetpusim", *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == call(*arguments)
+
+
 def test_a_mix_of_models_shows_the_swap(call):
     _, out, _ = call("run", "fc5_n500_in64_out10:1,fc5_n600_in64_out10:1", "--json")
     mixed = json.loads(out)

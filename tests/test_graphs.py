@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import add
 from pathlib import Path
 from statistics import median
 
 import pytest
 
 from calibration.boards import graphs
-from calibration.boards.fit_dpu import cases, chosen_rows, core_cycles, errors, fit_core, fit_host, host_cases
+from calibration.boards.fit_dpu import (
+    cases,
+    chosen_rows,
+    core_cycles,
+    errors,
+    fit_core,
+    fit_host,
+    host_cases,
+    passes_of,
+)
 from calibration.boards.fit_dpu_power import fit_rails, left_out, plug_errors, plug_series, rail_errors, rails
 from calibration.boards.ratios import FILE, gains, gains_text, size_ratios
 from calibration.boards.replay import board_row, read_board_rows
+from calibration.boards.trials import dense_at, gates_apart, together
 from calibration.tables import FOLDER, read_table
 from calibration.validation import validate
 from hwmodels.errors import InputError
+from hwmodels.families import compile_graph, load_accelerator
 from hwmodels.host import load_host
 from hwmodels.networks.zoo import load_network
 from sim.setup import build
@@ -223,3 +235,40 @@ def test_watts_against_threads_are_within_five_per_cent():
 
 def test_rows_of_the_shipped_table_are_read():
     assert len(read_board_rows(BOARDS / "dpu_zoo.csv")) == 1052
+
+
+# Trials: rules that are not in the model
+
+
+def compiled(name):
+    return compile_graph(load_network(name), load_accelerator("dpu-b4096"))
+
+
+def test_a_joined_depthwise_layer_keeps_its_map_on_the_chip():
+    """MobileNet v1 has 13 pairs; each map in between, of the depthwise layer's output, is neither written nor read."""
+    network = compiled("mobilenet_v1_1.0_224")
+    plain, joined = passes_of(network), together(network, add)
+    between = [layer.outputs[0].n_bytes for layer in network.graph.layers if layer.op == "DEPTHWISE_CONV_2D"]
+    assert len(between) == len(plain) - len(joined) == 13
+    assert sum(n for _, n in plain) - sum(n for _, n in joined) == 2 * sum(between)
+    assert sum(c for c, _ in plain) == sum(c for c, _ in joined) > sum(c for c, _ in together(network, max))
+
+
+def test_a_gate_and_a_product_move_their_map_five_times():
+    network = compiled("efficientnet_b0_224")
+    swishes = [
+        layer.outputs[0].n_bytes for layer in network.graph.layers
+        if layer.op == "MUL" and len(layer.inputs) == 2 and layer.inputs[0].shape == layer.inputs[1].shape
+    ]  # fmt: skip
+    more = gates_apart(network)[len(passes_of(network)) :]
+    assert sum(n_bytes for _, n_bytes in more) == 5 * sum(swishes)
+
+
+def test_dense_weights_at_half_the_rate_count_twice():
+    network = compiled("vgg_16_224")
+    half, whole = (sum(n for _, n in dense_at(network, share)) for share in (0.5, 1.0))
+    dense = [layer for layer in network.graph.layers if layer.op == "FULLY_CONNECTED"]
+    moved = sum(
+        layer.parameter_bytes + layer.input.n_bytes + sum(tensor.n_bytes for tensor in layer.outputs) for layer in dense
+    )
+    assert half - whole == moved

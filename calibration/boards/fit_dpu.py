@@ -1,4 +1,4 @@
-"""Fit the cycle model of the DPU; ``python -m calibration.boards.fit_dpu`` prints constants, errors and what was tried.
+"""Fit the cycle model of the DPU; ``python -m calibration.boards.fit_dpu`` prints constants and errors.
 
 Two constants for time, the same for every network: what the core's port carries in a cycle, and the cycles that each
 pass costs on top. They are fitted to the time for which a network holds the core of KV260 (1 / rate of many threads,
