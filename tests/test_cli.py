@@ -45,7 +45,9 @@ def test_json_is_one_object_and_nothing_else(call):
     assert answer["speedup_vs_one_thread"] > 1
 
 
-@pytest.mark.parametrize("arguments", [("compile", FAST), ("run", FAST, "--threads", "0"), ("zoo", "show", "no")])
+@pytest.mark.parametrize(
+    "arguments", [("compile", FAST, "--json"), ("run", FAST, "--threads", "0"), ("zoo", "show", "no")]
+)
 def test_the_module_is_the_command(call, arguments):
     """``python -m edgetpusim`` answers, refuses and calls itself as the command does."""
     command = [sys.executable, "-m", "edgetpusim", *arguments]
