@@ -40,6 +40,7 @@ FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
 LEAST_FLUID = 512  # completions after which a run over a shared memory may count as settled
 MAX_RANDOM = 200_000
+SCENES = 50  # of each camera, after which a run that nobody limited may end
 ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
 MOST_TWICE = 500_000  # events of a run that is repeated for the other end of a lock's fairness
@@ -386,7 +387,9 @@ class Run:
         """Completions after which a run ends that nobody limited."""
         if self.arrivals.process.is_finite and self.arrivals.count:
             return self.arrivals.count
-        most = most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else MAX_OPEN)
+        scenes = round(SCENES * self.arrivals.cameras.inferences_per_scene) if self.arrivals.cameras else 0
+        open_most = min(MAX_RANDOM, max(MAX_OPEN, scenes))
+        most = most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else open_most)
         return max(most, self.arrivals.count + 1)  # a query of many samples has to end
 
     def _is_closed(self) -> bool:
