@@ -1,9 +1,9 @@
 """A video recorder's cameras: skipped frames and detections a second, against what a user of one measured.
 
 ``python -m calibration.recorder`` predicts every row of ``datasets/recorders.csv``, without scenes and with scenes of
-:data:`SCENE_S`; numbers after it are other lengths (``2 20``), which take minutes. ``--write`` fits anew the one number that it takes (``datasets/programs.csv``): what the recorder's detector process does
-on a core with each result. The invoke alone, the share of the cores that is taken, and the regions of a frame are those
-of the row.
+:data:`SCENE_S`; numbers after it are other lengths (``2 20``), which take minutes. ``--write`` fits anew the one number
+that it takes (``datasets/programs.csv``): what the recorder's detector process does on a core with each result. The
+invoke alone, the share of the cores that is taken, and the regions of a frame are those of the row.
 
 A row gives the regions of frames that were *not* skipped. They rise with the accelerators (3.5, 4.1, 4.4), as busy
 scenes lose more frames than quiet ones. So all frames together have more: ``offered_regions`` of the table, with which
@@ -70,7 +70,8 @@ def recordings() -> list[Recording]:
 
 def _recording(cells: Cells) -> Recording:
     keys = (
-        "fps", "regions", "offered_regions", "invoke_ms", "cpu_load", "throughput_ips", "throughput_max_ips", "skipped_share",
+        "fps", "regions", "offered_regions", "invoke_ms", "cpu_load", "throughput_ips", "throughput_max_ips",
+        "skipped_share",
     )  # fmt: skip
     return Recording(int(cells["accelerators"]), int(cells["cameras"]), *(float(cells[key]) for key in keys))
 

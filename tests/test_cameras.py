@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import islice, pairwise
 from statistics import fmean, pvariance
 
 import pytest
@@ -89,7 +89,7 @@ def test_a_scene_moves_or_stands_still():
     asked = Cameras(1, 10, motion=0.3, scene_s=20.0)
     moves = [bool(many) for many in islice(inferences_of_frames(asked, 0, 0), 400_000)]
     assert fmean(moves) == pytest.approx(0.3, abs=0.03)  # 2000 scenes
-    turns = sum(a != b for a, b in zip(moves, moves[1:], strict=False))
+    turns = sum(a != b for a, b in pairwise(moves))
     assert turns / len(moves) == pytest.approx(2 * 0.3 * 0.7 / 200, rel=0.15)
 
 

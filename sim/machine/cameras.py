@@ -4,7 +4,7 @@ A camera is a closed loop inside an open one. It takes its oldest frame, asks fo
 other, and turns to the next frame when the last region is done. Frames come whether or not it has time. One that finds
 :data:`KEPT` others waiting is dropped, as Frigate's queue of two frames does.
 
-What a frame shows is much like what the one before showed: regions follow tracked objects from frame to frame (Frigate's
+A frame is much like the one before: regions follow tracked objects from frame to frame (Frigate's
 ``process_frames``). So a camera has *scenes*, if they are asked for. A scene's regions on average are drawn from an
 exponential distribution, which assumes nothing but its mean, and a scene ends at a random frame. Busy scenes then lose
 more frames than quiet ones, and the frames that are kept have fewer regions than all have.
