@@ -197,7 +197,8 @@ def load(kind: str, cls: type[P], name_or_path: str) -> P:
     """
     path = _path(kind, name_or_path)
     with _told(path, kind):
-        part: P = _load(kind, cls, path, path.stat().st_mtime_ns)  # type: ignore[arg-type]  # remembered by its path
+        files = tuple((file, file.stat().st_mtime_ns) for file in _chain(kind, path))
+        part: P = _load(kind, cls, files)  # type: ignore[arg-type]  # remembered by its files
         return part
 
 
@@ -275,8 +276,10 @@ def _path(kind: str, name_or_path: str) -> Path:
 
 
 @lru_cache(maxsize=256)
-def _load(kind: str, cls: type[P], path: Path, _modified_ns: int) -> P:
-    chain = _chain(kind, path)
+def _load(kind: str, cls: type[P], files: tuple[tuple[Path, int], ...]) -> P:
+    """A part of its file and those below, each with the time (ns) at which it was changed."""
+    chain = [path for path, _ in files]
+    path = chain[0]
     keys = cls.keys()
     quantities = {key: quantity_of(f"{path}: {key}", row) for key, row in _table(kind, keys, chain).items()}
     keys.check(str(path), quantities, quantities)

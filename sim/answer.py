@@ -285,11 +285,19 @@ def is_overloaded(setup: Setup, window: Window) -> bool:
 
     Requests come faster than any run serves them, or more of them wait at the end than chance would leave there.
     """
-    arrivals = setup.scenario.arrival_process
-    if not arrivals.process.is_open or arrivals.process.sheds:
-        return False
     chance = 20 + 2 * len(setup.thread_models) + 0.03 * window.count
-    return arrivals.rate_ips > throughput_bound(setup) or window.queue_length > chance
+    return cannot_keep_up(setup) or (_queues_grow(setup) and window.queue_length > chance)
+
+
+def cannot_keep_up(setup: Setup) -> bool:
+    """Whether requests of an open loop come faster than any run serves them: known before it runs."""
+    return _queues_grow(setup) and setup.scenario.arrival_process.rate_ips > throughput_bound(setup)
+
+
+def _queues_grow(setup: Setup) -> bool:
+    """Whether requests come whoever waits, and none is dropped."""
+    process = setup.scenario.arrival_process.process
+    return process.is_open and not process.sheds
 
 
 def overload_note(overloaded: bool, ips: float) -> list[str]:

@@ -16,7 +16,7 @@ import simpy
 
 from hwmodels.errors import InputError
 from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
-from sim.answer import Results, latencies, power_of, summarise
+from sim.answer import Results, cannot_keep_up, latencies, power_of, summarise
 from sim.budget import check_effort, events, most_inferences
 from sim.machine.accelerator import SimAccelerator
 from sim.machine.clock import Clock
@@ -40,6 +40,8 @@ FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
 LEAST_FLUID = 512  # completions after which a run over a shared memory may count as settled
 MAX_RANDOM = 200_000
+MAX_OVERLOADED = 4_096  # completions of an open loop that cannot keep up: it has a rate, and no latency
+SCENES = 50  # of each camera, after which a run that nobody limited may end
 ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
 MOST_TWICE = 500_000  # events of a run that is repeated for the other end of a lock's fairness
@@ -134,19 +136,39 @@ def _cooled(setup: Setup, by: Runner) -> Setup:
     the fastest one that stays below its trip point is taken.
     """
     ambient = ambient_c(setup.scenario.thermal)
-    if ambient is None or not any(line.throttles for line in setup.channels):
+    if ambient is None:
         return setup
+    if not any(line.throttles for line in setup.channels):
+        return replace(setup, warnings=(*setup.warnings, *_warmth(setup, ambient, by)))
     if not all(line.throttles for line in setup.channels):
         note = "the PCIe driver lowers the clock of some accelerators only: heat is left out (--thermal)"
         return replace(setup, warnings=(*setup.warnings, note))
     rows = {divisor: at_divisor(setup, divisor) for divisor in (1, 2, 4, 8)}
     powers = {d: power_of(row, by(row)).power.accelerators_w / len(row.accelerators) for d, row in rows.items()}
-    c_per_w = max(part.energies.heat_c_per_w for part in setup.accelerators)
+    c_per_w = _c_per_w(setup)
     divisor, temperature = steady_clock(ambient, c_per_w, powers)
-    notes = [f"steady at {temperature:.0f} C: clock divided by {divisor}"]
-    if temperature >= SHUTDOWN_C:
-        notes.append(f"too hot: at {SHUTDOWN_C:.0f} C the accelerator shuts down, whatever its clock")
+    notes = [f"steady at {temperature:.0f} C: clock divided by {divisor}", *_too_hot(temperature)]
     return replace(rows[divisor], warnings=(*setup.warnings, *notes))
+
+
+def _c_per_w(setup: Setup) -> float:
+    return max((part.energies.heat_c_per_w for part in setup.powered), default=0.0)
+
+
+def _warmth(setup: Setup, ambient: float, by: Runner) -> list[str]:
+    """How warm accelerators get whose clock no driver lowers; nothing where no accelerator's heat is known."""
+    if not _c_per_w(setup):
+        return []
+    power_w = power_of(setup, by(setup)).power.accelerators_w / len(setup.powered)
+    links = " and ".join(dict.fromkeys(line.name for line in setup.channels))
+    temperature = ambient + _c_per_w(setup) * power_w
+    return [f"steady at {temperature:.0f} C; over {links} no driver lowers the clock", *_too_hot(temperature)]
+
+
+def _too_hot(temperature: float) -> list[str]:
+    """Say where the accelerator shuts down by itself."""
+    words = f"too hot: at {SHUTDOWN_C:.0f} C the accelerator shuts down, whatever its clock"
+    return [words] if temperature >= SHUTDOWN_C else []
 
 
 def run(setup: Setup, sink: SpanSink | None = None, most: int = 0) -> Window:
@@ -386,7 +408,9 @@ class Run:
         """Completions after which a run ends that nobody limited."""
         if self.arrivals.process.is_finite and self.arrivals.count:
             return self.arrivals.count
-        most = most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else MAX_OPEN)
+        scenes = round(SCENES * self.arrivals.cameras.inferences_per_scene) if self.arrivals.cameras else 0
+        open_most = MAX_OVERLOADED if cannot_keep_up(self.setup) else min(MAX_RANDOM, max(MAX_OPEN, scenes))
+        most = most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else open_most)
         return max(most, self.arrivals.count + 1)  # a query of many samples has to end
 
     def _is_closed(self) -> bool:

@@ -117,6 +117,11 @@ def _left_out(setup: Setup) -> list[str]:
     if setup.hand_over is not None and setup.share_a_lock and setup.is_crowded:
         notes.append("the closed form leaves out that a woken waiter of the accelerator's lock needs a core")
     arrivals = scenario.arrival_process
+    if arrivals.rates and len(setup.models) > 1:
+        notes.append(
+            "requests of networks with rates of their own come in random order: how long they wait for each other is "
+            "rough, and only a run tells each network's latency"
+        )
     if arrivals.cameras and not arrivals.is_even:
         notes.append(
             "how the regions of frames wait for each other, only a run tells: latency and skipped_share are rough"

@@ -134,6 +134,9 @@ class Scenario:
     cameras: str = _option("", "NxFPS: N cameras of FPS frames a second, which keep two frames and drop late ones.")
     motion: float = _option(1.0, "Share of the cameras' frames that need inference.", range=(LEAST_MOTION, 1))
     regions: float = _option(1.0, "Inferences of such a frame on average, one after the other.", range=(1, 1000))
+    scene_s: float = _option(
+        0.0, "Seconds for which a camera sees about as much motion, on average (0: each frame differs).", range=(0, 1e5)
+    )
     deadline_ms: float = _option(
         0.0, "Also say which share of requests, or of frames, takes longer (0: none).", range=(0, 1e9)
     )
@@ -165,7 +168,7 @@ class Scenario:
     @cached_property
     def arrival_process(self) -> Arrivals:
         """When requests come, with the traits of that process; rates of networks are Poisson's."""
-        seen = parse_cameras(self.cameras, self.motion, self.regions)
+        seen = parse_cameras(self.cameras, self.motion, self.regions, self.scene_s)
         rates = parse_rates(self.models)
         if seen:
             found = Arrivals("cameras", seen.inferences_per_s, cameras=seen)

@@ -75,6 +75,7 @@ ROWS = (
     Row("cameras", "2x1", {"inferences": 400}),
     Row("motion", 0.5, {"cameras": "2x1", "inferences": 400}),
     Row("regions", 2.5, {"cameras": "2x1", "inferences": 400}),
+    Row("scene_s", 10.0, {"cameras": "2x1", "regions": 2.5, "inferences": 400}),
     Row("jitter", "measured", {"inferences": 400}),
     Row("thermal", "60"),
 )

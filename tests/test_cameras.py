@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import islice, pairwise
+from statistics import fmean, pvariance
 
 import pytest
 
@@ -71,6 +72,36 @@ def test_motion_and_regions_are_kept_on_average():
     assert drawn != list(islice(inferences_of_frames(asked, 0, 1), 40_000))
 
 
+def test_frames_of_a_scene_are_alike_and_those_of_all_scenes_are_geometric():
+    """A Poisson count of an exponential mean m is geometric: mean m, variance m (1 + m). Frames n apart share a scene
+    with probability (1 - 1 / length) ** n, and then their counts have the covariance of the mean, m squared."""
+    asked, mean = Cameras(1, 10, regions=3.0, scene_s=0.5), 2.0
+    further = [many - 1 for many in islice(inferences_of_frames(asked, 0, 0), 200_000)]
+    found = fmean(further)
+    assert found == pytest.approx(mean, rel=0.03)
+    assert pvariance(further) == pytest.approx(mean * (1 + mean), rel=0.05)
+    for apart in (1, 3, 10):
+        together = fmean((a - found) * (b - found) for a, b in zip(further, further[apart:], strict=False))
+        assert together == pytest.approx(mean**2 * (1 - 1 / 5) ** apart, abs=0.15), apart
+
+
+def test_a_scene_moves_or_stands_still():
+    asked = Cameras(1, 10, motion=0.3, scene_s=20.0)
+    moves = [bool(many) for many in islice(inferences_of_frames(asked, 0, 0), 400_000)]
+    assert fmean(moves) == pytest.approx(0.3, abs=0.03)  # 2000 scenes
+    turns = sum(a != b for a, b in pairwise(moves))
+    assert turns / len(moves) == pytest.approx(2 * 0.3 * 0.7 / 200, rel=0.15)
+
+
+def test_busy_scenes_lose_more_frames_than_quiet_ones():
+    """So the frames that are kept have fewer regions than all have; without scenes they have as many."""
+    for scene_s, fewer in ((0.0, 0.0), (5.0, 0.15)):
+        asked = ON_A_PI.with_options(cameras="8x5", regions=4, scene_s=scene_s, inferences=60_000)
+        found = simulate(asked).summary
+        kept = found["throughput_ips"] / (8 * 5 * (1 - found["skipped_share"]))
+        assert (kept < (1 - fewer) * 4) if fewer else (kept == pytest.approx(4, rel=0.02))
+
+
 def by_hand(asked, service_ns, servers, end_ns):
     """The same cameras at servers with a common line, as a loop over sorted events; frames, skipped, ages, services."""
     events, kept, busy, line = [], [deque() for _ in range(asked.count)], [None] * asked.count, deque()
@@ -82,12 +113,12 @@ def by_hand(asked, service_ns, servers, end_ns):
     while events[0][0] <= end_ns:
         now, kind, number, _ = heappop(events)
         if kind == 1:  # a frame
-            frames += 1
+            frames, many = frames + 1, next(draws[number])
             heappush(events, (now + next(gaps[number]), 1, number, 0))
             if len(kept[number]) >= KEPT:
                 skipped += 1
             else:
-                kept[number].append(now)
+                kept[number].append((now, many))
         else:  # an inference is done
             done, free = done + 1, free + 1
             taken, left = busy[number]
@@ -97,7 +128,7 @@ def by_hand(asked, service_ns, servers, end_ns):
             else:
                 line.append(number)
         while busy[number] is None and kept[number]:
-            taken, many = kept[number].popleft(), next(draws[number])
+            taken, many = kept[number].popleft()
             if many:
                 busy[number] = (taken, many)
                 line.append(number)
@@ -107,21 +138,23 @@ def by_hand(asked, service_ns, servers, end_ns):
     return frames, skipped, ages, done
 
 
-@pytest.mark.parametrize("threads, cameras, motion, regions", [
-    (1, "5x7", 1.0, 2.2), (1, "16x5", 0.7, 3.5), (2, "6x11", 0.5, 4.0), (3, "9x13", 1.0, 2.0),
+@pytest.mark.parametrize("threads, cameras, motion, regions, scene_s", [
+    (1, "5x7", 1.0, 2.2, 0.0), (1, "16x5", 0.7, 3.5, 0.0), (2, "6x11", 0.5, 4.0, 0.0), (3, "9x13", 1.0, 2.0, 0.0),
+    (1, "5x7", 1.0, 2.2, 3.0), (2, "6x11", 0.5, 4.0, 1.0), (3, "9x13", 1.0, 2.0, 0.05),
 ])  # fmt: skip
-def test_random_cameras_do_what_a_loop_by_hand_does(threads, cameras, motion, regions):
+def test_random_cameras_do_what_a_loop_by_hand_does(threads, cameras, motion, regions, scene_s):
     """On the CPU a thread is a server of constant service time."""
     scenario = Scenario(
         models="mobilenet_v1_0.25_128", accelerators=0, threads=threads, mode="processes", host="raspberry-pi-4",
-        app_ms="9:wait", cameras=cameras, motion=motion, regions=regions, duration_s=400,
+        app_ms="9:wait", cameras=cameras, motion=motion, regions=regions, scene_s=scene_s, duration_s=400,
     )  # fmt: skip
-    asked = parse_cameras(cameras, motion, regions)
+    asked = parse_cameras(cameras, motion, regions, scene_s)
     frames, skipped, ages, done = by_hand(asked, alone_ns(scenario), threads, 400 * 10**9)
-    found = simulate(scenario).summary
-    assert found["skipped_share"] == pytest.approx(skipped / frames, abs=0.01)
-    assert found["throughput_ips"] == pytest.approx(done / 400, rel=0.01)
-    assert found["age_ms"]["mean"] == pytest.approx(sum(ages) / len(ages) / 1e6, rel=0.05)
+    found = simulate(scenario.with_options(duration_s=0, inferences=done)).summary  # a quarter of them is warm-up
+    scenes = 2 if scene_s else 1  # what is left out matters more
+    assert found["skipped_share"] == pytest.approx(skipped / frames, abs=0.01 * scenes)
+    assert found["throughput_ips"] == pytest.approx(done / 400, rel=0.01 * scenes)
+    assert found["age_ms"]["mean"] == pytest.approx(sum(ages) / len(ages) / 1e6, rel=0.05 * scenes)
 
 
 def test_the_deadline_is_one_of_frames():

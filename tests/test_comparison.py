@@ -69,3 +69,10 @@ def test_cameras_are_compared_by_their_frames():
     found = {row["key"]: row for row in compare([slow, fast])["differences"]}
     assert found["skipped_share"]["values"][0] > found["skipped_share"]["values"][1]
     assert "one after the other" in found["age_ms.p95"]["why"]
+
+
+@pytest.mark.parametrize("given", [1, 9])
+def test_too_few_and_too_many_set_ups_are_told_what_to_give(given):
+    found = CliRunner().invoke(app, ["compare", NET, *([""] * given)])
+    assert isinstance(found.exception, InputError)
+    assert f"compare takes 2 to 8 set-ups and was given {given}: give each a text of options" in str(found.exception)

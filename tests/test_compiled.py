@@ -12,8 +12,8 @@ from hwmodels import InputError, compile_network, load_network
 from hwmodels.edgetpu.accelerator import load_accelerator
 from hwmodels.edgetpu.coefficients import load_compiler
 from hwmodels.families import add_pair
-from hwmodels.networks.zoo import names
-from sim import Scenario, simulate
+from hwmodels.networks.zoo import add_network, names
+from sim import Scenario, estimate, simulate
 
 NEW = load_compiler("2021")
 
@@ -75,6 +75,18 @@ def test_a_pair_that_was_added_is_known_under_any_name(shared_models, tmp_path):
     assert compile_network(str(alone)).compute_source == "regression on instruction and input bytes"
     add_pair(plain, twin, "mine")
     assert compile_network(str(alone)).compute_source == "twin mine"
+
+
+@pytest.mark.usefixtures("own_folder")
+def test_by_its_name_a_pair_says_that_its_file_has_its_own_times(shared_models):
+    plain, twin = (shared_models / name for name in PAIR)
+    add_pair(plain, twin, "mine")
+    add_network(plain, "alone")
+    words = "name that file for its own times"
+    told = {
+        name: any(words in note for note in estimate(Scenario(models=name))["warnings"]) for name in ("mine", "alone")
+    }
+    assert told == {"mine": True, "alone": False}
 
 
 @pytest.mark.usefixtures("own_folder")

@@ -10,6 +10,7 @@ from hand import accelerator_stage, network
 from hwmodels.errors import InputError
 from hwmodels.stages import StepTime
 from sim import Scenario, simulate
+from sim.answer import cannot_keep_up
 from sim.engine import FIRST_CHECK, Run, run
 from sim.machine.policies import DISCIPLINES, DISPATCHES
 from sim.machine.states import State
@@ -153,3 +154,17 @@ def test_a_run_lasts_as_long_as_was_asked_for():
 def test_a_run_that_ends_before_its_first_inference_is_refused(arrivals):
     with pytest.raises(InputError, match="ends before the first inference: give a longer one"):
         simulate(Scenario(models="mobilenet_v2_1.0_224", duration_s=0.001, arrivals=arrivals))
+
+
+@pytest.mark.parametrize("load", [1.02, 2.0, 20.0])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_cannot_keep_up_is_known_before_it_runs(load, threads):
+    """More requests than any run serves: the rate is that of threads which never wait for work, after few of them."""
+    closed = Scenario(models="mobilenet_v2_1.0_224", host="raspberry-pi-4", threads=threads)
+    most = simulate(closed).summary["throughput_ips"]
+    open_loop = closed.with_options(arrivals=f"poisson:{load * most}")
+    assert cannot_keep_up(build(open_loop))
+    found = simulate(open_loop).summary
+    assert found["overloaded"] and found["inferences"] < 5000
+    assert found["throughput_ips"] == pytest.approx(most, rel=0.01)
+    assert not cannot_keep_up(build(closed.with_options(arrivals=f"poisson:{0.95 * most}")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -242,3 +243,24 @@ def test_every_key_says_what_it_means(kind):
 def test_the_page_lists_the_keys(kind):
     page = (Path(__file__).parent.parent / "docs" / "part-files.md").read_text(encoding="utf-8")
     assert key_table(kind) in page
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_file_that_is_edited_is_read_again_wherever_it_stands_in_the_chain(tmp_path, depth):
+    """The part that is loaded is the first file; ``depth`` counts from it to the one that somebody edits."""
+    paths = [tmp_path / f"part{n}.toml" for n in range(3)]
+    for path, base in zip(paths, [str(paths[1]), str(paths[2]), "coral"], strict=True):
+        path.write_text(f'kind = "accelerator"\nbase = "{base}"\n')
+
+    def edit(hertz):
+        base = "coral" if depth == 2 else str(paths[depth + 1])
+        paths[depth].write_text(
+            f'kind = "accelerator"\nbase = "{base}"\n'
+            f'clock_hz = {{ value = {hertz}, status = "assumed", source = "a what-if" }}\n'
+        )
+        os.utime(paths[depth], ns=(int(hertz), int(hertz)))
+
+    for hertz in (4e8, 3e8):
+        edit(hertz)
+        assert load_part("accelerator", paths[0]).clock_hz == hertz
+    assert load_part("accelerator", paths[0]) is load_part("accelerator", paths[0])

@@ -94,3 +94,14 @@ def test_files_that_are_no_results(results, tmp_path):
     text.write_text("hello")
     with pytest.raises(InputError, match="not Parquet"):
         query(text)
+
+
+def test_names_are_found_as_people_write_them(tmp_path):
+    path = tmp_path / "r.parquet"
+    names = [("mobilenet_v2_1.0_224", "raspberry-pi-4", "usb3"), ("mobilenet_v2_1.0_224", "x86-xeon", "pcie")]
+    rows = [{"models": net, "host": host, "link": link, "throughput_ips": 1.0} for net, host, link in names]
+    write_parquet(path, rows)
+    assert [row["host"] for row in query(path, model="MobileNet v2", where={"host": "pi4"})] == ["raspberry-pi-4"]
+    assert [row["link"] for row in query(path, where={"link": "USB 3.0"})] == ["usb3"]
+    with pytest.raises(InputError, match="a value in the file"):
+        query(path, where={"host": "pi5"})

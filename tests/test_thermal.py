@@ -102,3 +102,19 @@ def test_a_stick_is_not_throttled():
 def test_heat_of_links_that_differ_is_left_out_and_said():
     mixed = Scenario(models="mobilenet_v2_1.0_224", threads=2, accelerators=2, link="usb3,pcie", thermal="80")
     assert any("heat is left out" in note for note in simulate(mixed).summary["warnings"])
+
+
+@pytest.mark.parametrize("link", ["usb3", "usb2"])
+def test_over_usb_it_gets_warm_at_the_full_clock(link):
+    """T = ambient + R P of one accelerator; no driver lowers the clock there (gasket-driver alone does)."""
+    scenario = Scenario(models="mobilenet_v2_1.0_224", host="raspberry-pi-4", link=link, threads=2, accelerators=2)
+    found = simulate(scenario.with_options(thermal="40"))
+    part = found.setup.accelerators[0]
+    warm_c = 40 + part.energies.heat_c_per_w * found.summary["power_w"]["accelerators"] / 2
+    assert f"steady at {warm_c:.0f} C; over {link} no driver lowers the clock" in found.summary["warnings"]
+    assert found.summary["throughput_ips"] == simulate(scenario).summary["throughput_ips"]
+
+
+def test_over_usb_too_hot_is_said():
+    scenario = Scenario(models="inception_v4_299", thermal="85")
+    assert any("too hot" in note for note in simulate(scenario).summary["warnings"])

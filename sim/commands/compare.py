@@ -33,7 +33,8 @@ def compare(
     from sim.views.comparison import compare as side_by_side
 
     if not LEAST <= len(setups) <= MOST:
-        raise InputError.value("the number of set-ups", len(setups), f"{LEAST} to {MOST} texts of options")
+        what = f"takes {LEAST} to {MOST} set-ups and was given {len(setups)}"
+        raise InputError.problem("compare", what, 'give each a text of options, such as "" "--threads 4"')
     found = side_by_side([scenario_of(model, text) for text in setups])
     if as_json:
         print(json.dumps(found, indent=1))

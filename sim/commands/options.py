@@ -27,7 +27,7 @@ GROUPS = {
         "preprocess", "app_ms", "cpu_kernels", "num_threads", "switch_interval_ms", "busy_python_threads",
         "background_load",
     ),
-    "How requests come": ("arrivals", "cameras", "motion", "regions", "deadline_ms"),
+    "How requests come": ("arrivals", "cameras", "motion", "regions", "scene_s", "deadline_ms"),
     "The length of the run, and chance": ("inferences", "duration_s", "jitter", "seed"),
 }  # fmt: skip
 

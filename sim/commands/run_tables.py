@@ -11,6 +11,7 @@ from rich.text import Text
 from hwmodels.families import family_named
 from sim.answer import Results
 from sim.commands.compile_output import print_layers
+from sim.commands.seen import unseen
 from sim.commands.tables import Rows, new_console, note, say
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.power import host_rest_w
@@ -51,7 +52,7 @@ def print_run(results: Results) -> None:
     _print_models(console, s["models"])
     _print_shares(console, s)
     say(console, Text.assemble("\nLimited by the ", (s["bottleneck"], "bold"), f". {s['bottleneck_text']}"))
-    for warning in (*host_notes(scenario), *s["warnings"]):
+    for warning in unseen([*host_notes(scenario), *s["warnings"]], console.is_terminal):
         note(console, warning)
 
 
@@ -206,7 +207,7 @@ def print_comparison(setups: Sequence[str], found: Mapping[str, Any]) -> None:
     for text in hosts.values():
         note(console, text)
     warnings = dict.fromkeys(text for one in answers for text in one["warnings"])
-    for text in warnings:
+    for text in unseen(warnings, console.is_terminal):
         having = [str(number) for number, one in enumerate(answers, 1) if text in one["warnings"]]
         note(console, text, "" if len(having) == len(answers) else f" ({', '.join(having)})")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.commands.run_tables import gain_rows, host_notes
+from sim.commands.seen import unseen
 from sim.commands.tables import Rows, new_console, note, say
 from sim.scenario import place
 
@@ -39,7 +40,7 @@ def print_estimate(summary: Mapping[str, Any]) -> None:
         say(console, f"corrected; standard deviation {summary['throughput_std_ips']:.2f} /s")
     used = ", ".join(f"{name} {share:.0%}" for name, share in summary["utilisation"].items())
     say(console, f"utilisation: {used}\n\n{summary['bottleneck_text']}")
-    for warning in (*host_notes(summary["scenario"]), *summary["warnings"]):
+    for warning in unseen([*host_notes(summary["scenario"]), *summary["warnings"]], console.is_terminal):
         note(console, warning)
 
 

@@ -3,6 +3,11 @@
 A camera is a closed loop inside an open one. It takes its oldest frame, asks for the frame's regions one after the
 other, and turns to the next frame when the last region is done. Frames come whether or not it has time. One that finds
 :data:`KEPT` others waiting is dropped, as Frigate's queue of two frames does.
+
+A frame is much like the one before: regions follow tracked objects from frame to frame (Frigate's
+``process_frames``). So a camera has *scenes*, if they are asked for. A scene's regions on average are drawn from an
+exponential distribution, which assumes nothing but its mean, and a scene ends at a random frame. Busy scenes then lose
+more frames than quiet ones, and the frames that are kept have fewer regions than all have.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import count as naturals
 from itertools import repeat
+from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hwmodels.errors import InputError
@@ -53,12 +59,16 @@ class Cameras:
         Share of the frames that need inference; which ones is left to chance.
     regions
         Inferences of such a frame on average: one, and as many more as chance has it (Poisson).
+    scene_s
+        How long a scene lasts on average: its frames all move or all stand still, and share the mean of their further
+        regions. 0: frames have nothing in common.
     """
 
     count: int
     fps: float
     motion: float = 1.0
     regions: float = 1.0
+    scene_s: float = 0.0
 
     @property
     def inferences_per_s(self) -> float:
@@ -66,12 +76,17 @@ class Cameras:
         return self.count * self.fps * self.motion * self.regions
 
     @property
+    def inferences_per_scene(self) -> float:
+        """Inferences that all cameras ask for during a scene."""
+        return self.inferences_per_s * self.scene_s
+
+    @property
     def is_even(self) -> bool:
         """Whether requests come at equal distances: every frame asks for one inference."""
         return self.motion == 1 and self.regions == 1
 
 
-def parse_cameras(text: str, motion: float = 1.0, regions: float = 1.0) -> Cameras | None:
+def parse_cameras(text: str, motion: float = 1.0, regions: float = 1.0, scene_s: float = 0.0) -> Cameras | None:
     """Parse ``3x10``: three cameras of 10 frames a second; None for no text.
 
     Raises :class:`InputError` for anything else.
@@ -83,7 +98,7 @@ def parse_cameras(text: str, motion: float = 1.0, regions: float = 1.0) -> Camer
     if not (1 <= count <= MAX_CAMERAS and 0 < fps <= MAX_FPS):
         allowed = f"NxFPS such as 3x10, up to {MAX_CAMERAS} cameras of {MAX_FPS:g} frames a second"
         raise InputError.value("--cameras", text, allowed)
-    return Cameras(count, fps, motion, regions)
+    return Cameras(count, fps, motion, regions, scene_s)
 
 
 def _number(text: str) -> float:
@@ -112,24 +127,24 @@ def camera_processes(pool: Server, asked: Cameras, seed: int) -> list[Steps]:
 
 
 class _Camera:
-    """One camera: the moments (ns) at which its waiting frames were taken."""
+    """One camera: when its waiting frames were taken (ns), and the inferences that each needs."""
 
     def __init__(self, pool: Server, inferences: Iterator[int]) -> None:
         self.pool, self.machine, self.inferences = pool, pool.machine, inferences
-        self.waiting = deque[int]()
+        self.waiting = deque[tuple[int, int]]()
         self.sleeps: simpy.Event | None = None
 
     def frames(self, gaps_ns: Iterator[int]) -> Steps:
         """Frames come; one that finds no room is dropped."""
         env = self.machine.env
-        for gap in gaps_ns:
+        for gap, inferences in zip(gaps_ns, self.inferences, strict=False):
             yield env.timeout(gap)
             log = self.machine.frames
             log.frames += 1
             if len(self.waiting) >= KEPT:
                 log.skipped += 1
                 continue
-            self.waiting.append(env.now)
+            self.waiting.append((env.now, inferences))
             if self.sleeps is not None:
                 self.sleeps.succeed()
                 self.sleeps = None
@@ -141,7 +156,7 @@ class _Camera:
             if not self.waiting:
                 self.sleeps = env.event()
                 yield self.sleeps
-            taken_ns, regions = self.waiting.popleft(), next(self.inferences)
+            taken_ns, regions = self.waiting.popleft()
             for _ in range(regions):
                 yield from self.pool.serve(next(self.machine.requests), env.now)
             if regions:
@@ -158,14 +173,32 @@ def frame_gaps_ns(asked: Cameras, number: int) -> Iterator[int]:
 
 
 def inferences_of_frames(asked: Cameras, seed: int, number: int) -> Iterator[int]:
-    """How many inferences each frame of a camera needs, from a random stream of its own."""
+    """How many inferences each frame that comes from a camera needs, from random streams of its own."""
     if asked.is_even:
         return repeat(1)
-    return _drawn(asked, seed, number)
+    scenes = _scenes(asked, random_stream(seed, "scenes", number)) if asked.scene_s else repeat(None)
+    return _drawn(asked, random_stream(seed, "cameras", number), scenes)
 
 
-def _drawn(asked: Cameras, seed: int, number: int) -> Iterator[int]:
-    stream = random_stream(seed, "cameras", number)
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What the frames of a scene have in common."""
+
+    moves: bool
+    further: float
+
+
+def _scenes(asked: Cameras, stream: Random) -> Iterator[_Scene]:
+    """The scene of each frame: one ends at every frame with the same probability."""
+    goes_on = max(0.0, 1 - 1 / (asked.fps * asked.scene_s))
     while True:
-        moves = stream.random() < asked.motion
-        yield 1 + poisson_count(stream, asked.regions - 1) if moves else 0
+        scene = _Scene(stream.random() < asked.motion, stream.expovariate(1.0) * (asked.regions - 1))
+        yield scene
+        while stream.random() < goes_on:
+            yield scene
+
+
+def _drawn(asked: Cameras, stream: Random, scenes: Iterator[_Scene | None]) -> Iterator[int]:
+    for scene in scenes:
+        moves = scene.moves if scene else stream.random() < asked.motion
+        yield 1 + poisson_count(stream, scene.further if scene else asked.regions - 1) if moves else 0

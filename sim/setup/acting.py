@@ -117,7 +117,11 @@ RULES = (
     Rule(
         ("arrivals",), lambda s: not s.cameras, "requests come as --cameras says", "leave one of the two out"
     ),
-    Rule(("motion", "regions"), lambda s: bool(s.cameras), "there are no cameras", "add --cameras"),
+    Rule(("motion", "regions", "scene_s"), lambda s: bool(s.cameras), "there are no cameras", "add --cameras"),
+    Rule(
+        ("scene_s",), lambda s: s.motion < 1 or s.regions > 1, "all frames need one inference",
+        "add --motion or --regions",
+    ),
     Rule(("batch",), lambda s: not s.cameras, "requests come as --cameras says", "leave one of the two out"),
     Rule(
         ("cameras",), lambda s: len(_names(s)) == 1 or _is_cascade(s),

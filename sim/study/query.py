@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError, nearest
+from hwmodels.networks.zoo import canonical_name
+from hwmodels.parts import meant_name
 from sim.study.results_file import ROW, column_types, read_results, rows_at
 from sim.study.statistics import front, is_better_high
 
@@ -47,9 +49,9 @@ def query(
     pareto_keys, best
         Columns; at most one of the two is looked at, ``best`` first.
     model
-        Name as in the column ``models``.
+        Name as in the column ``models``, or as people write it.
     where
-        Column -> value, as text.
+        Column -> value, as text; names of hosts, links and sizes also as people write them.
     limits
         Name -> bound; None is no limit.
     """
@@ -80,10 +82,18 @@ def _where(frame: pl.DataFrame, values: Mapping[str, str]) -> pl.DataFrame:
     for key, value in values.items():
         texts = frame[key].cast(pl.String)
         known = [str(text) for text in texts.unique().sort()]
-        if value not in known:
+        meant = value if value in known else _meant(key, value)
+        if meant not in known:
             raise InputError.value(f"{key} in the query", value, "a value in the file", nearest(value, known))
-        frame = frame.filter(texts == value)
+        frame = frame.filter(texts == meant)
     return frame
+
+
+def _meant(key: str, value: str) -> str:
+    """What a value of a column means where it is written as people write it (``pi4``, ``MobileNet v2``)."""
+    if key == "models":
+        return canonical_name(value)
+    return meant_name("accelerator" if key == "size" else key, value) if key in ("size", "link", "host") else value
 
 
 def _limited(frame: pl.DataFrame, bounds: Mapping[str, float]) -> pl.DataFrame:

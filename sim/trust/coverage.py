@@ -62,6 +62,9 @@ def covered(family: str) -> Covered:
 
 PARTS: dict[str, Callable[[str], Part]] = {"size": load_accelerator, "link": load_link, "host": load_host}
 
+#: What the note on threads says of every scenario with several: a terminal shows it once.
+OF_THREADS = "no measurement has several on one accelerator; waiting is computed, not calibrated"
+
 
 def part_hashes(setup: Setup) -> dict[str, str]:
     """Hashes of the numbers of the parts that a set-up uses, and of its networks, by what they are."""
@@ -97,6 +100,11 @@ def _of_network(network: Executable, family: str) -> tuple[str, ...]:
         for trait, value in traits.items()
         if value > known.most.get(trait, 0)
     ]
+    if graph.meta.get("compiled"):
+        notes.append(
+            f"network {graph.name}: compiled by the model, whose instructions are not those of the compiled file it was "
+            "added with: name that file for its own times"
+        )
     unknown = sorted({layer.op for layer in graph.layers}.difference(known.operators))
     if unknown:
         notes.append(f"network {graph.name}: in no measured network: {', '.join(unknown)}")
@@ -153,6 +161,6 @@ def _of_numbers(setup: Setup, known: Covered) -> Iterator[str]:
         yield f"accelerators {many}: at most {most} were measured"
     sharing = min(threads, many) if setup.scenario.mode == "coexec" else threads
     if not setup.pipelines and sharing > many * known.most.get("threads of one accelerator", 0):
-        yield f"threads {threads}: no measurement has several on one accelerator; waiting is computed, not calibrated"
+        yield f"threads {threads}: {OF_THREADS}"
     if setup.scenario.mode == "coexec" and setup.is_crowded:
         yield "more threads than cores: how soon an accelerator's thread gets a core is computed, not measured"
