@@ -118,6 +118,15 @@ class Layer:
         return max(1, self.input.hwc[2] // max(1, self.weights[0].hwc[2]))
 
     @property
+    def kind(self) -> tuple[object, ...]:
+        """What it computes on maps of which shapes, wherever it stands: layers of one kind cost the same."""
+        tensors = [[(t.dtype, t.shape) for t in row] for row in (self.inputs, self.outputs, self.weights)]
+        return (
+            self.op, *map(tuple, tensors), self.kernel, self.stride, self.dilation, self.padding, self.activation,
+            self.scales, self.zero_bias, self.version,
+        )  # fmt: skip
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference, by the filter's shape (so grouped convolutions count right)."""
         macs = operator(self.op).macs
