@@ -243,17 +243,9 @@ def more_cycles_of(executable: Executable, part: Accelerator, other: Accelerator
     of_plans = family_of(part).more_cycles
     if of_plans is None:
         return recosted(executable, other).cycles - executable.cycles
-    return 0.0 if executable.source == "file" else of_plans(_kinds(executable), part, other, key)
-
-
-@remembered(256)
-def _kinds(executable: Executable) -> list[tuple[LayerPlan, int]]:
-    """One plan of every kind of layer on the accelerator, and how many there are."""
-    found: dict[tuple[object, ...], list[LayerPlan]] = {}
-    for segment in executable.accelerator_segments:
-        for plan in segment.plans:
-            found.setdefault(plan.layer.kind, []).append(plan)
-    return [(plans[0], len(plans)) for plans in found.values()]
+    if executable.source == "file":
+        return 0.0
+    return of_plans([kind for segment in executable.accelerator_segments for kind in segment.kinds], part, other, key)
 
 
 def layer_weights(graph: LayerGraph, part: Accelerator) -> list[float]:
