@@ -6,11 +6,12 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["ByIdentity", "for_each", "remembered"]
+__all__ = ["ByIdentity", "for_each", "forget", "remembered"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+_MEMORIES: list[Any] = []  # every function that remembers
 PLAIN = (str, int, float, bool, tuple, type(None))
 
 
@@ -44,6 +45,16 @@ def for_each(function: Callable[[T], R], items: Iterable[T]) -> tuple[R, ...]:
     return tuple(results)
 
 
+def forget(beyond: int = 0) -> None:
+    """Forget all results of :func:`remembered` functions where they are more than so many.
+
+    For programs that run long in little memory, as a page does: a browser's Python never gives memory back.
+    """
+    if sum(memory.cache_info().currsize for memory in _MEMORIES) > beyond:
+        for memory in _MEMORIES:
+            memory.cache_clear()
+
+
 def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Remember the last ``maxsize`` results of a pure function; texts, numbers and tuples count by their value.
 
@@ -58,6 +69,8 @@ def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def cached(*keys: Hashable) -> R:
             """Call with what the keys stand for."""
             return function(*[key.value if isinstance(key, ByIdentity) else key for key in keys])  # type: ignore[arg-type, call-arg]  # unwrapped
+
+        _MEMORIES.append(cached)
 
         @wraps(function)
         def wrapper(*arguments: P.args, **named: P.kwargs) -> R:

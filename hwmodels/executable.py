@@ -92,6 +92,14 @@ class Segment:
         """Its layers in order, those that run in one go together."""
         return tuple(_passes(self.plans))
 
+    @cached_property
+    def kinds(self) -> tuple[tuple[LayerPlan, int], ...]:
+        """One plan of every kind of layer, and how many there are: networks repeat their blocks."""
+        found: dict[tuple[object, ...], list[LayerPlan]] = {}
+        for plan in self.plans:
+            found.setdefault(plan.layer.kind, []).append(plan)
+        return tuple((plans[0], len(plans)) for plans in found.values())
+
     @property
     def opening_layers(self) -> int:
         """How many layers read the input, up to the first with parameters; 0 where layers are not known."""

@@ -18,8 +18,9 @@ from hwmodels.cache import remembered
 from hwmodels.edgetpu import compiler as edgetpu
 from hwmodels.edgetpu.accelerator import EdgeTpu
 from hwmodels.edgetpu.coefficients import NEWEST
+from hwmodels.edgetpu.cost import more_cycles
 from hwmodels.errors import InputError, either, nearest
-from hwmodels.executable import Executable
+from hwmodels.executable import Executable, LayerPlan
 from hwmodels.networks.graph import LayerGraph
 from hwmodels.networks.zoo import add_network, load_network
 from hwmodels.parts import label, load, part_names
@@ -38,6 +39,7 @@ __all__ = [
     "family_of_size",
     "layer_weights",
     "load_accelerator",
+    "more_cycles_of",
     "recosted",
     "sizes",
 ]  # fmt: skip
@@ -67,6 +69,9 @@ class Family:
     token_of_twin
         (network, compiled file) -> what names the file's parameters, where they are the network's; None where the
         family's compiled files cannot be read.
+    more_cycles
+        (layers' plans and their numbers, part, other part, the one number in which they differ) -> cycles that they
+        take longer on the other; None compiles anew.
     link, host
         What its accelerators go with where nothing else is said.
     """
@@ -78,6 +83,7 @@ class Family:
     memory_outlook: Callable[[Executable, Any, str], Any] | None = None
     compile_into_many: Callable[[LayerGraph, Any, str], Executable] | None = None
     token_of_twin: Callable[[LayerGraph, LayerGraph], str] | None = None
+    more_cycles: Callable[[Sequence[tuple[LayerPlan, int]], Any, Any, str], float] | None = None
     link: str = "usb3"
     host: str = "x86-xeon"
 
@@ -100,6 +106,7 @@ FAMILIES: dict[str, Family | Callable[[], Family]] = {
         edgetpu.memory_outlook,
         edgetpu.compile_into_many,
         edgetpu.token_of_twin,
+        more_cycles,
     ),
     "dpu": _dpu,
 }
@@ -226,6 +233,19 @@ def recosted(executable: Executable, part: Accelerator, compiler: str = NEWEST) 
         for segment in executable.segments
     )
     return replace(executable, segments=segments)
+
+
+def more_cycles_of(executable: Executable, part: Accelerator, other: Accelerator, key: str) -> float:
+    """Return how many cycles more an executable takes on another part, which differs in one cycle cost: ``key``.
+
+    As :func:`recosted` has it, with layers of one kind counted once.
+    """
+    of_plans = family_of(part).more_cycles
+    if of_plans is None:
+        return recosted(executable, other).cycles - executable.cycles
+    if executable.source == "file":
+        return 0.0
+    return of_plans([kind for segment in executable.accelerator_segments for kind in segment.kinds], part, other, key)
 
 
 def layer_weights(graph: LayerGraph, part: Accelerator) -> list[float]:

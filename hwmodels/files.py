@@ -14,14 +14,17 @@ __all__ = ["discard", "read_text", "unfinished", "whole_file", "write_bytes", "w
 
 
 MOST_BYTES = 32 << 20  # of a text: parsed, it takes some twenty times the memory
+PIECE_BYTES = 64 << 10
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
     """Return a text; raises :class:`OSError` also for one of more than 32 MB, and for a device that never ends."""
-    with path.open("rb") as file:
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise OSError(errno.EFBIG, f"more than {MOST_BYTES >> 20} MB", str(path))
+    data = bytearray()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(PIECE_BYTES):  # read(MOST_BYTES) would take that much memory for a text of any length
+            data += piece
+            if len(data) > MOST_BYTES:
+                raise OSError(errno.EFBIG, f"more than {MOST_BYTES >> 20} MB", str(path))
     return data.decode(encoding).replace("\r\n", "\n")
 
 

@@ -80,6 +80,7 @@ def stage_times(
     )  # fmt: skip
 
 
+@remembered(256)
 def touched_bytes(executable: Executable) -> int:
     """Bytes of results that an interpreter's first inference touches for the first time.
 
@@ -94,7 +95,7 @@ def touched_bytes(executable: Executable) -> int:
 def cpu_stage(segment: Segment, host: Host, kernels: str, num_threads: int) -> CpuStage:
     """Return the times of a CPU segment. Operators without a threaded kernel run on one core, whatever the threads."""
     width = max(1, min(num_threads, host.cores))
-    times = [(plan.layer, cpu_op_ns(plan.layer, host, kernels, num_threads)) for plan in segment.plans]
+    times = [(one.layer, count * cpu_op_ns(one.layer, host, kernels, num_threads)) for one, count in segment.kinds]
     wide_ns = sum(ns for layer, ns in times if cpu_operator(layer.op).threaded) if width > 1 else 0
     return CpuStage(sum(ns for _, ns in times), wide_ns, width)
 

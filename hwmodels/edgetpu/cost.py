@@ -5,14 +5,16 @@ The cycles of an operator's work are its row's in :mod:`hwmodels.edgetpu.operato
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hwmodels.edgetpu.accelerator import EdgeTpu
 from hwmodels.edgetpu.array import fill_class
-from hwmodels.edgetpu.operators import OPERATORS
+from hwmodels.edgetpu.operators import OPERATORS, READS
+from hwmodels.executable import LayerPlan
 from hwmodels.networks.graph import Layer
 
-__all__ = ["Cost", "cycles", "layer_cost", "stream_class", "stream_passes"]
+__all__ = ["Cost", "cycles", "layer_cost", "more_cycles", "stream_class", "stream_passes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,29 @@ def cycles(layer: Layer, accelerator: EdgeTpu) -> float:
     """Cycles of a layer's work and of its own overhead; none for an operator without a row, which runs on the CPU."""
     row = OPERATORS.get(layer.op)
     return row.cost(layer, accelerator) + accelerator.layer_cycles if row else 0.0
+
+
+#: Numbers that are a cost and nothing else; any other (the grid, a memory) may change every layer.
+COSTS = frozenset(["layer_cycles"]).union(*READS.values())
+
+
+def more_cycles(plans: Iterable[tuple[LayerPlan, int]], old: EdgeTpu, new: EdgeTpu, key: str) -> float:
+    """Return how many cycles more layers take on a part that differs in one number.
+
+    Parameters
+    ----------
+    plans
+        Layers with their cycles on the old part, and how many there are of each kind.
+    old, new
+        The parts.
+    key
+        The number in which they differ.
+    """
+    of_each, more = new.layer_cycles - old.layer_cycles, 0.0
+    for plan, count in plans:
+        is_read = key in READS.get(OPERATORS[plan.layer.op].cost, (key,)) or key not in COSTS
+        more += count * (cycles(plan.layer, new) - plan.cycles if is_read else of_each)
+    return more
 
 
 def layer_cost(layer: Layer, accelerator: EdgeTpu) -> Cost:

@@ -17,7 +17,7 @@ from hwmodels.edgetpu.array import bands, conv_cycles, lane_groups, positions
 from hwmodels.edgetpu.tiles import LANES, activation_bytes_per_tile, ceil_to, tensor_bytes_per_tile
 from hwmodels.networks.graph import Layer
 
-__all__ = ["OPERATORS", "Operator", "Program"]
+__all__ = ["OPERATORS", "READS", "Operator", "Program"]
 
 OpCost = Callable[[Layer, EdgeTpu], float]
 Limit = Callable[[Layer], bool]
@@ -94,7 +94,25 @@ class Operator:
 
 # Costs
 
+#: Cost -> the part's cycle costs that it reads; one that is not here may read any.
+READS: dict[OpCost, frozenset[str]] = {}
 
+
+def reads(*numbers: str) -> Callable[[OpCost], OpCost]:
+    """Declare which cycle costs of a part a cost reads, and no other: only those make it anew for an interval."""
+
+    def declare(cost: OpCost) -> OpCost:
+        """Note what the cost reads."""
+        READS[cost] = frozenset(numbers)
+        return cost
+
+    return declare
+
+
+CONV = ("conv_cycles_per_step", "weight_load_cycles", "weight_reread_factor", "drain_cycles_per_output")
+
+
+@reads(*CONV)
 def conv_2d(layer: Layer, accelerator: EdgeTpu) -> float:
     """Convolution: a cycle takes one word (4 inputs of one tap) to 64 outputs of one position.
 
@@ -105,6 +123,7 @@ def conv_2d(layer: Layer, accelerator: EdgeTpu) -> float:
     return conv_cycles(positions(layer, accelerator), row, layer.output.hwc[2], accelerator, n_bands)
 
 
+@reads(*CONV)
 def transpose_conv(layer: Layer, accelerator: EdgeTpu) -> float:
     """Transposed convolution: as a convolution whose positions are those of the input."""
     height, width, inputs = layer.input.hwc
@@ -112,6 +131,7 @@ def transpose_conv(layer: Layer, accelerator: EdgeTpu) -> float:
     return conv_cycles(accelerator.positions_per_tile(height, width), row, layer.output.hwc[2], accelerator)
 
 
+@reads("depthwise_cycles_per_tap", "spill_factor")
 def depthwise_conv_2d(layer: Layer, accelerator: EdgeTpu) -> float:
     """Depthwise convolution: about 3 channel-taps in a cycle and tile, twice the time when activations spill."""
     taps = positions(layer, accelerator) * prod(layer.kernel) * ceil_to(layer.output.hwc[2], LANES)
@@ -120,6 +140,7 @@ def depthwise_conv_2d(layer: Layer, accelerator: EdgeTpu) -> float:
     return accelerator.depthwise_cycles_per_tap * taps / lane_groups(accelerator) * factor
 
 
+@reads("pool_cycles_per_tap")
 def pool_2d(layer: Layer, accelerator: EdgeTpu) -> float:
     """Max and average pooling: every channel and tap of a window, a word at a time."""
     taps = positions(layer, accelerator) * prod(layer.kernel) * layer.output.hwc[2]
@@ -134,11 +155,13 @@ def global_taps(layer: Layer, accelerator: EdgeTpu) -> int:
     return accelerator.positions_per_tile(height, width) * channels
 
 
+@reads("pool_cycles_per_tap")
 def reduction(layer: Layer, accelerator: EdgeTpu) -> float:
     """Mean, sum, maximum over a map: as global pooling."""
     return accelerator.pool_cycles_per_tap * global_taps(layer, accelerator)
 
 
+@reads("dense_cycles_per_step")
 def fully_connected(layer: Layer, accelerator: EdgeTpu) -> float:
     """Fully connected: the input is gathered and sent to all tiles word by word, every tile reads its own weights.
 
@@ -156,37 +179,44 @@ def _elements(layer: Layer, accelerator: EdgeTpu) -> int:
     return sum(tensor_bytes_per_tile(tensor, accelerator) for tensor in layer.outputs)
 
 
+@reads("elementwise_cycles_per_element")
 def elementwise(layer: Layer, accelerator: EdgeTpu) -> float:
     """Addition, multiplication and their kin: every element of the output, once for each operand."""
     operands = max(1, len(layer.inputs) + len(layer.weights))
     return accelerator.elementwise_cycles_per_element * operands * _elements(layer, accelerator)
 
 
+@reads("activation_cycles_per_element")
 def activation(layer: Layer, accelerator: EdgeTpu) -> float:
     """Logistic and tanh on their own: a table is looked up for every element."""
     return accelerator.activation_cycles_per_element * _elements(layer, accelerator)
 
 
+@reads("prelu_cycles_per_element")
 def prelu(layer: Layer, accelerator: EdgeTpu) -> float:
     """Rectifier with a slope of each channel's own; a plain one is element-wise, and fused ones cost nothing."""
     return accelerator.prelu_cycles_per_element * _elements(layer, accelerator)
 
 
+@reads("move_cycles_per_element")
 def data_movement(layer: Layer, accelerator: EdgeTpu) -> float:
     """Concatenation, padding, slicing, resizing: every output element is written again."""
     return accelerator.move_cycles_per_element * _elements(layer, accelerator)
 
 
+@reads("softmax_cycles_per_class")
 def softmax(layer: Layer, accelerator: EdgeTpu) -> float:
     """Softmax runs on the scalar core, class after class."""
     return accelerator.softmax_cycles_per_class * layer.output.n_elements
 
 
+@reads()
 def free(_layer: Layer, _accelerator: EdgeTpu) -> float:
     """Reshapes and their kin: the same bytes under another shape."""
     return 0.0
 
 
+@reads()
 def lstm(layer: Layer, accelerator: EdgeTpu) -> float:
     """Unrolled LSTM: its matrix products, step after step."""
     return layer.macs / (accelerator.cells_per_tile * accelerator.macs_per_cell)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.cache import remembered
@@ -57,7 +58,9 @@ class Tensor:
     hwc: tuple[int, int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        shape = tuple([max(1, extent) for extent in self.shape])
+        shape = self.shape
+        if shape and min(shape) < 1:
+            shape = tuple([max(1, extent) for extent in shape])
         object.__setattr__(self, "n_elements", prod(shape))
         object.__setattr__(self, "hwc", (1, 1, 1, *shape)[-3:])
 
@@ -117,6 +120,15 @@ class Layer:
         if self.op != "CONV_2D" or not self.weights:
             return 1
         return max(1, self.input.hwc[2] // max(1, self.weights[0].hwc[2]))
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What it computes on maps of which shapes, wherever it stands: layers of one kind cost the same."""
+        tensors = [[(t.dtype, t.shape) for t in row] for row in (self.inputs, self.outputs, self.weights)]
+        return (
+            self.op, *map(tuple, tensors), self.kernel, self.stride, self.dilation, self.padding, self.activation,
+            self.scales, self.zero_bias, self.version,
+        )  # fmt: skip
 
     @property
     def macs(self) -> int:
@@ -201,10 +213,11 @@ class LayerGraph:
 
 #: Facts of a file beside its computation: traces keep them, a network's hash leaves them out.
 _OF_A_FILE = ("scales", "zero_bias", "version")
+_PAIRS = ("kernel", "stride", "dilation")
 _DEFAULTS: dict[str, Any] = {
-    "kernel": [1, 1], "stride": [1, 1], "dilation": [1, 1], "padding": "", "activation": "", "scales": 0,
-    "zero_bias": False, "version": 1,
+    **dict.fromkeys(_PAIRS, (1, 1)), "padding": "", "activation": "", "scales": 0, "zero_bias": False, "version": 1,
 }  # fmt: skip
+_COMPUTATION = {key: default for key, default in _DEFAULTS.items() if key not in _OF_A_FILE}
 
 
 def to_json(graph: LayerGraph) -> str:
@@ -222,7 +235,7 @@ def to_json(graph: LayerGraph) -> str:
         "inputs": [number[t.id] for t in graph.inputs], "outputs": [number[t.id] for t in graph.outputs],
     }  # fmt: skip
     head["hash"] = graph_hash(graph)
-    rows = [_dump(_layer_row(layer, number)) for layer in graph.layers]
+    rows = [_dump(_layer_row(layer, number, _DEFAULTS)) for layer in graph.layers]
     shapes = _dump([[tensors[old].dtype, *tensors[old].shape] for old in sorted(tensors)])
     return f'{_dump(head)[:-1]},"tensors":{shapes},"layers":[\n' + ",\n".join(rows) + "\n]}\n"
 
@@ -231,7 +244,8 @@ def _dump(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
 
 
-def _layer_row(layer: Layer, number: dict[int, int]) -> dict[str, Any]:
+def _layer_row(layer: Layer, number: Mapping[int, int], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The layer as its trace has it; ``options`` are those that are written, with what they are where left out."""
     row: dict[str, Any] = {
         "op": layer.op,
         "in": [number[tensor.id] for tensor in layer.inputs],
@@ -239,13 +253,11 @@ def _layer_row(layer: Layer, number: dict[int, int]) -> dict[str, Any]:
     }
     if layer.weights:
         row["weights"] = [[weight.dtype, *weight.shape] for weight in layer.weights]
-    values = {key: getattr(layer, key) for key in _DEFAULTS}
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-    return row | {key: value for key, value in plain.items() if value != _DEFAULTS[key]}
-
-
-def _computation(layer: Layer, number: dict[int, int]) -> dict[str, Any]:
-    return {key: value for key, value in _layer_row(layer, number).items() if key not in _OF_A_FILE}
+    for key, default in options.items():
+        value = getattr(layer, key)
+        if value != default:
+            row[key] = value  # JSON writes a tuple as a list
+    return row
 
 
 @remembered(512)
@@ -260,7 +272,7 @@ def graph_hash(graph: LayerGraph) -> str:
         for tensor in (*layer.inputs, *layer.outputs):
             order.setdefault(tensor.id, len(order))
     rows = [
-        [_computation(layer, order), [[t.dtype, *t.shape] for t in (*layer.inputs, *layer.outputs)]]
+        [_layer_row(layer, order, _COMPUTATION), [[t.dtype, *t.shape] for t in (*layer.inputs, *layer.outputs)]]
         for layer in graph.layers
     ]
     return hashlib.sha256(_dump(rows).encode()).hexdigest()[:16]
@@ -300,24 +312,33 @@ def from_json(text: str, where: str = "trace") -> LayerGraph:
 
 def _build(data: dict[str, Any]) -> LayerGraph:
     tensors = [_tensor(number, row) for number, row in enumerate(data["tensors"])]
-    layers = tuple(_layer(index, row, tensors) for index, row in enumerate(data["layers"]))
+    weights: dict[str, Tensor] = {}
+    layers = tuple([_layer(index, row, tensors, weights) for index, row in enumerate(data["layers"])])
     known = {"schema", "name", "inputs", "outputs", "tensors", "layers", "hash"}
     meta = {key: value for key, value in data.items() if key not in known}
     inputs, outputs = (tuple(tensors[_natural(i)] for i in data[key]) for key in ("inputs", "outputs"))
     return LayerGraph(str(data["name"]), layers, inputs, outputs, meta)
 
 
-def _layer(index: int, row: dict[str, Any], tensors: list[Tensor]) -> Layer:
-    options = {key: row.get(key, default) for key, default in _DEFAULTS.items()}
-    pairs = {key: _pair(options[key]) for key in ("kernel", "stride", "dilation")}
-    inputs, outputs = (tuple(tensors[_natural(i)] for i in row[key]) for key in ("in", "out"))
-    weights = tuple(_tensor(-1, weight) for weight in row.get("weights", ()))
+def _layer(index: int, row: dict[str, Any], tensors: list[Tensor], known: dict[str, Tensor]) -> Layer:
+    """A row of a trace as a layer; parameters of one shape are one tensor, as ``known`` remembers them."""
+    options = _DEFAULTS | {key: row[key] for key in _DEFAULTS if key in row}
+    pairs = {key: _pair(row[key]) for key in _PAIRS if key in row}
+    inputs, outputs = (tuple([tensors[_natural(i)] for i in row[key]]) for key in ("in", "out"))
+    weights = tuple([_weight(weight, known) for weight in row.get("weights", ())])
     layer = Layer(
-        index, str(row["op"]), inputs, outputs, weights, padding=str(options["padding"]),
-        activation=str(options["activation"]), scales=_natural(options["scales"]),
+        index, intern(str(row["op"])), inputs, outputs, weights, padding=intern(str(options["padding"])),
+        activation=intern(str(options["activation"])), scales=_natural(options["scales"]),
         zero_bias=bool(options["zero_bias"]), version=_natural(options["version"]), **pairs,
     )  # fmt: skip
     return check_layer(layer)
+
+
+def _weight(row: list[Any], known: dict[str, Tensor]) -> Tensor:
+    key = repr(row)
+    if key not in known:
+        known[key] = _tensor(-1, row)
+    return known[key]
 
 
 def _tensor(number: int, row: list[Any]) -> Tensor:
@@ -326,7 +347,7 @@ def _tensor(number: int, row: list[Any]) -> Tensor:
         raise ValueError(f"unknown dtype {dtype!r}")
     if not all(type(extent) is int and -1 <= extent < 2**31 for extent in shape):
         raise ValueError(f"shape {shape} is not of whole numbers")
-    return checked_tensor(number, dtype, shape)
+    return checked_tensor(number, intern(dtype), shape)
 
 
 def _pair(value: list[int]) -> tuple[int, int]:

@@ -176,7 +176,7 @@ def _by_alias_and_size(text: str) -> str:
     return next((target for target in targets if target and _by_same_size(target)), "")
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def _at_another_size(text: str) -> LayerGraph | None:
     """Return a network of the zoo at the resolution that a spelling has, or None where it cannot have it."""
     from hwmodels.networks.variants import resized
@@ -281,16 +281,16 @@ def _is_plain(name: str) -> bool:
 
 def _from_trace(name: str) -> LayerGraph | None:
     path = _trace_path(name)
-    return _read_trace(path, _stamp(path)) if path else None
+    return _read_trace(str(path), _stamp(path)) if path else None
 
 
-@lru_cache(maxsize=256)  # what is compiled is remembered by the network's identity
-def _read_trace(path: Path, _state: Hashable) -> LayerGraph:
+@remembered(256)  # what is compiled is remembered by the network's identity
+def _read_trace(path: str, _state: Hashable) -> LayerGraph:
     try:
-        return from_json(read_text(path), str(path))
+        return from_json(read_text(Path(path)), path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError.problem(
-            str(path), f"cannot be read ({reason(error)})", "add the network anew with zoo add --replace"
+            path, f"cannot be read ({reason(error)})", "add the network anew with zoo add --replace"
         ) from None
 
 

@@ -19,7 +19,7 @@ from sim.site.questions import VERBS, keep, reply
 __all__ = ["LabServer"]
 
 KINDS = {
-    ".html": "text/html; charset=utf-8", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
+    ".html": "text/html; charset=utf-8", ".mjs": "text/javascript", ".css": "text/css", ".png": "image/png",
     ".json": "application/json", ".ipynb": "application/x-ipynb+json",
 }  # fmt: skip
 #: What runs Python in the browser, which this server does itself.

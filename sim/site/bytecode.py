@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["with_bytecode"]
 
 SCRIPT = Path(__file__).parent / "compile.mjs"
-MADE = ("code.tar.gz", "python_stdlib.zip")
+MADE = ("code.tar.gz", "pyodide-lock.json", "python_stdlib.zip")
 PATIENCE_S = 300
 
 

@@ -1,6 +1,6 @@
 """Modules become bytecode, which halves the page's start: this runs in the page's own Python when the site is built.
 
-Modules of the standard library that the page cannot use are left out, as bytecode is larger than compressed source.
+Modules of the standard library that the page does not use are left out, as bytecode is larger than compressed source.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ __all__ = ["compile_code", "compile_library"]
 HEADER = MAGIC_NUMBER + bytes(12)  # no source to compare with
 #: Servers, clients, shells, tests and old formats: parts of the library that no module of the page leads to.
 LEFT_OUT = {
-    "_pyio", "_pyrepl", "bdb", "cProfile", "cmd", "ctypes", "doctest", "ftplib", "http", "imaplib", "mailbox",
-    "modulefinder", "multiprocessing", "nntplib", "optparse", "pdb", "pickletools", "plistlib", "poplib", "profile",
-    "pstats", "pyclbr", "pydoc", "smtplib", "sqlite3", "tabnanny", "trace", "tracemalloc", "turtle", "unittest",
-    "wsgiref", "xml", "xmlrpc", "zipapp",
+    "_ast_unparse", "_pydatetime", "_pyio", "_pyrepl", "_strptime", "_sysconfigdata__emscripten_wasm32-emscripten",
+    "argparse", "bdb", "cProfile", "calendar", "cmd", "code", "colorsys", "compileall", "configparser", "ctypes",
+    "doctest", "filecmp", "fileinput", "ftplib", "getopt", "gettext", "http", "imaplib", "mailbox", "mimetypes",
+    "modulefinder", "multiprocessing", "netrc", "nntplib", "optparse", "pdb", "pickle", "pickletools", "plistlib",
+    "poplib", "pprint", "profile", "pstats", "py_compile", "pyclbr", "pydoc", "sched", "shelve", "smtplib",
+    "socketserver", "sqlite3", "stringprep", "symtable", "tabnanny", "timeit", "trace", "tracemalloc", "turtle",
+    "unittest", "uuid", "wave", "webbrowser", "wsgiref", "xml", "xmlrpc", "zipapp", "zoneinfo",
+    "asyncio/__main__", "asyncio/proactor_events", "asyncio/tools", "asyncio/windows_events", "asyncio/windows_utils",
+    "concurrent/futures/process", "html/parser", "json/__main__", "json/tool", "logging/config", "logging/handlers",
+    "urllib/robotparser",
 }  # fmt: skip
 CODECS = {"__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "utf_16", "utf_8", "utf_8_sig"}
 
@@ -36,7 +42,7 @@ def is_kept(name: str) -> bool:
     first, _, rest = name.partition("/")
     if first == "encodings":
         return rest.removesuffix(".py") in CODECS
-    return first.removesuffix(".py") not in LEFT_OUT
+    return LEFT_OUT.isdisjoint([first.removesuffix(".py"), name.removesuffix(".py")])
 
 
 def compile_code(path: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hwmodels.cache import forget
 from hwmodels.errors import InputError, either, nearest
 from hwmodels.families import FAMILIES, sizes
 from hwmodels.networks.zoo import index
@@ -26,6 +27,7 @@ from sim.views.timeline import record
 
 __all__ = ["VERBS", "keep", "reply"]
 
+MOST_REMEMBERED = 6000  # results of all kinds, those of some twenty networks: a page takes memory, and gives none back
 FEW = 50  # inferences of a trace: some megabytes at most
 Options = Mapping[str, Any]
 
@@ -88,6 +90,7 @@ VERBS: dict[str, Callable[[Options], Any]] = {
 
 def reply(verb: str, options: str) -> str:
     """Answer a question: ``{"answer": ...}``, or ``{"error": ...}`` with one sentence for input that is refused."""
+    forget(beyond=MOST_REMEMBERED)
     try:
         return json.dumps({"answer": _answer(verb, json.loads(options))})
     except InputError as error:

@@ -10,15 +10,16 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from hwmodels.accelerator import Accelerator
 from hwmodels.cache import ByIdentity, for_each, remembered
 from hwmodels.cpu import ProgramWork
 from hwmodels.executable import Executable
-from hwmodels.families import recosted
+from hwmodels.families import more_cycles_of
 from hwmodels.host import Host
 from hwmodels.link import Channel
+from hwmodels.parts import Part
 from hwmodels.stages import AcceleratorStage, StageTimes
 from hwmodels.timing import cycles_to_ns
 from sim.closed_form.lines import expected_ips
@@ -26,6 +27,8 @@ from sim.setup import Setup, retimed
 from sim.trust.sensitivity import Sensitivity, sensitivities, sides, swept
 
 __all__ = ["intervals", "relative_sd"]
+
+P = TypeVar("P", bound=Part)
 
 Z90 = 1.645
 # Energy also carries the power states' own uncertainty (USB stick idle power 0.90 to 1.00 W, host boards assumed).
@@ -139,11 +142,11 @@ def _host_changes(setup: Setup) -> Iterator[Setup]:
 
 
 @remembered(1024)
-def _with_more_of(host: Host, key: str) -> Host:
-    """The host with one standard error more of a number; the same for every scenario."""
-    quantity = host.quantities[key]
+def _with_more_of(part: P, key: str) -> P:
+    """The part with one standard error more of a number; the same for every scenario."""
+    quantity = part.quantities[key]
     assert not isinstance(quantity.value, list)
-    return host.with_numbers({key: quantity.value + quantity.spread}, "an interval")
+    return part.with_numbers({key: quantity.value + quantity.spread}, "an interval")
 
 
 def _idle_numbers(setup: Setup) -> set[str]:
@@ -264,10 +267,7 @@ def _with_more(extra_ns: Sequence[int], times: StageTimes, model: int) -> StageT
 @remembered(2048)
 def _more_cycles(executable: Executable, part: Accelerator, key: str) -> float:
     """Cycles that one standard error of a cycle cost adds to a network; the same for every scenario."""
-    quantity = part.quantities[key]
-    assert not isinstance(quantity.value, list)
-    other = part.with_numbers({key: quantity.value + quantity.spread}, "an interval")
-    return max(0.0, recosted(executable, other).cycles - executable.cycles)
+    return max(0.0, more_cycles_of(executable, part, _with_more_of(part, key), key))
 
 
 def _slower(times: StageTimes, more_ns: int) -> StageTimes:

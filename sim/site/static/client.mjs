@@ -29,8 +29,9 @@ class Worked {
     });
   }
 
-  #settle({ id, answer, error }) {
+  #settle({ id, reply, ...plain }) {
     const { resolve, reject } = this.waiting.get(id);
+    const { answer, error } = reply ? JSON.parse(reply) : plain;
     this.waiting.delete(id);
     if (error) reject(new Error(error));
     else resolve(answer);

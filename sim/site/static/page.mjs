@@ -8,6 +8,7 @@ import { byId, digits, make, save, sentence } from "./words.mjs";
 
 const THREADS = [1, 2, 3, 4, 6, 8, 12, 16];
 const IDLE_MS = 400; // advice takes longest: it waits until nobody moves a slider
+const SOON_MS = 200; // between two drawings of a curve whose points come one by one
 const status = (text) => (byId("status").textContent = text);
 const simulator = new Simulator(status);
 const question = new Question(() => refresh());
@@ -69,11 +70,15 @@ async function showThreads(options, isStale) {
   byId("curve").parentElement.hidden = !canVary;
   if (!canVary) return;
   const rows = [];
+  let drawn = performance.now();
   for (const threads of [...new Set([...THREADS, here])].sort((a, b) => a - b)) {
     if (isStale()) return;
     rows.push({ threads, ...(await simulator.ask("point", { ...options, threads })) });
+    if (performance.now() - drawn < SOON_MS) continue;
     showCurve(byId("curve"), rows, here);
+    drawn = performance.now();
   }
+  showCurve(byId("curve"), rows, here);
 }
 
 function idle() {

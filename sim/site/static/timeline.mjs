@@ -10,6 +10,8 @@ const LAP_S = 12; // a film plays in so many seconds
 // Strokes of each pattern: states repeat a colour only with another one.
 const STROKES = { stripes: ["M0,0 V7", 7], hatch: ["M0,0 V7", 2], cross: ["M0,0 V7 M0,0 H7", 1.6] };
 
+const short = (pixels) => Number(pixels.toFixed(2));
+
 let count = 0; // of timelines on a page: each has patterns of its own, as those of a hidden one are not drawn
 
 export class Timeline {
@@ -28,7 +30,7 @@ export class Timeline {
     this.legend = make("ul", { className: "legend" });
     box.append(this.picture, this.slider, make("p", { className: "actions" }, ...buttons), this.readout, this.legend);
     this.picture.addEventListener("pointermove", (event) => this.#hover(event));
-    new ResizeObserver(() => this.film && this.#draw()).observe(box);
+    new ResizeObserver(() => this.film && this.width !== this.#room() && this.#draw()).observe(box);
   }
 
   #button(text, onclick) {
@@ -37,7 +39,6 @@ export class Timeline {
 
   show(film) {
     this.film = film;
-    this.edges = [...new Set(film.spans.flatMap((span) => [span.from, span.to]))].filter((ms) => ms >= 0 && ms <= film.ms).sort((a, b) => a - b);
     this.moment = Math.min(this.moment, film.ms);
     this.#draw();
     this.#showLegend();
@@ -47,17 +48,20 @@ export class Timeline {
     return this.left + (Math.min(Math.max(ms, 0), this.film.ms) / this.film.ms) * (this.width - this.left - 8);
   }
 
+  #room() {
+    return Math.max(300, this.box.clientWidth);
+  }
+
   #draw() {
-    const { components, spans, ms, title } = this.film;
-    this.width = Math.max(300, this.box.clientWidth);
+    const { components, ms, title } = this.film;
+    this.width = this.#room();
     const longest = Math.max(...components.map((name) => name.length));
     this.left = Math.max(this.width < 500 ? 78 : 100, LETTER * longest + 6);
-    const rows = new Map(components.map((name, i) => [name, TOP + i * ROW]));
     this.bottom = TOP + components.length * ROW;
-    const parts = [draw("defs", {}, ...this.#patterns()), ...this.#axis(ms)];
-    parts.push(...components.map((name) => draw("text", { x: 0, y: rows.get(name) + 16 }, name)));
-    const order = this.#merged(spans).sort((a, b) => (b.state === "invoke") - (a.state === "invoke"));
-    parts.push(...order.map((span) => this.#bar(span, rows.get(span.on))));
+    this.defs ??= draw("defs", {}, ...this.#patterns());
+    const parts = [this.defs, ...this.#axis(ms)];
+    parts.push(...components.map((name, i) => draw("text", { x: 0, y: TOP + i * ROW + 16 }, name)));
+    parts.push(...this.#bars());
     this.cursor = draw("line", { class: "cursor", y1: TOP - 6, y2: this.bottom });
     const size = { width: this.width, height: this.bottom + 4, viewBox: `0 0 ${this.width} ${this.bottom + 4}` };
     this.svg = draw("svg", { ...size, role: "img", "aria-label": title }, ...parts, this.cursor);
@@ -65,18 +69,44 @@ export class Timeline {
     this.#go(this.moment);
   }
 
-  // Narrow bars that no pixel tells apart become one: a large network has ten thousand spans.
-  #merged(spans) {
-    const pixel = this.film.ms / (this.width - this.left - 8);
-    const last = new Map();
-    const bars = [];
-    for (const span of [...spans].sort((a, b) => a.from - b.from)) {
-      const key = `${span.on} ${span.state}`;
-      const bar = last.get(key);
-      if (bar && span.from - bar.to < pixel && span.to - span.from < 2 * pixel) bar.to = Math.max(bar.to, span.to);
-      else last.set(key, bars[bars.push({ ...span }) - 1]);
+  // Bars that look alike are one path, and narrow ones that no pixel tells apart one bar: a large network has ten
+  // thousand spans, and as many elements would take the page's memory and time.
+  #bars() {
+    const { on, state, starts, ends, states, ms } = this.film;
+    const pixel = ms / (this.width - this.left - 8);
+    const paths = new Map();
+    const open = new Map(); // the last bar of each state of each component
+    const close = (row, kind, [from, to]) => {
+      const { path, isWide } = this.#bar(TOP + row * ROW, states[kind], from, to);
+      const key = 2 * kind + isWide;
+      if (!paths.has(key)) paths.set(key, []);
+      paths.get(key).push(path);
+    };
+    for (let i = 0; i < starts.length; i++) {
+      const key = on[i] * states.length + state[i];
+      const bar = open.get(key);
+      if (bar && starts[i] - bar[1] < pixel && ends[i] - starts[i] < 2 * pixel) {
+        bar[1] = Math.max(bar[1], ends[i]);
+        continue;
+      }
+      if (bar) close(on[i], state[i], bar);
+      open.set(key, [starts[i], ends[i]]);
     }
-    return bars;
+    for (const [key, bar] of open) close(Math.floor(key / states.length), key % states.length, bar);
+    const drawn = [...paths].map(([key, path]) => [states[key >> 1], key & 1, path.join("")]);
+    drawn.sort(([a], [b]) => (b === "invoke") - (a === "invoke"));
+    return drawn.map(([name, isWide, d]) => {
+      const look = name === "invoke" ? { class: "invoke", stroke: "#777777" } : { stroke: this.states[name].colour, "stroke-width": isWide ? 0.6 : 0 };
+      return draw("path", { d, fill: this.#fill(name), "data-state": name, ...look });
+    });
+  }
+
+  #bar(y, name, from, to) {
+    const x = this.#x(from);
+    const width = Math.max(0.6, this.#x(to) - x);
+    const half = name.startsWith("transfer_") ? BAR / 2 : BAR;
+    const [top, height] = name === "invoke" ? [y + 1, ROW - 5] : [y + 4 + (name === "transfer_in" ? half : 0), half];
+    return { isWide: width > 3, path: `M${short(x)},${top}h${short(width)}v${height}h${short(-width)}z` };
   }
 
   #patterns() {
@@ -103,23 +133,18 @@ export class Timeline {
     ]);
   }
 
-  #bar(span, y) {
-    const x = this.#x(span.from);
-    const width = Math.max(0.6, this.#x(span.to) - x);
-    if (span.state === "invoke") return draw("rect", { class: "invoke", fill: AWAY, stroke: "#777777", x, y: y + 1, width, height: ROW - 5, rx: 3 });
-    const half = span.state.startsWith("transfer_") ? BAR / 2 : BAR;
-    const top = y + 4 + (span.state === "transfer_in" ? half : 0);
-    return draw("rect", { x, y: top, width, height: half, fill: this.#fill(span.state), stroke: this.states[span.state].colour, "stroke-width": width > 3 ? 0.6 : 0 });
-  }
-
   #go(ms) {
     this.moment = ms;
     this.slider.value = (1000 * ms) / this.film.ms;
     const x = this.#x(ms);
     this.cursor.setAttribute("x1", x);
     this.cursor.setAttribute("x2", x);
-    const now = this.film.spans.filter((span) => span.from <= ms && ms < span.to && span.state !== "invoke");
-    const words = now.map((span) => `${span.on}: ${this.states[span.state].words} (${digits(span.to - span.from)} ms)`);
+    const { on, state, starts, ends, states, components } = this.film;
+    const words = [];
+    for (let i = 0; i < starts.length && starts[i] <= ms; i++) {
+      if (ms >= ends[i] || states[state[i]] === "invoke") continue;
+      words.push(`${components[on[i]]}: ${this.states[states[state[i]]].words} (${digits(ends[i] - starts[i])} ms)`);
+    }
     this.readout.textContent = `At ${ms.toFixed(3)} ms. ${words.join("; ") || "Nothing runs"}.`;
     this.slider.setAttribute("aria-valuetext", this.readout.textContent);
   }
@@ -133,8 +158,15 @@ export class Timeline {
 
   #step(way) {
     const margin = 1e-7;
-    const next = way > 0 ? this.edges.find((ms) => ms > this.moment + margin) : this.edges.findLast((ms) => ms < this.moment - margin);
-    if (next !== undefined) this.#go(next);
+    const { starts, ends, ms: last } = this.film;
+    let next = way * Infinity;
+    for (const edges of [starts, ends]) {
+      for (const ms of edges) {
+        if (ms < 0 || ms > last || way * (ms - this.moment) <= margin) continue;
+        next = way > 0 ? Math.min(next, ms) : Math.max(next, ms);
+      }
+    }
+    if (Number.isFinite(next)) this.#go(next);
   }
 
   #toggle() {
@@ -154,8 +186,9 @@ export class Timeline {
   }
 
   #showLegend() {
-    const seen = Object.keys(this.states).filter((name) => this.film.spans.some((span) => span.state === name));
-    this.legend.replaceChildren(...seen.map((name) => {
+    if (this.legend.dataset.states === String(this.film.states)) return;
+    this.legend.dataset.states = String(this.film.states);
+    this.legend.replaceChildren(...this.film.states.map((name) => {
       const swatch = draw("svg", { width: 16, height: 12, "aria-hidden": "true" }, draw("rect", { width: 16, height: 12, fill: this.#fill(name), stroke: this.states[name].colour || "#777777" }));
       return make("li", {}, swatch, name === "invoke" ? "on the accelerator" : this.states[name].words);
     }));

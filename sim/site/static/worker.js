@@ -57,7 +57,7 @@ try {
 addEventListener("message", ({ data: { id, verb, options, file } }) => {
   try {
     if (file) postMessage({ id, answer: questions.keep(file.name, python.toPy(new Uint8Array(file.data))) });
-    else postMessage({ id, ...JSON.parse(questions.reply(verb, JSON.stringify(options))) });
+    else postMessage({ id, reply: questions.reply(verb, JSON.stringify(options)) });
   } catch (error) {
     const lines = String(error.message ?? error).trim().split("\n");
     postMessage({ id, error: `The simulator failed: ${lines[lines.length - 1]}` });
