@@ -102,7 +102,7 @@ def _of_network(network: Executable, family: str) -> tuple[str, ...]:
     ]
     if graph.meta.get("compiled"):
         notes.append(
-            f"network {graph.name}: compiled by the model, whose instructions are not those of the compiled file it was "
+            f"network {graph.name}: compiled by the model, whose instructions are not those of the file that it was "
             "added with: name that file for its own times"
         )
     unknown = sorted({layer.op for layer in graph.layers}.difference(known.operators))
