@@ -62,3 +62,20 @@ def test_of_networks_in_turn_nothing_is_said_about_threads(models):
         remedy["change"] for remedy in simulate(Scenario(models=models, host="raspberry-pi-4")).summary["remedies"]
     ]
     assert not [change for change in changes if "thread" in change or "accelerator" in change]
+
+
+@pytest.mark.parametrize("link", ["usb2", "usb3", "pcie"])
+@pytest.mark.parametrize("accelerators", [2, 3])
+@pytest.mark.parametrize("model", ["inception_v3_299", "resnet_50_v1_224", "mobilenet_v2_1.0_224"])
+def test_segments_that_shall_overlap_do_more_even_on_a_bus_that_is_nearly_full(model, accelerators, link):
+    chained = Scenario(
+        models=model, mode="pipeline", runner="chained", accelerators=accelerators, link=link, host="jetson-nano"
+    )
+    summary = simulate(chained).summary
+    for remedy in summary["remedies"]:
+        if remedy["change"] == "segments that overlap" and remedy["helps"]:
+            then = simulate(chained.with_options(**remedy["options"])).summary["throughput_ips"]
+            assert then >= 1.02 * summary["throughput_ips"]
+            break
+    else:
+        assert link != "pcie", "each has a lane of its own: overlapping helps"

@@ -16,6 +16,7 @@ from typing import Any
 from hwmodels.cache import for_each
 from hwmodels.errors import InputError
 from sim.choices.steps import Step, quick_steps
+from sim.closed_form.demands import demand_of
 from sim.closed_form.flows import flows
 from sim.closed_form.lines import expected_ips, keeps_home
 from sim.scenario import Scenario
@@ -96,7 +97,7 @@ def _is_known(setup: Setup, step: Step) -> bool:
     shared out.
     """
     scenario, shares_bus = setup.scenario, any(bus.takes_turns for bus in setup.buses)
-    if setup.hand_over is not None and _crowds(setup, step):
+    if (setup.hand_over is not None and _crowds(setup, step)) or ("runner" in step.options and not _overlaps(setup)):
         return False
     if setup.turns and {"threads", "accelerators"} & set(step.options):
         return False
@@ -125,6 +126,18 @@ def _crowds(setup: Setup, step: Step) -> bool:
     """Whether threads outnumber cores, before or after a change: then a woken waiter may find no core."""
     threads = max(len(setup.thread_models), step.options.get("threads", 0))
     return setup.is_crowded or threads > min(setup.free_cores, step.options.get("cores", setup.free_cores))
+
+
+def _overlaps(setup: Setup) -> bool:
+    """Whether segments that run one after the other would surely do more if they overlapped, for all that share a bus.
+
+    At worst they fall into step: all take the bus at once, so that it is full until the last has what it sent, and what
+    the longest does besides comes on top.
+    """
+    segments = [demand_of(setup.stage_times[m][i], setup) for i, m in enumerate(setup.thread_models)]
+    on_bus = [segments[i] for bus in setup.buses if bus.takes_turns for i in bus.accelerators]
+    in_step_ns = sum(row.out_ns for row in on_bus) + max((row.alone_ns - row.out_ns for row in on_bus), default=0)
+    return sum(row.alone_ns for row in segments) >= HELPS * in_step_ns
 
 
 def weights_ns(setup: Setup) -> dict[str, float]:
