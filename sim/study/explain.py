@@ -48,9 +48,14 @@ def _finding(case: str, size: str, rows: pl.DataFrame) -> Finding:
     text = (
         f"{case}, {size}: a tree of {LEAVES} leaves explains {found['held_out']:.0%} of the differences between the "
         f"gains of networks whose family it was not fitted to, and {found['fitted']:.0%} of the others'. It asks first "
-        f"for {KNOWN[first]}: networks up to {limit:.3g} gain {below:.2f}x in the mean, others {above:.2f}x."
+        f"for {KNOWN[first]}: networks up to {_in_words(limit)} gain {below:.2f}x in the mean, others {above:.2f}x."
     )
     return {"id": "tree", "text": text, "values": {"case": case, "size": size, **found}}
+
+
+def _in_words(limit: float) -> str:
+    """A limit between two networks: whole where it is large."""
+    return f"{limit:,.0f}" if limit >= 100 else f"{limit:.2g}"
 
 
 def explained(rows: pl.DataFrame) -> dict[str, Any]:

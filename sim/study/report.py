@@ -27,8 +27,9 @@ p.caption { color: #555e68; margin: 0 0 0.6rem; }
 table { border-collapse: collapse; font-size: 0.82rem; margin: 0.8rem 0; }
 th, td { padding: 0.2rem 0.55rem; text-align: right; border-bottom: 1px solid #e3e7eb; }
 th:first-child, td:first-child { text-align: left; } td.text, th.text { text-align: left; white-space: nowrap; }
-.wide { overflow-x: auto; } li { margin: 0.2rem 0; } footer { color: #555e68; font-size: 0.85rem; margin-top: 3rem; }
-.vega-embed { width: 100%; }
+.wide { overflow-x: auto; width: max-content; max-width: min(50vw + 27.5rem, 100vw - 2rem); }
+li { margin: 0.2rem 0; } footer { color: #555e68; font-size: 0.85rem; margin-top: 3rem; }
+.figure { overflow-x: auto; } .vega-embed { width: 100%; }
 form.vega-bindings { margin-top: 0.4rem; } details summary { cursor: pointer; margin: 0.6rem 0; }
 """
 TOP = 10
@@ -150,7 +151,7 @@ def _figure(number: int, one: Drawn) -> str:
     sentence = f"<p>{escape(one.sentence)}</p>" if one.sentence else ""
     return (
         f'{heading}<h4>{escape(one.figure.title)}</h4>{sentence}<p class="caption">{escape(one.figure.caption)}</p>'
-        f'<div class="wide" id="figure-{number}"></div>'
+        f'<div class="figure" id="figure-{number}"></div>'
     )
 
 

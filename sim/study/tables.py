@@ -12,7 +12,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def html_table(columns: Mapping[str, str], rows: Rows) -> str:
-    """A table that scrolls by itself where it is wide; ``columns`` are keys of the rows and their heads."""
+    """A table as wide as the window allows, scrolling beyond; ``columns``: keys of the rows, their heads."""
     texts = {key for key in columns for row in rows[:1] if isinstance(row[key], str)}
     head = "".join(f"<th{' class=text' if key in texts else ''}>{escape(words)}</th>" for key, words in columns.items())
     body = "".join("<tr>" + "".join(_cell(row[key]) for key in columns) + "</tr>" for row in rows)
