@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from calibration.boards.graphs import MANY, board_of, flag_of, network_of_row
+from calibration.boards.graphs import MANY_THREADS, board_of, flag_of, network_of_row
 from calibration.boards.replay import BoardRow, read_board_rows
 from calibration.corrections import host_part_of
 from calibration.measurements import Measurement
@@ -122,7 +122,7 @@ def board_coverage(rows: Iterable[BoardRow], sizes: Iterable[str] = ()) -> dict[
             "parameter bytes": _largest(graph.parameter_bytes for graph in graphs),
             "layers": _largest(len(graph.layers) for graph in graphs),
             "accelerators": _largest(row.cores for row in known), "accelerators in a pipeline": 0,
-            "threads of one accelerator": MANY,
+            "threads of one accelerator": MANY_THREADS,
         },
     }  # fmt: skip
 

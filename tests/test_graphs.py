@@ -20,6 +20,7 @@ from calibration.boards.fit_dpu import (
     host_cases,
     passes_of,
 )
+from calibration.boards.fit_dpu_memory import best_rate, error_at
 from calibration.boards.fit_dpu_power import fit_rails, left_out, plug_errors, plug_series, rail_errors, rails
 from calibration.boards.ratios import FILE, gains, gains_text, size_ratios
 from calibration.boards.replay import board_row, read_board_rows
@@ -272,3 +273,17 @@ def test_dense_weights_at_half_the_rate_count_twice():
         layer.parameter_bytes + layer.input.n_bytes + sum(tensor.n_bytes for tensor in layer.outputs) for layer in dense
     )
     assert half - whole == moved
+
+
+# What all ports get together
+
+
+def test_the_rate_of_least_mean_error_is_found():
+    assert best_rate([[0.3, 0.1], [-0.1, 0.05], [-0.2, 0.2]], [10, 11, 12]) == 11
+
+
+def test_more_memory_never_makes_two_cores_slower():
+    two_cores = row(board="ZCU104", cores="2")
+    errors = [error_at(two_cores, rate_gbps) for rate_gbps in (6, 9, 12, 40)]
+    assert errors == sorted(errors)
+    assert errors[0] < errors[2]

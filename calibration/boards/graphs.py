@@ -24,13 +24,13 @@ from sim.scenario import Scenario
 from sim.setup import build
 
 __all__ = [
-    "BOARDS", "GraphBoard", "board_of", "flag_of", "graph_answers", "is_fitted", "many_ips", "network_of_row",
-    "predict_board_table", "scenario_of", "single_ips",
+    "BOARDS", "MANY_INFERENCES", "MANY_THREADS", "GraphBoard", "board_of", "flag_of", "graph_answers",
+    "is_fitted", "many_ips", "network_of_row", "predict_board_table", "scenario_of", "single_ips",
 ]  # fmt: skip
 
 Z90 = 1.645
-MANY = 8  # threads of the zoo's program, as it is documented
-INFERENCES = 160  # of a simulated row: enough for a steady rate
+MANY_THREADS = 8  # threads of the zoo's program, as it is documented
+MANY_INFERENCES = 160  # of a simulated row: enough for a steady rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def single_ips(row: BoardRow) -> float:
 
 def many_ips(row: BoardRow) -> float:
     """Inferences per second of the zoo's many threads on all of the board's cores, simulated."""
-    return run(build(scenario_of(row, MANY, row.cores, INFERENCES))).throughput_ips
+    return run(build(scenario_of(row, MANY_THREADS, row.cores, MANY_INFERENCES))).throughput_ips
 
 
 Predictor = Callable[[BoardRow], float]
@@ -158,7 +158,7 @@ def _answer(row: BoardRow, metric: str, predict: Predictor, measured: float) -> 
     answer: dict[str, Any] = {
         "file": row.file, "line": row.line, "source_id": series, "device": "dpu", "link": "memory",
         "host_id": board.host if board else "", "board": row.board, "release": row.release, "model": row.model,
-        "network": network_of_row(row), "metric": metric, "basis": "graph", "threads": 1 if is_single else MANY,
+        "network": network_of_row(row), "metric": metric, "basis": "graph", "threads": 1 if is_single else MANY_THREADS,
         "accelerators": row.cores, "batch": 1, "mode": "threads", "measured": measured or None, "predicted": None,
         "lo90": None, "hi90": None, "error": None, "assumed": [] if is_single else ["threads"],
         "flag": flag_of(row), "skipped": _reason(row, measured),
