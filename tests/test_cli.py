@@ -319,3 +319,8 @@ def test_a_picture_that_was_written_is_said(call, tmp_path):
 def test_threads_that_get_more_than_they_serve_are_said_to_be_busy(call):
     out = call("estimate", "mobilenet_v2_1.0_224@60,ssdlite_mobiledet_320@30", "--host", "pi4")[1]
     assert "overloaded" in out and "Every thread is busy all the time." in out and "Nothing is full" not in out
+
+
+@pytest.mark.parametrize("written", ["mobilenet_v2_1.0_224@100", "mobilenet_v2_1.0_224:2", "mobilenet_v2_1.0_224"])
+def test_a_name_that_means_itself_is_not_told_twice(call, written):
+    assert call("estimate", written, "--host", "pi4")[1].startswith(f"{written} on coral")

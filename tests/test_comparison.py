@@ -96,3 +96,12 @@ def test_why_an_invoke_is_longer_lies_inside_of_it(options):
 @pytest.mark.parametrize(("value", "text"), [(8231.4, "8231"), (1861, "1861"), (84.747, "84.7"), (0.00123, "0.00123")])
 def test_numbers_have_no_exponent(value, text):
     assert plain_number(value, 3) == text
+
+
+def test_figures_that_are_alike_are_said_to_be():
+    """Two accelerators for cameras that one serves: only watts differ, and the answer says that nothing else does."""
+    runner = CliRunner()
+    few = runner.invoke(app, ["compare", NET, one := "--cameras 2x5 --host pi4", f"{one} --accelerators 2 --threads 2"])
+    none = runner.invoke(app, ["compare", NET, "--threads 1", ""])
+    assert "power_w.total" in few.stdout and "no other figure differs by more than 1 %" in few.stdout
+    assert "no figure differs by more than 1 %" in none.stdout

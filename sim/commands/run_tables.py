@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from sim.commands.tables import Rows, new_console, note, say
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.power import host_rest_w
 from sim.scenario import place
+from sim.views.comparison import figure_keys
 
 __all__ = ["gain_rows", "host_notes", "meant", "print_comparison", "print_network", "print_run", "print_zoo"]
 
@@ -82,7 +84,7 @@ def meant(written: str, networks: Collection[str]) -> str:
     """What was written, and the network that is meant where it has another name: that says its input's size."""
     name = next(iter(networks)) if len(networks) == 1 else written
     is_file = written.endswith(".tflite") or "/" in written
-    return written if is_file or name in (written, written.partition(":")[0]) else f"{written} ({name})"
+    return written if is_file or name in (written, *re.split("[:@]", written)[:1]) else f"{written} ({name})"
 
 
 def gain_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -216,8 +218,8 @@ def print_comparison(setups: Sequence[str], found: Mapping[str, Any]) -> None:
     figures = [row for row in found["differences"] if not row["key"].startswith("scenario.")]
     if figures:
         _print_figures(console, figures, len(setups))
-    else:
-        console.print("no figure differs by more than 1 %")
+    if len(figures) < len(figure_keys(answers)):
+        say(console, f"no {'other ' if figures else ''}figure differs by more than 1 %")
     hosts = {one["scenario"]["host"]: text for one in answers for text in host_notes(one["scenario"])}
     for text in hosts.values():
         note(console, text)

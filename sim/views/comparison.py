@@ -11,7 +11,7 @@ from sim.estimator import AROUND
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.scenario import Scenario
 
-__all__ = ["Difference", "compare", "differences", "plain_number"]
+__all__ = ["Difference", "compare", "differences", "figure_keys", "plain_number"]
 
 NOTICEABLE = 0.01  # relative; what differs by less is not shown
 WORDS = {state.name.lower(): TRAITS[state].words for state in BREAKDOWN}
@@ -58,6 +58,11 @@ def _figures(answers: Answers) -> Iterator[tuple[str, Callable[[Answers], str]]]
     for key, why in FIGURES.items():
         if all(key.partition(".")[0] in answer for answer in answers):
             yield key, why
+
+
+def figure_keys(answers: Answers) -> list[str]:
+    """Return the figures that answers are compared by, as keys of theirs."""
+    return [key for key, _ in _figures(answers)]
 
 
 def _at(answer: Mapping[str, Any], key: str) -> Any:
