@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -95,12 +96,18 @@ def reason(error: Exception) -> str:
 def nearest(got: str, names: Iterable[str]) -> str:
     """Return ``"did you mean 'x'?"`` for the closest of ``names``, or an empty string.
 
-    A name that begins with what was given is the closest.
+    A name that begins with what was given is the closest, then the shortest one that has all its words.
     """
-    lowered = {name.lower(): name for name in names}
+    lowered, words = {name.lower(): name for name in names}, _words(got)
     begun = [name for name in lowered if len(got) > 2 and name.startswith(got.lower())]
-    found = sorted(begun)[:1] or difflib.get_close_matches(got.lower(), lowered, n=1, cutoff=0.5)
+    having = [name for name in lowered if len(got) > 2 and words and words <= _words(name)]
+    likely = [*sorted(begun), *sorted(having, key=lambda name: (len(name), name))]
+    found = likely[:1] or difflib.get_close_matches(got.lower(), lowered, n=1, cutoff=0.5)
     return f"did you mean {lowered[found[0]]!r}?" if found else ""
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", text.lower()))
 
 
 def need(module: str, extra: str) -> Any:

@@ -38,6 +38,8 @@ FOLDERS = {
 #: By kind: further keys that hold a text. ``aliases`` are short names, separated by commas.
 LABELS = {"accelerator": ("family",), "host": ("scaled_from", "aliases")}
 
+MOST_LISTED = 16  # names in a sentence; a command lists more of them
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
@@ -272,7 +274,9 @@ def _path(kind: str, name_or_path: str) -> Path:
         return Path(__file__).parent / FOLDERS[kind] / f"{name_or_path}.toml"
     if name_or_path.endswith(".toml") or "/" in name_or_path:
         return Path(name_or_path)
-    raise InputError.value(kind, name_or_path, f"{', '.join(names)} or FILE.toml", nearest(name_or_path, names))
+    known = ", ".join(names) if len(names) <= MOST_LISTED else f"a name of edgetpusim parts {kind}s"
+    found = nearest(name_or_path, [*names, *aliases(kind)])
+    raise InputError.value(kind, name_or_path, f"{known} or FILE.toml", found)
 
 
 @lru_cache(maxsize=256)

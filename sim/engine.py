@@ -41,6 +41,7 @@ MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as n
 LEAST_FLUID = 512  # completions after which a run over a shared memory may count as settled
 MAX_RANDOM = 200_000
 MAX_OVERLOADED = 4_096  # completions of an open loop that cannot keep up: it has a rate, and no latency
+MAX_EVEN = 8_192  # completions of an open loop whose requests come at equal distances
 SCENES = 50  # of each camera, after which a run that nobody limited may end
 ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
@@ -408,10 +409,17 @@ class Run:
         """Completions after which a run ends that nobody limited."""
         if self.arrivals.process.is_finite and self.arrivals.count:
             return self.arrivals.count
-        scenes = round(SCENES * self.arrivals.cameras.inferences_per_scene) if self.arrivals.cameras else 0
-        open_most = MAX_OVERLOADED if cannot_keep_up(self.setup) else min(MAX_RANDOM, max(MAX_OPEN, scenes))
-        most = most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else open_most)
+        most = most_inferences(self.setup, first, MAX_RANDOM if self._is_closed() else self._open_most())
         return max(most, self.arrivals.count + 1)  # a query of many samples has to end
+
+    def _open_most(self) -> int:
+        """Completions after which an open loop ends: few tell a rate without a latency, or times without chance."""
+        if cannot_keep_up(self.setup):
+            return MAX_OVERLOADED
+        if self.arrivals.is_even and self.machine.jitter is None and not self.setup.follows:
+            return MAX_EVEN
+        scenes = round(SCENES * self.arrivals.cameras.inferences_per_scene) if self.arrivals.cameras else 0
+        return min(MAX_RANDOM, max(MAX_OPEN, scenes))
 
     def _is_closed(self) -> bool:
         """Whether requests wait for others to end, so that a deterministic run must repeat itself in the end."""

@@ -39,6 +39,7 @@ LIMITING = {
     "segment": ("accelerator", "The slowest segment is busy all the time."),
     "chain": ("accelerator", "One input at a time goes through all segments: each waits while the others work."),
 }
+ALL_BUSY = "Every thread is busy all the time."  # with more requests than they serve
 
 AROUND = ("preprocess", "postprocess", "app", "app_wait")  # of a request, outside invoke()
 NO_BOUND = 0.999  # of what no run exceeds: an estimate below may be exceeded
@@ -80,7 +81,9 @@ def _figures(setup: Setup, ips: float, limit: str, more: Mapping[str, Any]) -> F
     rows = flows(setup, ips)
     parts = _breakdown_ms(setup, rows, ips, limit)
     mean_ms = sum(parts.values())
+    overloaded = _is_overloaded(setup, limit)
     kind, text = LIMITING[limit]
+    text = ALL_BUSY if overloaded and limit == "threads" else text
     return Figures(
         performance=Performance(ips, power_at(setup, rows)),
         latency_ms={"mean": mean_ms},
@@ -89,7 +92,7 @@ def _figures(setup: Setup, ips: float, limit: str, more: Mapping[str, Any]) -> F
         breakdown_ms=parts,
         limit=(kind if limit != "threads" else _longest(parts), text),
         models=_by_model(setup, rows, parts["wait"] + parts["gil_wait"]),
-        is_overloaded=_is_overloaded(setup, limit),
+        is_overloaded=overloaded,
         more=more,
     )
 

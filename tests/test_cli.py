@@ -267,3 +267,60 @@ def test_a_command_that_simulates_nothing_loads_no_engine():
 ])  # fmt: skip
 def test_the_network_that_a_name_means_is_said(call, written, title):
     assert title in call("run", written, "--inferences", 50)[1].replace("\n", " ")
+
+
+def rows_of(out):
+    """What stands right of a row's first word."""
+    return {line.split("│")[0].split("|")[0].strip(): line for line in out.splitlines()}
+
+
+def test_what_does_not_vary_is_not_told_three_times(call):
+    constant, random = (
+        rows_of(call("run", "mobilenet_v2_1.0_224", "--host", "pi4", *more)[1])
+        for more in ((), ("--jitter", "measured"))
+    )
+    assert "always the same" in constant["latency, mean"] and "p95" not in constant["latency, mean"]
+    assert "p95" in random["latency, mean"]
+
+
+def test_both_ends_of_a_lock_are_shown_where_they_differ(call):
+    mixed, alike = (
+        rows_of(call("run", models, "--host", "pi4", "--threads", 4)[1])
+        for models in ("mobilenet_v1_1.0_224:2,mobilenet_v2_1.0_224:2", "yolo11n")
+    )
+    assert " to " in mixed["mutex or fair lock"]
+    assert "mutex or fair lock" not in alike
+
+
+def test_a_thread_that_serves_all_networks_is_told_for_each(call):
+    out = call("run", "ssdlite_mobiledet_320@20,mobilenet_v2_1.0_224@10", "--host", "n100")[1]
+    table = [
+        line.replace("│", "|").split("|") for line in out.splitlines() if line.startswith(("ssdlite", "mobilenet_v2"))
+    ]
+    assert [cells[1].strip() for cells in table[1:]] == ["1", "1"]
+
+
+def test_a_long_list_of_names_is_a_command_away(call):
+    code, _, err = call("run", "mobilenet_v2_1.0_224", "--host", "pi9")
+    assert code == 2 and "edgetpusim parts hosts" in err and len(err) < 200
+
+
+@pytest.mark.parametrize("command", ["run", "estimate", "advise", "capacity"])
+def test_an_answer_says_which_network_was_meant(call, command):
+    more = ("--cameras", "1x5") if command == "capacity" else ()
+    assert "MobileDet (ssdlite_mobiledet_320)" in call(command, "MobileDet", "--host", "pi4", *more)[1].splitlines()[0]
+
+
+def test_a_picture_that_was_written_is_said(call, tmp_path):
+    code, out, err = call("timeline", "mobilenet_v2_1.0_224", "-o", tmp_path / "t.svg")
+    assert (code, out) == (0, "") and "t.svg" in err
+
+
+def test_threads_that_get_more_than_they_serve_are_said_to_be_busy(call):
+    out = call("estimate", "mobilenet_v2_1.0_224@60,ssdlite_mobiledet_320@30", "--host", "pi4")[1]
+    assert "overloaded" in out and "Every thread is busy all the time." in out and "Nothing is full" not in out
+
+
+@pytest.mark.parametrize("written", ["mobilenet_v2_1.0_224@100", "mobilenet_v2_1.0_224:2", "mobilenet_v2_1.0_224"])
+def test_a_name_that_means_itself_is_not_told_twice(call, written):
+    assert call("estimate", written, "--host", "pi4")[1].startswith(f"{written} on coral")

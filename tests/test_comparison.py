@@ -11,7 +11,7 @@ from hwmodels.errors import InputError
 from sim import Scenario, simulate
 from sim.commands.cli import app
 from sim.commands.compare import scenario_of
-from sim.views.comparison import compare
+from sim.views.comparison import compare, plain_number
 
 NET = "mobilenet_v2_1.0_224"
 
@@ -76,3 +76,32 @@ def test_too_few_and_too_many_set_ups_are_told_what_to_give(given):
     found = CliRunner().invoke(app, ["compare", NET, *([""] * given)])
     assert isinstance(found.exception, InputError)
     assert f"compare takes 2 to 8 set-ups and was given {given}: give each a text of options" in str(found.exception)
+
+
+@pytest.mark.parametrize("options", [
+    {"cameras": "10x5", "regions": 3.0}, {"arrivals": "poisson:60"}, {"threads": 3}, {"preprocess": "resize"},
+])  # fmt: skip
+def test_why_an_invoke_is_longer_lies_inside_of_it(options):
+    """What is named is never more than the invoke itself: frames that wait for a thread wait outside."""
+    base = Scenario(models="ssdlite_mobiledet_320", host="raspberry-pi-5", **options)
+    found = compare([base, base.with_options(link="pcie")])
+    row = by_key(found)["invoke_ms.mean"]
+    parts = [float(text) for text in row["why"].partition(": ")[2].removesuffix(" ms").split(", ")]
+    for part, invoke in zip(parts, row["values"], strict=True):
+        assert part <= invoke * 1.01  # three digits are printed
+    for part in ("preprocessing", "wait" if options.keys() & {"cameras", "arrivals"} else "postprocessing"):
+        assert part not in row["why"]
+
+
+@pytest.mark.parametrize(("value", "text"), [(8231.4, "8231"), (1861, "1861"), (84.747, "84.7"), (0.00123, "0.00123")])
+def test_numbers_have_no_exponent(value, text):
+    assert plain_number(value, 3) == text
+
+
+def test_figures_that_are_alike_are_said_to_be():
+    """Two accelerators for cameras that one serves: only watts differ, and the answer says that nothing else does."""
+    runner = CliRunner()
+    few = runner.invoke(app, ["compare", NET, one := "--cameras 2x5 --host pi4", f"{one} --accelerators 2 --threads 2"])
+    none = runner.invoke(app, ["compare", NET, "--threads 1", ""])
+    assert "power_w.total" in few.stdout and "no other figure differs by more than 1 %" in few.stdout
+    assert "no figure differs by more than 1 %" in none.stdout

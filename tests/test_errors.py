@@ -100,10 +100,13 @@ def test_a_reason_is_the_systems_or_the_errors_own(error, text):
         ("usb33", ["usb2", "usb3", "pcie"], "did you mean 'usb3'?"),
         ("CORAL", ["small", "coral", "large"], "did you mean 'coral'?"),
         ("Raspberry", ["raspberry-pi-4"], "did you mean 'raspberry-pi-4'?"),
+        ("MobileDet", ["mobilefacenet_112", "ssdlite_mobiledet_cpu_320", "ssdlite_mobiledet_320"],
+         "did you mean 'ssdlite_mobiledet_320'?"),
+        ("mobilenet face", ["mobilenet_v1", "ssd_mobilenet_v2_face_320"], "did you mean 'ssd_mobilenet_v2_face_320'?"),
         ("zzz", ["usb2", "usb3"], ""),
         ("", ["usb2"], ""),
         ("x", [], ""),
     ],
-)
+)  # fmt: skip
 def test_the_nearest_name_is_offered_whatever_its_case(got, names, hint):
     assert nearest(got, names) == hint

@@ -139,6 +139,7 @@ def timeline(
         write_picture(scenario, output, ms, 0 if cold else None)
         if json:
             _print_json({"output": str(output)})
+        print(f"{output}: a picture; open it in a browser", file=sys.stderr)
         return
     from sim.views.timeline import record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,8 +17,9 @@ from sim.commands.tables import Rows, new_console, note, say
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.power import host_rest_w
 from sim.scenario import place
+from sim.views.comparison import figure_keys
 
-__all__ = ["gain_rows", "host_notes", "print_comparison", "print_network", "print_run", "print_zoo"]
+__all__ = ["gain_rows", "host_notes", "meant", "print_comparison", "print_network", "print_run", "print_zoo"]
 
 BAR = 30
 BESIDE = 24  # what stands left of a bar, besides the name of the part
@@ -29,7 +31,7 @@ def print_run(results: Results) -> None:
     """Print a run: throughput, latency, energy, where the time goes, and what limits it."""
     console, s = new_console(), results.summary
     scenario = s["scenario"]
-    title = f"{_meant(scenario['models'], s['models'])} on {place(scenario)}"
+    title = f"{meant(scenario['models'], s['models'])} on {place(scenario)}"
     low, high = s["interval90"]["throughput_ips"]
     table = Rows(title, "", "", "", prose=[2])
     rows = [
@@ -49,7 +51,7 @@ def print_run(results: Results) -> None:
     for row in rows:
         table.add(*row)
     table.show(console)
-    _print_models(console, s["models"])
+    _print_models(console, s["models"], len(results.setup.thread_models) if results.setup.is_server else 0)
     _print_shares(console, s)
     say(console, Text.assemble("\nLimited by the ", (s["bottleneck"], "bold"), f". {s['bottleneck_text']}"))
     for warning in unseen([*host_notes(scenario), *s["warnings"]], console.is_terminal):
@@ -78,11 +80,11 @@ def _pipeline_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [("in flight, mean", f"{held:.1f}", "inferences in the pipeline, and before it")]
 
 
-def _meant(written: str, networks: Collection[str]) -> str:
+def meant(written: str, networks: Collection[str]) -> str:
     """What was written, and the network that is meant where it has another name: that says its input's size."""
     name = next(iter(networks)) if len(networks) == 1 else written
     is_file = written.endswith(".tflite") or "/" in written
-    return written if is_file or name in (written, written.partition(":")[0]) else f"{written} ({name})"
+    return written if is_file or name in (written, *re.split("[:@]", written)[:1]) else f"{written} ({name})"
 
 
 def gain_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -96,7 +98,9 @@ def gain_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _energy_row(gain: float) -> tuple[str, str, str]:
-    """A gain below 1 is a loss, told as one."""
+    """A gain below 1 is a loss, told as one; what two digits do not tell apart is neither."""
+    if f"{max(gain, 1 / gain):.2f}" == "1.00":
+        return "", "1.00 x", "as much energy per inference"
     return ("", f"{gain:.2f} x", "less energy per inference") if gain >= 1 else (
         "", f"{1 / gain:.2f} x", "more energy per inference"
     )  # fmt: skip
@@ -104,11 +108,19 @@ def _energy_row(gain: float) -> tuple[str, str, str]:
 
 def _latency_rows(s: dict[str, Any]) -> list[tuple[str, str, str]]:
     latency, invoke = s["latency_ms"], s["invoke_ms"]
-    tail = f"p50 {latency['p50']:.3f}, p95 {latency['p95']:.3f}, p99 {latency['p99']:.3f}"
+    tail = _tail(latency)
     return [
         ("latency, mean", f"{latency['mean']:.3f} ms", tail),
         ("invoke, mean", f"{invoke['mean']:.3f} ms", f"max {invoke['max']:.3f}"),
     ]
+
+
+def _tail(times: Mapping[str, float]) -> str:
+    """Percentiles (ms), or that there is nothing to tell apart."""
+    found = [f"{times[key]:.3f}" for key in ("p50", "p95", "p99")]
+    if {f"{times['mean']:.3f}"} == set(found):
+        return "always the same"
+    return ", ".join(f"{key} {text}" for key, text in zip(("p50", "p95", "p99"), found, strict=True))
 
 
 def _camera_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -116,7 +128,7 @@ def _camera_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if "age_ms" not in s:
         return []
     age = s["age_ms"]
-    tail = f"p50 {age['p50']:.3f}, p95 {age['p95']:.3f}, p99 {age['p99']:.3f}"
+    tail = _tail(age)
     return [
         ("frames skipped", f"{s['skipped_share']:.2%}", f"cameras {s['scenario']['cameras']}"),
         ("age of a result", f"{age['mean']:.3f} ms", tail),
@@ -128,8 +140,14 @@ def _lock_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ends = s.get("lock_ends")
     if ends is None:
         return []
-    (low, high), (least, most) = ends["throughput_ips"], ends["latency_p99_ms"]
-    return [("mutex or fair lock", f"{low:.1f} to {high:.1f} /s", f"p99 {least:.3f} to {most:.3f} ms")]
+    rates, tails = (_span(ends["throughput_ips"], 1), _span(ends["latency_p99_ms"], 3))
+    return [("mutex or fair lock", f"{rates} /s", f"p99 {tails} ms")] if " to " in rates + tails else []
+
+
+def _span(ends: Sequence[float], digits: int) -> str:
+    """Both ends, or the one number that they are when printed."""
+    low, high = (f"{end:.{digits}f}" for end in ends)
+    return low if low == high else f"{low} to {high}"
 
 
 def _deadline_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -137,16 +155,15 @@ def _deadline_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [] if missed is None else [("missed", f"{missed:.2%}", f"deadline {s['scenario']['deadline_ms']:g} ms")]
 
 
-def _print_models(console: Console, models: Mapping[str, Mapping[str, Any]]) -> None:
-    """One line for each network of a mix."""
+def _print_models(console: Console, models: Mapping[str, Mapping[str, Any]], servers: int) -> None:
+    """One line for each network of a mix; threads that serve them all (``servers``) are those of each."""
     if len(models) < 2:
         return
     table = Rows("\nnetworks", "network", "threads", "/s", "p50 ms", "p95 ms")
     for name, row in models.items():
         latency = row["latency_ms"]
-        table.add(
-            name, str(row["threads"]), f"{row['throughput_ips']:.1f}", f"{latency['p50']:.2f}", f"{latency['p95']:.2f}"
-        )
+        threads, waits = str(servers or row["threads"]), (f"{latency[key]:.2f}" for key in ("p50", "p95"))
+        table.add(name, threads, f"{row['throughput_ips']:.1f}", *waits)
     table.show(console)
 
 
@@ -195,14 +212,14 @@ def _size(n_bytes: float) -> str:
 def print_comparison(setups: Sequence[str], found: Mapping[str, Any]) -> None:
     """Print set-ups side by side: a line for each figure that differs, and why below it."""
     console, answers = new_console(), found["setups"]
-    say(console, answers[0]["scenario"]["models"], "italic")
+    say(console, meant(answers[0]["scenario"]["models"], answers[0]["models"]), "italic")
     for number, text in enumerate(setups, 1):
         say(console, f"{number}: {text or 'as it is'}")
     figures = [row for row in found["differences"] if not row["key"].startswith("scenario.")]
     if figures:
         _print_figures(console, figures, len(setups))
-    else:
-        console.print("no figure differs by more than 1 %")
+    if len(figures) < len(figure_keys(answers)):
+        say(console, f"no {'other ' if figures else ''}figure differs by more than 1 %")
     hosts = {one["scenario"]["host"]: text for one in answers for text in host_notes(one["scenario"])}
     for text in hosts.values():
         note(console, text)

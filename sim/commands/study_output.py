@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.commands.run_tables import gain_rows, host_notes
+from sim.commands.run_tables import gain_rows, host_notes, meant
 from sim.commands.seen import unseen
 from sim.commands.tables import Rows, new_console, note, say
 from sim.scenario import place
@@ -16,15 +16,16 @@ __all__ = ["print_advice", "print_capacity", "print_estimate", "print_points", "
 MOST_POINTS = 40
 
 
-def _title(scenario: Mapping[str, Any]) -> str:
-    return f"{scenario['models']} on {place(scenario)}"
+def _title(answer: Mapping[str, Any]) -> str:
+    scenario = answer["scenario"]
+    return f"{meant(scenario['models'], answer['models'])} on {place(scenario)}"
 
 
 def print_estimate(summary: Mapping[str, Any]) -> None:
     """Print an estimate: throughput, latency, energy, use of everything, what bounds it."""
     console = new_console()
     low, high = summary["interval90"]["throughput_ips"]
-    table = Rows(f"{_title(summary['scenario'])} (closed form, {summary['method']})", "", "", "", prose=[2])
+    table = Rows(f"{_title(summary)} (closed form, {summary['method']})", "", "", "", prose=[2])
     rows = [
         ("throughput", f"{summary['throughput_ips']:.1f} /s", f"90 %: {low:.1f} to {high:.1f}"),
         ("latency, mean", f"{summary['latency_ms']['mean']:.3f} ms", ""),
@@ -50,7 +51,7 @@ def print_advice(found: Mapping[str, Any], limited: bool, currency: str = "") ->
     waited = now.get("age_ms", now["latency_ms"])  # with cameras it is the age of results that counts
     say(
         console,
-        f"{_title(now['scenario'])}: {now['throughput_ips']:.1f} /s, p95 {waited['p95']:.2f} ms, "
+        f"{_title(now)}: {now['throughput_ips']:.1f} /s, p95 {waited['p95']:.2f} ms, "
         f"{now['energy_mj_per_inference']:.2f} mJ. {now['bottleneck_text']}\n",
     )
     priced = any("price" in step for step in found["steps"])
@@ -73,6 +74,10 @@ def print_advice(found: Mapping[str, Any], limited: bool, currency: str = "") ->
     best = (found["cheapest"] or found["nearest"] or {"notes": []})["notes"]
     for text in dict.fromkeys([*host_notes(now["scenario"]), *found["notes"], *steps, *best]):
         note(console, text)
+
+
+def _requests(rate_ips: float) -> str:
+    return f"{rate_ips:g} request{'' if rate_ips == 1 else 's'}"
 
 
 def _money(value: float | None) -> str:
@@ -107,8 +112,12 @@ def _years(row: Mapping[str, Any]) -> str:
     return f"{row['years']:g} year{'' if row['years'] == 1 else 's'}"
 
 
+def _change(key: str, value: Any) -> str:
+    return "everything on the CPU" if (key, value) == ("accelerators", 0) else f"{key} {value}"
+
+
 def _figures(row: Mapping[str, Any], currency: str) -> str:
-    changes = ", ".join(f"{key} {value}" for key, value in row["change"].items()) or "no change"
+    changes = ", ".join(_change(key, value) for key, value in row["change"].items()) or "no change"
     year = f"{row['kwh_per_year']:.0f} kWh a year"
     year += f" for {row['money_per_year']:.2f} {currency}" if row.get("money_per_year") is not None else ""
     whole = f", in {_years(row)} {row['total']:.2f}" if "years" in row else ""
@@ -132,7 +141,7 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
     low, high = found["interval90"]
     at = found["at"]
     name, waited = ("age of a result", at["age_ms"]) if "age_ms" in at else ("latency", at["latency_ms"])
-    table = Rows(_title(at["scenario"]), "", "", "", prose=[2])
+    table = Rows(_title(at), "", "", "", prose=[2])
     rows = [
         ("highest rate", f"{found['rate_ips']:.1f} /s", f"90 %: {low:.1f} to {high:.1f}"),
         ("cameras", f"{found['cameras']}", f"of {found['camera_fps']:g} frames a second"),
@@ -146,7 +155,7 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
     if scenario.arrival_process.rate_ips:
         word = "VALID" if found["valid"] else "INVALID"
         asked = f"--cameras {scenario.cameras}, that is " if scenario.cameras else ""
-        say(console, f"{word}: {asked}{scenario.arrival_process.rate_ips:g} requests a second.")
+        say(console, f"{word}: {asked}{_requests(scenario.arrival_process.rate_ips)} a second.")
     for text in host_notes(at["scenario"]):
         note(console, text)
 

@@ -98,7 +98,7 @@ def _cameras(scenario: Scenario, asked: Cameras, limit: Limits, progress: Callab
 
     def at(count: int) -> dict[str, Any]:
         """The answer of ``run`` with so many."""
-        progress(f"{count} cameras ...")
+        progress(f"{count} camera{'s' if count > 1 else ''} ...")
         return dict(simulate(scenario.with_options(cameras=f"{count}x{asked.fps:g}"), compare=False).summary)
 
     each = scenario.arrival_process.rate_ips / asked.count

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sim.engine import simulate
+from sim.estimator import AROUND
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.scenario import Scenario
 
-__all__ = ["Difference", "compare", "differences"]
+__all__ = ["Difference", "compare", "differences", "figure_keys", "plain_number"]
 
 NOTICEABLE = 0.01  # relative; what differs by less is not shown
 WORDS = {state.name.lower(): TRAITS[state].words for state in BREAKDOWN}
@@ -59,6 +60,11 @@ def _figures(answers: Answers) -> Iterator[tuple[str, Callable[[Answers], str]]]
             yield key, why
 
 
+def figure_keys(answers: Answers) -> list[str]:
+    """Return the figures that answers are compared by, as keys of theirs."""
+    return [key for key, _ in _figures(answers)]
+
+
 def _at(answer: Mapping[str, Any], key: str) -> Any:
     value: Any = answer
     for part in key.split("."):
@@ -70,6 +76,11 @@ def _differ(values: Sequence[Any]) -> bool:
     if isinstance(values[0], str):
         return len(set(values)) > 1
     return bool(max(values) > min(values) + NOTICEABLE * abs(max(values)))
+
+
+def plain_number(value: float, digits: int) -> str:
+    """Return a number with so many digits at least, and never with an exponent from 1 on."""
+    return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def _limits(answers: Answers) -> str:
@@ -85,11 +96,21 @@ def _longest_change(answers: Answers, key: str, words: Mapping[str, str], unit: 
     """The part of a sum that differs most."""
     parts = {name: [float(answer[key][name]) for answer in answers] for name in answers[0][key] if name != "total"}
     name = max(parts, key=lambda part: max(parts[part]) - min(parts[part]))
-    return f"most by {words.get(name, name)}: {', '.join(f'{value:.3g}' for value in parts[name])} {unit}"
+    return f"most by {words.get(name, name)}: {', '.join(plain_number(value, 3) for value in parts[name])} {unit}"
 
 
 def _time(answers: Answers) -> str:
     return _longest_change(answers, "time_breakdown_ms", WORDS, "ms")
+
+
+def _invoke(answers: Answers) -> str:
+    """The part of ``invoke()`` that differs most: no work around it, and of the waiting only what is inside."""
+    return _longest_change([{"inside": _inside(answer)} for answer in answers], "inside", WORDS, "ms")
+
+
+def _inside(answer: Mapping[str, Any]) -> dict[str, float]:
+    parts = {key: ms for key, ms in answer["time_breakdown_ms"].items() if key not in (*AROUND, "wait", "total")}
+    return {**parts, "wait": max(0.0, answer["invoke_ms"]["mean"] - sum(parts.values()))}
 
 
 def _power(answers: Answers) -> str:
@@ -99,13 +120,13 @@ def _power(answers: Answers) -> str:
 def _energy(answers: Answers) -> str:
     """Energy is power over throughput."""
     powers = ", ".join(f"{answer['power_w']['total']:.3g}" for answer in answers)
-    rates = ", ".join(f"{answer['throughput_ips']:.3g}" for answer in answers)
+    rates = ", ".join(plain_number(answer["throughput_ips"], 3) for answer in answers)
     return f"{powers} W at {rates} inferences a second"
 
 
 def _frames(answers: Answers) -> str:
     """Frames are dropped where a camera still waits for the regions of those before."""
-    waits = ", ".join(f"{answer['latency_ms']['mean']:.3g}" for answer in answers)
+    waits = ", ".join(plain_number(answer["latency_ms"]["mean"], 3) for answer in answers)
     return f"a region takes {waits} ms, and a camera asks for one after the other"
 
 
@@ -116,7 +137,7 @@ def _spread(answers: Answers) -> str:
 
 #: Figure of an answer -> what explains its differences.
 FIGURES: dict[str, Callable[[Answers], str]] = {
-    "throughput_ips": _limits, "latency_ms.mean": _time, "latency_ms.p95": _spread, "invoke_ms.mean": _time,
+    "throughput_ips": _limits, "latency_ms.mean": _time, "latency_ms.p95": _spread, "invoke_ms.mean": _invoke,
     "skipped_share": _frames, "age_ms.p95": _frames, "energy_mj_per_inference": _energy, "power_w.total": _power,
     "bottleneck": _limits,
 }  # fmt: skip
