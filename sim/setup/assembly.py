@@ -165,7 +165,7 @@ def _lane_notes(parts: Parts) -> list[str]:
     lanes = Counter(bus.channel.name for bus in buses_of(parts.channels) if not bus.is_fluid)
     return [
         f"{count} accelerators over {name} are taken to have a lane each; behind one lane (a switch, an x1 expander, a "
-        "dual adapter) they share it and take longer"
+        "dual adapter) they share it and take longer: --link pcie-lane-gen2 or pcie-lane-gen3"
         for name, count in lanes.items()
         if count > 1 and not count <= parts.host.bus(name)[1].places < ANY_NUMBER
     ]
