@@ -160,11 +160,13 @@ def validate_command(
     """
     from calibration.mixes import mix_tables
     from calibration.report import print_validation
+    from calibration.servicerows import service_tables
     from calibration.shipped import dataset_names
     from calibration.threadrows import thread_tables
     from calibration.validation import validate
 
-    answer = validate(files or [*dataset_names(), *mix_tables(), *thread_tables()], leave_out, _progress, services)
+    shipped: list[str | Path] = [*dataset_names(), *service_tables(), *mix_tables(), *thread_tables()]
+    answer = validate(files or shipped, leave_out, _progress, services)
     if json:
         _print(answer)
     else:

@@ -7,7 +7,7 @@ built-in int8 kernels (measured one operator at a time) and leave them only as f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,9 +23,12 @@ from hwmodels.host import Host, load_host
 from hwmodels.networks.graph import LayerGraph
 from hwmodels.quantities import Quantity
 
-__all__ = ["RATIOS", "TENSORFLOW", "CpuFit", "CpuSample", "fit_cpu", "leave_one_out", "predicted_ns", "update_part"]
+__all__ = [
+    "RATIOS", "TENSORFLOW", "CpuFit", "CpuSample", "Ranges", "fit_cpu", "leave_one_out", "predicted_ns", "update_part",
+]  # fmt: skip
 
 Ratios = dict[str, tuple[float, float]]
+Ranges = Mapping[str, tuple[float, float]]
 #: Constants fitted, their ratio to a 3x3 convolution's ns per MAC, and how far it may stray (sd of its logarithm):
 #: TFLite's built-in int8 kernels.
 RATIOS: Ratios = {
@@ -125,13 +128,23 @@ def _sample_work(sample: CpuSample, threaded: bool) -> Array:
     return work - _work(sample.minus, threaded) if sample.minus else work
 
 
-def fit_cpu(samples: Sequence[CpuSample], ratios: Ratios = RATIOS) -> CpuFit:
+def fit_cpu(samples: Sequence[CpuSample], ratios: Ratios = RATIOS, ranges: Ranges | None = None) -> CpuFit:
     """Fit a host's CPU constants: least squares in the logarithm of the times, with the ratios as priors.
 
-    ``ratios`` are those of the kernels that ran. Needs SciPy. The standard errors come from the curvature at the
-    optimum, priors included.
+    Needs SciPy. The standard errors come from the curvature at the optimum, priors included.
+
+    Parameters
+    ----------
+    samples
+        Networks with their times on one host's CPU.
+    ratios
+        Those of the kernels that ran.
+    ranges
+        Constants whose lowest and highest plausible value (ns) is known by itself, as plain code costs the same beside
+        any kernels; half a width away from the middle counts as one standard error.
     """
     table = _table(samples)
+    own = [(number, *ranges[key]) for number, key in enumerate(ratios) if ranges and key in ranges]
     priors = np.log([ratio for ratio, _ in ratios.values()])
     widths = np.array([width for _, width in ratios.values()])
 
@@ -139,7 +152,10 @@ def fit_cpu(samples: Sequence[CpuSample], ratios: Ratios = RATIOS) -> CpuFit:
         """Misses of samples and ratios, each in its spread."""
         logs, scale, odds = point[:-2], point[-2], point[-1]
         misses = np.log(table.predict(logs, _share(odds)) / table.ns) / SPREAD
-        return np.concatenate([misses, (logs - scale - priors) / widths])
+        strays = (logs - scale - priors) / widths
+        for number, low, high in own:
+            strays[number] = (2 * logs[number] - np.log(low * high)) / np.log(high / low)
+        return np.concatenate([misses, strays])
 
     start = float(np.log(np.median(table.ns / np.maximum(1, table.threaded[:, :2].sum(axis=1)))))
     expected = float(np.log(EFFICIENCY[0] / (1 - EFFICIENCY[0])))
@@ -168,14 +184,14 @@ def predicted_ns(fit: CpuFit, samples: Sequence[CpuSample]) -> Array:
     return _table(samples).predict(logs, fit.values["thread_efficiency"])
 
 
-def leave_one_out(samples: Sequence[CpuSample], ratios: Ratios = RATIOS) -> Array:
+def leave_one_out(samples: Sequence[CpuSample], ratios: Ratios = RATIOS, ranges: Ranges | None = None) -> Array:
     """Return the relative error of every sample when its network (at any number of threads) is left out of the fit."""
     names = [sample.graph.name for sample in samples]
     errors = np.zeros(len(samples))
     for name in sorted(set(names)):
         rest = [sample for sample in samples if sample.graph.name != name]
         tested = [sample for sample in samples if sample.graph.name == name]
-        predicted = predicted_ns(fit_cpu(rest, ratios), tested)
+        predicted = predicted_ns(fit_cpu(rest, ratios, ranges), tested)
         errors[[found == name for found in names]] = predicted / np.array([sample.ns for sample in tested]) - 1
     return errors
 

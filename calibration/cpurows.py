@@ -10,14 +10,16 @@ from functools import cache
 from itertools import chain
 
 from calibration.corrections import corrected, host_part_of
-from calibration.cpufit import RATIOS, TENSORFLOW, CpuFit, CpuSample, fit_cpu
+from calibration.cpufit import RATIOS, TENSORFLOW, CpuFit, CpuSample, Ranges, Ratios, fit_cpu
 from calibration.measurements import Measurement
+from calibration.problem import prior_of
 from calibration.setups import Parts, Skip, accelerator_part, api_ns, executable_of, keeping, network_of, times_of
 from calibration.shipped import dataset_names, load_dataset
 from calibration.tables import matches, shipped_table
+from hwmodels.host import load_host
 from hwmodels.networks.zoo import load_network
 
-__all__ = ["cpu_samples", "fit_hosts", "fit_without"]
+__all__ = ["cpu_part_of", "cpu_samples", "fit_hosts", "fit_without"]
 
 #: ns of a call of the 2019 Python API on the Jetson Nano, taken off before the fit: an empty network takes it.
 CALL_NS = {"jetson_nano": 6500.0}
@@ -49,21 +51,28 @@ def fit_hosts(parts: Iterable[str] = ()) -> dict[str, CpuFit]:
     samples = cpu_samples()
     wanted = set(parts) or set(samples)
     return {
-        part: fit_cpu(found, ratios_of(part))
+        part: fit_cpu(found, *priors_of(part))
         for part, found in sorted(samples.items()) if len(found) > 2 and part in wanted
     }  # fmt: skip
+
+
+def cpu_part_of(host: str) -> str:
+    """Return the part whose rows tell a host's CPU: its own, or that of the nearest host that it is based on."""
+    known = _rows_and_samples()
+    return next((name for name in (host, *load_host(host).bases) if name in known), host)
 
 
 def fit_without(part: str, is_out: Callable[[Measurement], bool]) -> CpuFit | None:
     """Fit a host part without some rows; None where none of its rows is out, or none is left."""
     pairs = _rows_and_samples().get(part, [])
     kept = [sample for row, sample in pairs if not is_out(row)]
-    return fit_cpu(kept, ratios_of(part)) if 0 < len(kept) < len(pairs) else None
+    return fit_cpu(kept, *priors_of(part)) if 0 < len(kept) < len(pairs) else None
 
 
-def ratios_of(part: str) -> dict[str, tuple[float, float]]:
-    """The prior ratios of the kernels that a part's rows ran on."""
-    return OTHER_KERNELS.get(part, RATIOS)
+def priors_of(part: str) -> tuple[Ratios, Ranges]:
+    """The prior ratios of the kernels that a part's rows ran on, and the ranges of what is known by itself."""
+    ranges = {key: prior_of("host", part, key) for key in RATIOS}
+    return OTHER_KERNELS.get(part, RATIOS), {key: found for key, found in ranges.items() if found}
 
 
 def is_used(row: Measurement) -> bool:

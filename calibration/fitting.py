@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from calibration.measurements import Measurement
 from calibration.problem import Number, Problem, block_of, fit_rows
+from calibration.servicerows import service_rows, service_tables
 from calibration.setups import Parts, Skip, canonical, conditions_of, network_of
 from calibration.shipped import dataset_names, load_dataset
 from calibration.solver import Array, Search, Solution, solve
@@ -182,6 +183,7 @@ def fit(datasets: Sequence[str] = (), parts: Parts | None = None) -> Calibration
     """
     parts = parts or Parts()
     rows = [row for name in datasets or dataset_names() for row in load_dataset(name)]
+    rows += [] if datasets else [row for path in service_tables() for row in service_rows(path)]
     used = fit_rows(rows, parts)
     if not used:
         raise InputError.problem(

@@ -18,8 +18,9 @@ from typing import Any
 
 from calibration.answers import Z90, unanswered
 from calibration.measurements import Measurement
+from calibration.servicerows import SERVICE_HEADER
 from calibration.setups import Parts, Skip, conditions_of, network_of
-from calibration.tables import FOLDER, Cells, read_table
+from calibration.tables import FOLDER, Cells, positive_number, read_table
 from hwmodels.errors import InputError
 from hwmodels.networks.zoo import canonical_name
 from hwmodels.stages import AcceleratorStage, StageTimes
@@ -32,7 +33,6 @@ from sim.setup import Setup, build
 __all__ = ["MIX_HEADER", "Service", "mix_answers", "mix_tables", "read_services"]
 
 MIX_HEADER = frozenset({"mix", "load", "network", "rate_per_s", "mean_ms"})
-SERVICE_HEADER = ("network", "service_ms", "switch_ms")
 METRICS = {"mean_ms": "mean", "p50_ms": "p50", "p90_ms": "p90", "p95_ms": "p95", "p99_ms": "p99"}
 REPLICATIONS = 16
 DEFAULT_REQUESTS = 2000  # of a load whose number nobody states
@@ -72,7 +72,9 @@ def read_services(path: str | Path) -> dict[str, Service]:
     if missing:
         raise InputError.problem(str(path), f"has no column {', '.join(missing)}", f"give {', '.join(SERVICE_HEADER)}")
     return {
-        canonical_name(cells["network"]): Service(*(_number(path, line, cells, key) for key in SERVICE_HEADER[1:]))
+        canonical_name(cells["network"]): Service(
+            *(positive_number(path, line, cells, key) for key in SERVICE_HEADER[1:])
+        )
         for line, cells in lines
     }
 
@@ -118,9 +120,9 @@ class _Line:
     @classmethod
     def read(cls, path: Path, line: int, cells: Cells) -> _Line:
         """Check a line's numbers; the rate that was realised counts before the one that was asked for."""
-        rate = _number(path, line, cells, "realised_rate" if cells.get("realised_rate") else "rate_per_s")
-        requests = int(_number(path, line, cells, "requests")) if cells.get("requests") else DEFAULT_REQUESTS
-        figures = {key: _number(path, line, cells, key) for key in METRICS if cells.get(key)}
+        rate = positive_number(path, line, cells, "realised_rate" if cells.get("realised_rate") else "rate_per_s")
+        requests = int(positive_number(path, line, cells, "requests")) if cells.get("requests") else DEFAULT_REQUESTS
+        figures = {key: positive_number(path, line, cells, key) for key in METRICS if cells.get(key)}
         stated: dict[str, Any] = {
             key: cells.get(key, "") for key in ("source_id", "host_id", "link", "clock_id", "conditions")
         }
@@ -136,16 +138,6 @@ class _Line:
             row = replace(self.row, metric=metric, value=measured)
             blank = unanswered(row, conditions.link, conditions.host, conditions.assumed)
             yield metric, blank | {"mix": self.cells["mix"], "load": self.cells["load"], "estimated": None}
-
-
-def _number(path: Path, line: int, cells: Cells, key: str) -> float:
-    try:
-        value = float(cells[key])
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise InputError.value(f"{path}:{line}: {key}", cells[key], "a number above 0")
-    return value
 
 
 def _answers(

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from typing import TypeVar
 
-from calibration.corrections import corrected, host_part_of
+from calibration.corrections import corrected, host_part_of, true_host
 from calibration.harness.microbench import named_network
 from calibration.measurements import Measurement
 from calibration.shipped import source_table
@@ -116,7 +116,7 @@ def _host(row: Measurement) -> str:
     """The host part of a row, by word size; for a CPU row by what ran on it too, empty where it names no host."""
     if row.link == "none":
         return host_part_of(row)
-    host = row.host_id or source_table().get(row.source_id, {}).get("host_id") or DEFAULTS["host_id"]
+    host = true_host(row) or source_table().get(row.source_id, {}).get("host_id") or DEFAULTS["host_id"]
     return f"{host}-32bit" if row.word_size == "32" and f"{host}-32bit" in part_names("host") else host
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from hwmodels.errors import InputError, reason
 from hwmodels.files import read_text, write_text
 
-__all__ = ["FOLDER", "Cells", "matches", "read_table", "shipped_table", "write_table"]
+__all__ = ["FOLDER", "Cells", "matches", "positive_number", "read_table", "shipped_table", "write_table"]
 
 FOLDER = Path(__file__).parent / "datasets"
 Cells = dict[str, str]
@@ -60,6 +60,17 @@ def _lines(path: Path, header: list[str], reader: Iterable[list[str]]) -> Iterat
                 f"{path}:{line}", f"has {len(cells)} cells", f"give {len(header)}, as in the header"
             )
         yield line, {key: cell.strip() for key, cell in zip(header, cells, strict=True)}
+
+
+def positive_number(path: Path, line: int, cells: Cells, key: str) -> float:
+    """Return a cell's number; raises :class:`InputError` for anything but one above 0."""
+    try:
+        value = float(cells[key])
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise InputError.value(f"{path}:{line}: {key}", cells[key], "a number above 0")
+    return value
 
 
 def write_table(path: Path, columns: Iterable[str], records: Iterable[Mapping[str, str]]) -> None:

@@ -16,7 +16,7 @@ from calibration.answers import Z90, around, unanswered
 from calibration.boards.sweeps import board_file_predictor
 from calibration.compiled import COMPILED_HEADER, compiled_rows
 from calibration.corrections import corrected
-from calibration.cpurows import fit_without
+from calibration.cpurows import cpu_part_of, fit_without
 from calibration.decisions import decisions
 from calibration.firstrun import first_touch_without
 from calibration.fitting import GROUPS, Calibration, fit, members
@@ -28,6 +28,7 @@ from calibration.mixes import MIX_HEADER, Service, mix_answers, read_services
 from calibration.predict import PREDICTORS, predict
 from calibration.scenarios import run_spread
 from calibration.series import with_series
+from calibration.servicerows import SERVICE_HEADER, service_rows
 from calibration.setups import Parts, Skip, canonical, conditions_of, network_of
 from calibration.shipped import dataset_path, load_dataset
 from calibration.tables import read_table
@@ -93,7 +94,7 @@ class Validator:
             """Whether a row belongs to the group."""
             return self._cpu_group(row) in group.split("+")
 
-        fits = (fit_without(host, is_out), first_touch_without(host, is_out))
+        fits = (fit_without(cpu_part_of(host), is_out), first_touch_without(host, is_out))
         values = {key: value for fitted in fits if fitted for key, value in fitted.values.items()}
         if not values:
             return parts
@@ -182,6 +183,8 @@ def _reader(path: Path) -> Reader:
         return lambda path, _: compiled_rows(path)
     if set(header) >= MIX_HEADER:
         return lambda path, validator: mix_answers(path, validator.parts, validator.services)
+    if set(header) >= set(SERVICE_HEADER):
+        return lambda path, validator: [validator.answer(row) for row in service_rows(path)]
     if set(header) >= THREAD_HEADER:
         return lambda path, _: thread_answers(path)
     predictor = board_file_predictor(header)

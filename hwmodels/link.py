@@ -22,6 +22,7 @@ from hwmodels.parts import Part, load, part_names
 
 __all__ = [
     "Channel",
+    "Direction",
     "Link",
     "channel",
     "fair_rates",
@@ -53,6 +54,10 @@ class Link(Part):
     throttles: bool = number("1 where the driver lowers the accelerator's clock when it is hot.", False)
     std_clock: bool = number("1 where the std runtime runs the accelerator at its lower clock.", False)
     fluid: bool = number("1 where transfers share its rate at every moment (a memory), 0 where they take turns.", False)
+    lane_bytes_per_s: float = number(
+        "What cards that share one lane at every moment get together, each way (0: no such lane).",
+        0,
+    )
     on_board: bool = number("1 where only hosts have it whose file says so: it is a part of the board.", False)
 
 
@@ -63,7 +68,8 @@ class Channel:
     Made by :func:`channel`. ``instruction_ns_per_byte`` is extra CPU time of the driver for a byte of instructions, on
     top of its transfer. ``host_row`` names the row of the host's file that counts, and is empty where none does.
     ``link`` is the part from which the channel was made. Of a memory, the rates are those of one accelerator's own
-    port, and ``memory_bytes_per_s`` is what all ports get together (0: no memory).
+    port, and ``memory_bytes_per_s`` is what all ports get together (0: no memory). Of a lane (``is_lane``) it is what
+    all cards behind it get together, each way.
     """
 
     name: str
@@ -78,7 +84,12 @@ class Channel:
     throttles: bool = False
     host_row: str = ""
     memory_bytes_per_s: float = 0
+    is_lane: bool = False
     link: Link | None = field(default=None, repr=False, compare=False)
+
+    def rate(self, direction: Direction) -> float:
+        """Bytes/s to the accelerator (``out``) or from it (``in``), with nobody in the way."""
+        return self.out_bytes_per_s if direction == "out" else self.in_bytes_per_s
 
 
 def load_link(name_or_path: str) -> Link:
@@ -93,8 +104,12 @@ def load_link(name_or_path: str) -> Link:
 
 
 def plugged_links() -> tuple[str, ...]:
-    """Return the shipped links that are plugged in, not wired on a board, from the slowest to the fastest."""
-    parts = [part for part in map(load_link, part_names("link")) if not part.on_board]
+    """Return the shipped links to one accelerator that are plugged in, from the slowest to the fastest.
+
+    What is wired on a board is none of them, nor is a lane that several cards share.
+    """
+    every = map(load_link, part_names("link"))
+    parts = [part for part in every if not (part.on_board or part.lane_bytes_per_s)]
     return tuple(part.name for part in sorted(parts, key=lambda part: (part.out_bytes_per_s, part.in_bytes_per_s)))
 
 
@@ -118,10 +133,11 @@ def channel(link: Link, host: Host) -> Channel:
     row, or where the row has 0, the bus's own numbers count.
     """
     row, costs = host.bus(link.name, *link.bases)
+    lane = link.lane_bytes_per_s
     return Channel(
         link.name,
-        min(link.out_bytes_per_s, costs.out_bytes_per_s or link.out_bytes_per_s),
-        min(link.in_bytes_per_s, costs.in_bytes_per_s or link.in_bytes_per_s),
+        min(link.out_bytes_per_s, costs.out_bytes_per_s or link.out_bytes_per_s, lane or link.out_bytes_per_s),
+        min(link.in_bytes_per_s, costs.in_bytes_per_s or link.in_bytes_per_s, lane or link.in_bytes_per_s),
         costs.floor_ns or link.floor_ns,
         costs.instruction_ns_per_byte,
         link.chunk_bytes,
@@ -130,6 +146,8 @@ def channel(link: Link, host: Host) -> Channel:
         min(1.0, link.overlaps_input),
         link.throttles,
         row,
+        lane,
+        lane > 0,
         link=link,
     )
 
@@ -194,8 +212,7 @@ def transfer_ns(n_bytes: float, channel: Channel, direction: Direction) -> int:
     -----
     t = bytes / rate. The fixed time of an inference is no part of it: it is paid once (:attr:`Channel.floor_ns`).
     """
-    rate = channel.out_bytes_per_s if direction == "out" else channel.in_bytes_per_s
-    return ceil(n_bytes * 1e9 / rate)
+    return ceil(n_bytes * 1e9 / channel.rate(direction))
 
 
 def fair_rates(limits: Sequence[float], total: float) -> list[float]:

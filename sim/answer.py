@@ -15,7 +15,7 @@ from sim.choices.market import power_notes
 from sim.closed_form.baseline import baseline
 from sim.closed_form.bounds import throughput_bound
 from sim.closed_form.remedies import Remedy, explains, remedies
-from sim.machine.states import BREAKDOWN, State, states_of
+from sim.machine.states import BREAKDOWN, WAYS, states_of
 from sim.power import Performance, mean_power, ratio
 from sim.scenario import place
 from sim.setup import Setup
@@ -330,8 +330,9 @@ def utilisation(setup: Setup, window: Window) -> dict[str, float]:
     elapsed, count = window.elapsed_ns, len(setup.accelerators)
     held = sum(part.spent_ns(HELD) - part.waited_ns for part in window.accelerators)
     sent, received = (
-        sum(setup.bus_ns(bus, [part.time_ns[state] for part in window.links]) for bus in setup.buses) / len(setup.buses)
-        for state in (State.TRANSFER_OUT, State.TRANSFER_IN)
+        sum(setup.bus_ns(bus, [part.time_ns[state] for part in window.links], way) for bus in setup.buses)
+        / len(setup.buses)
+        for state, way in WAYS.items()
     )
     shares = {
         "accelerator": held / count, "link_out": sent, "link_in": received,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hwmodels.stages import StageTimes
 from sim.closed_form.remedies import Remedy
-from sim.machine.states import TRAITS, Group, State, states_of
+from sim.machine.states import TRAITS, WAYS, Group, State, states_of
 from sim.setup import Setup
 from sim.window import Window
 
@@ -118,12 +118,11 @@ def _held(setup: Setup, used: Mapping[str, float]) -> str:
 def _full_bus(setup: Setup, window: Window) -> str:
     """A sentence about a bus that several accelerators share and fill, if there is one."""
     for bus in setup.buses:
-        for state, way in ((State.TRANSFER_OUT, "to"), (State.TRANSFER_IN, "from")):
-            share = setup.bus_ns(bus, [part.time_ns[state] for part in window.links]) / window.elapsed_ns
+        for state, way in WAYS.items():
+            share = setup.bus_ns(bus, [part.time_ns[state] for part in window.links], way) / window.elapsed_ns
             if bus.is_shared and share >= SATURATED:
-                return (
-                    f"The {bus.channel.name} bus {way} its {len(bus.accelerators)} accelerators is full ({share:.0%})."
-                )
+                there, many = ("to" if way == "out" else "from"), len(bus.accelerators)
+                return f"The {bus.channel.name} bus {there} its {many} accelerators is full ({share:.0%})."
     return ""
 
 

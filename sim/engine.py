@@ -235,12 +235,15 @@ def _lock(setup: Setup, env: Clock, cores: Cores, discipline: Discipline | None)
 
 
 def _link(bus: Bus, env: Clock) -> SharedLink:
-    """The way to accelerators: a memory that they contend for, or a bus on which transfers take turns."""
+    """The way to accelerators: a memory or lane that they contend for, or a bus on which transfers take turns."""
     line = bus.channel
-    if bus.is_memory:
-        from sim.machine.memory import MemoryLink, SharedMemory  # only boards need it
+    if bus.is_fluid:
+        from sim.machine.memory import LaneLink, MemoryLink, SharedMemory  # only boards and lanes need it
 
-        return MemoryLink(SharedMemory(env, line.memory_bytes_per_s))
+        memory = SharedMemory(env, line.memory_bytes_per_s)
+        if not line.is_lane:
+            return MemoryLink(memory)
+        return LaneLink((memory, SharedMemory(env, line.memory_bytes_per_s)), (line.rate("out"), line.rate("in")))
     return SharedLink(bus.is_shared, line.chunk_bytes)
 
 
@@ -439,7 +442,7 @@ class Run:
         return bool(high - low <= SETTLED * low) and not self.setup.scenario.inferences
 
     def _is_fluid(self) -> bool:
-        return any(bus.is_memory for bus in self.setup.buses)
+        return any(bus.is_fluid for bus in self.setup.buses)
 
     def _open(self, now: int) -> None:
         self.opened = Mark(now, self.recorder, self.machine, len(self.setup.models))

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hwmodels.link import Direction
 from sim.answer import Figures, answer, trusted
 from sim.closed_form.bounds import throughput_bound
 from sim.closed_form.columns import stage_columns
@@ -216,18 +217,18 @@ def _utilisation(setup: Setup, rows: Sequence[Flow]) -> dict[str, float]:
         """Time that the inferences of a second ask of a resource (ns)."""
         return float(sum(row.ips * getattr(row.need, key) for row in rows))
 
-    def on_buses(key: str, load_ns: str = "") -> float:
+    def on_buses(way: Direction, key: str, load_ns: str = "") -> float:
         """Time for which buses are taken (ns), were each accelerator alone on its own."""
         each = [0.0] * count
         for row in rows:
             networks = [setup.stage_times[model][row.accelerator] for model in row.models]
             spent = [times.total(key) + row.reload * (times.total(load_ns) if load_ns else 0) for times in networks]
             each[row.accelerator] += row.ips * sum(spent) / len(spent)
-        return sum(setup.bus_ns(bus, each) for bus in setup.buses) / buses
+        return sum(setup.bus_ns(bus, each, way) for bus in setup.buses) / buses
 
     shares = {
-        "accelerator": used("held_ns") / count, "link_out": on_buses("sent_ns", "load_ns"),
-        "link_in": on_buses("output_ns"),
+        "accelerator": used("held_ns") / count, "link_out": on_buses("out", "sent_ns", "load_ns"),
+        "link_in": on_buses("in", "output_ns"),
         "cpu": setup.core_ns(second, used("cpu_ns")) / setup.cores,
         "gil": second if setup.gil and setup.has_python_core else used("gil_ns"),
     }  # fmt: skip

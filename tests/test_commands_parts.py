@@ -29,7 +29,7 @@ def test_every_shipped_file_is_fine(monkeypatch, capsys):
     lines = out.splitlines()
     assert (code, err, len(lines)) == (0, "", len(SHIPPED))
     assert all(line.endswith("fine") for line in lines)
-    (pi,) = [line for line in lines if "raspberry-pi-4-32bit" in line]
+    (pi,) = [line for line in lines if "raspberry-pi-4-32bit.toml" in line]
     assert "host raspberry-pi-4-32bit, based on raspberry-pi-4, 21 numbers of its own" in pi
 
 

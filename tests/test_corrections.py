@@ -9,8 +9,11 @@ import pytest
 from calibration.corrections import OTHER_PARTS, corrected, host_part_of
 from calibration.measurements import Measurement
 from calibration.predict import invoke_ms
+from calibration.problem import fit_rows
 from calibration.setups import Parts, network_of
 from calibration.shipped import dataset_names, load_dataset
+from calibration.validation import validate
+from hwmodels.host import load_host
 from hwmodels.parts import part_names
 
 ROW = Measurement(
@@ -115,3 +118,28 @@ def test_rows_named_by_their_number_get_their_networks_name():
     assert corrected(row).model == "conv5x3x3_f102_64x64"
     for same in (replace(row, threads=1), replace(row, link="pcie"), replace(row, source_id="own")):
         assert corrected(same).model == row.model
+
+
+def test_google_s_page_of_detectors():
+    """Seven rows that no fit has seen, on the PC of Google's table."""
+    answers = [row for row in validate(["small_sources"])["rows"] if row["source_id"] == "coral_models_page"]
+    assert {row["host_id"] for row in answers} == {"x86-google-desktop"}
+    errors = [abs(row["error"]) for row in answers]
+    assert len(errors) == 7
+    assert sum(errors) / 7 <= 0.15
+    assert all(row["lo90"] <= row["measured"] <= row["hi90"] for row in answers)
+
+
+def test_the_page_s_rows_are_in_no_fit():
+    rows = [row for row in load_dataset("small_sources") if row.source_id == "coral_models_page"]
+    assert rows
+    assert not fit_rows(rows, Parts())
+
+
+def test_plain_code_costs_the_same_beside_any_kernels():
+    """Post-processing of x86 hosts, from cores that differ by a tenth: within a factor of two of what was measured."""
+    measured = load_host("x86-epyc-litert")
+    for name in ("x86-xeon", "x86-desktop", "x86-google-desktop"):
+        for key in ("anchor_ns", "overlap_ns"):
+            assert getattr(load_host(name), key) == pytest.approx(getattr(measured, key), rel=1), name
+    assert load_host("x86-xeon").conv_ns_per_mac > 5 * measured.conv_ns_per_mac

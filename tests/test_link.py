@@ -53,9 +53,10 @@ def test_two_transfers_take_no_less_than_one_of_both(a, b):
 def test_a_channel_is_never_faster_than_its_bus_or_its_host(link, host):
     bus, part = load_link(link), load_host(host)
     made = channel(bus, part)
-    costs = part.buses.get(link, BusCosts())
-    assert made.out_bytes_per_s == min(bus.out_bytes_per_s, costs.out_bytes_per_s or bus.out_bytes_per_s) > 0
-    assert made.in_bytes_per_s == min(bus.in_bytes_per_s, costs.in_bytes_per_s or bus.in_bytes_per_s) > 0
+    costs = next((part.buses[name] for name in (link, *bus.bases) if name in part.buses), BusCosts())
+    lane = bus.lane_bytes_per_s or float("inf")
+    assert made.out_bytes_per_s == min(bus.out_bytes_per_s, costs.out_bytes_per_s or bus.out_bytes_per_s, lane) > 0
+    assert made.in_bytes_per_s == min(bus.in_bytes_per_s, costs.in_bytes_per_s or bus.in_bytes_per_s, lane) > 0
     assert made.floor_ns == (costs.floor_ns or bus.floor_ns)
     assert (made.floor_ns > 0) != bus.on_board  # a board's own memory has no driver's dispatch
     assert made.instruction_ns_per_byte == costs.instruction_ns_per_byte >= 0

@@ -81,9 +81,9 @@ def _limits(setup: Setup, needs: Sequence[Demand], keeps: bool) -> Iterator[floa
 
 
 def _queues(setup: Setup) -> Iterator[Sequence[int]]:
-    """Accelerators whose transfers take turns; on a memory each has a port of its own."""
+    """Accelerators whose transfers take turns; to a memory or lane each has a way of its own."""
     for bus in setup.buses:
-        yield from ([i] for i in bus.accelerators) if bus.is_memory else [bus.accelerators]
+        yield from ([i] for i in bus.accelerators) if bus.is_fluid else [bus.accelerators]
 
 
 def _most(needs: Sequence[Demand], key: str, capacity: float) -> float:

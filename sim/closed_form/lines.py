@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hwmodels.cache import for_each, remembered
+from hwmodels.link import Direction
 from sim.closed_form.demands import Demand, demand_of, mean_demand, with_load
 from sim.closed_form.lindley import Turn, turn_rates
 from sim.closed_form.shared_memory import beside_others
 from sim.machine.policies import DISCIPLINES, DISPATCHES
-from sim.setup import Setup
+from sim.machine.states import WAYS
+from sim.setup import Bus, Setup
 
 __all__ = [
     "Line", "beside_the_cpu", "expected_ips", "limits", "line_rate", "line_rates", "lines", "pipeline_rates",
@@ -357,11 +359,17 @@ def pipeline_ips(setup: Setup) -> float:
     needs = [sum(share * row.cpu_ns for share, row in zip(shares, segments, strict=True)) / setup.free_cores]
     needs.append(sum(share * row.gil_ns for share, row in zip(shares, segments, strict=True)))
     for bus in setup.buses:
-        if bus.takes_turns:  # an inference crosses it once for each of its pipeline's segments that lies on it
-            needs += [
-                sum(shares[i] * getattr(segments[i], way) for i in bus.accelerators) for way in ("out_ns", "in_ns")
-            ]
+        if bus.is_shared:  # an inference crosses it once for each of its pipeline's segments that lies on it
+            needs += [_bus_need_ns(setup, bus, segments, shares, way) for way in WAYS.values()]
     return min(whole, *(1 / need for need in needs if need)) * 1e9
+
+
+def _bus_need_ns(
+    setup: Setup, bus: Bus, segments: Sequence[Demand], shares: Sequence[float], way: Direction
+) -> float:  # fmt: skip
+    """For how long an inference takes a shared bus, over the segments that lie on it (ns)."""
+    spent = [share * getattr(row, f"{way}_ns") for share, row in zip(shares, segments, strict=True)]
+    return setup.bus_ns(bus, spent, way)
 
 
 def pipeline_rates(setup: Setup, segments: Sequence[Demand]) -> list[float]:

@@ -60,3 +60,9 @@ class SharedLink:
         start = self.in_free_ns if self.in_free_ns > now_ns else now_ns
         self.in_free_ns = start + work_ns
         return self.in_free_ns
+
+    def fetch(self, env: Clock, now_ns: int, work_ns: int) -> Generator[Any, Any, int]:
+        """Wait for a transfer towards the host, ``work_ns`` with the bus to itself; return when it ends (ns)."""
+        end = self.receive(now_ns, work_ns)
+        yield env.timeout(end - now_ns)
+        return end

@@ -1,4 +1,4 @@
-"""Memory that several accelerator cores contend for: each has a port of its own, and all share what the memory gives.
+"""Memory that accelerator cores contend for, or a lane of cards: each has a rate of its own, all share what it gives.
 
 Transfers are fluid: whenever one starts or ends, the rates of all are shared out anew
 (:func:`hwmodels.link.fair_rates`). :func:`replay` runs a measured profile on a board event by event;
@@ -29,7 +29,7 @@ from sim.machine.policies import bind
 from sim.machine.records import Components, Recorder
 from sim.machine.request import inference
 
-__all__ = ["MemoryLink", "Replay", "SharedMemory", "layered", "replay"]
+__all__ = ["LaneLink", "MemoryLink", "Replay", "SharedMemory", "layered", "replay"]
 
 WHOLE = 1 << 20
 Steps = Generator[Any, Any, None]
@@ -54,9 +54,9 @@ class SharedMemory:
         self.active: list[_Transfer] = []
         self.settled_ns = 0
         self.alarm = 0
-        self.moved_bytes = 0
+        self.moved_bytes: float = 0
 
-    def move(self, n_bytes: int, limit_bytes_per_s: float) -> Steps:
+    def move(self, n_bytes: float, limit_bytes_per_s: float) -> Steps:
         """Move bytes through a port of that rate, and wait until the last one is through."""
         if n_bytes <= 0:
             return
@@ -114,6 +114,31 @@ class MemoryLink(SharedLink):
             return env.now
         yield env.timeout(work_ns)
         return now_ns + work_ns
+
+
+class LaneLink(SharedLink):
+    """A lane behind which several cards sit: each at its own rate at most, all at the lane's, each way by itself.
+
+    ``lane`` holds what the lane carries to the cards and from them, ``rates`` a card's own rates (bytes/s).
+    """
+
+    is_fluid = True
+
+    def __init__(self, lane: tuple[SharedMemory, SharedMemory], rates: tuple[float, float]) -> None:
+        super().__init__(True, -1)  # no transfer is small enough to take a turn
+        self.lane, self.rates = lane, rates
+
+    def send(self, env: Clock, _now_ns: int, _n_bytes: int, work_ns: int) -> Generator[Any, Any, int]:
+        """Move what takes ``work_ns`` with the lane to itself towards a card; return when the last byte is there."""
+        return self._move(env, 0, work_ns)
+
+    def fetch(self, env: Clock, _now_ns: int, work_ns: int) -> Generator[Any, Any, int]:
+        """Likewise from a card."""
+        return self._move(env, 1, work_ns)
+
+    def _move(self, env: Clock, way: int, work_ns: int) -> Generator[Any, Any, int]:
+        yield from self.lane[way].move(work_ns * self.rates[way] / 1e9, self.rates[way])
+        return env.now
 
 
 class _CountedLock(Lock):

@@ -246,8 +246,7 @@ def over_shared_link(
         if computed > now:
             yield env.timeout(computed - now)
             now = computed
-    end = link.receive(now, stage.output_ns)
-    yield env.timeout(end - now)
+    end = yield from link.fetch(env, now, stage.output_ns)
     return sent, now, end
 
 
@@ -276,7 +275,7 @@ def count_waits(
     recorder.waited(accelerator.component, State.INSTRUCTIONS, sent - held - (stage.held_ns - program - output))
     longer = recorder.slowed if accelerator.link.is_fluid else recorder.waited
     longer(accelerator.component, State.PARAMETERS, computed - sent - program)
-    recorder.waited(accelerator.component, State.OUTPUT, end - computed - output)
+    longer(accelerator.component, State.OUTPUT, end - computed - output)
 
 
 def show_pass(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-__all__ = ["BREAKDOWN", "STATES", "TRAITS", "Group", "State", "Traits", "states_of"]
+__all__ = ["BREAKDOWN", "STATES", "TRAITS", "WAYS", "Group", "State", "Traits", "states_of"]
 
 
 class State(IntEnum):
@@ -36,6 +36,9 @@ class State(IntEnum):
     APP = 15
     APP_WAIT = 16
 
+
+#: States of a link, and which way its bytes go: to the accelerator or from it.
+WAYS: dict[State, Literal["out", "in"]] = {State.TRANSFER_OUT: "out", State.TRANSFER_IN: "in"}
 
 Kind = Literal["thread", "device", "link"]
 Group = Literal["accelerator", "link", "cpu", "gil", "wait", "app", ""]

@@ -162,10 +162,10 @@ def _warnings(
 
 def _lane_notes(parts: Parts) -> list[str]:
     """Cards that are taken to have a lane each, where the host's file does not say that it has so many places."""
-    lanes = Counter(bus.channel.name for bus in buses_of(parts.channels) if not bus.is_memory)
+    lanes = Counter(bus.channel.name for bus in buses_of(parts.channels) if not bus.is_fluid)
     return [
         f"{count} accelerators over {name} are taken to have a lane each; behind one lane (a switch, an x1 expander, a "
-        "dual adapter) they share it and take longer"
+        "dual adapter) they share it and take longer: --link pcie-lane-gen2 or pcie-lane-gen3"
         for name, count in lanes.items()
         if count > 1 and not count <= parts.host.bus(name)[1].places < ANY_NUMBER
     ]

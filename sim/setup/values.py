@@ -10,7 +10,7 @@ from typing import Any
 from hwmodels.accelerator import Accelerator
 from hwmodels.executable import Executable
 from hwmodels.host import Host
-from hwmodels.link import Channel, Link, channel, port
+from hwmodels.link import Channel, Direction, Link, channel, port
 from hwmodels.stages import AcceleratorStage, StageTimes
 from sim.machine.lock import HandOver
 from sim.scenario import Scenario
@@ -33,14 +33,19 @@ class Bus:
         return len(self.accelerators) > 1
 
     @property
-    def is_memory(self) -> bool:
-        """Whether several accelerators contend at every moment for what a memory gives."""
+    def is_fluid(self) -> bool:
+        """Whether several accelerators contend at every moment for what a memory or a lane gives."""
         return self.is_shared and self.channel.memory_bytes_per_s > 0
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether it is a memory, to which each of several accelerators has a port of its own."""
+        return self.is_fluid and not self.channel.is_lane
 
     @property
     def takes_turns(self) -> bool:
         """Whether several accelerators wait for each other's transfers, one after the other."""
-        return self.is_shared and not self.is_memory
+        return self.is_shared and not self.is_fluid
 
 
 def buses_of(channels: Sequence[Channel]) -> tuple[Bus, ...]:
@@ -163,14 +168,14 @@ class Setup:
         shared = [bus.accelerators for bus in self.buses if bus.takes_turns]
         return any(len({self.accelerators[i].name for i in places}) > 1 for places in shared)
 
-    def bus_ns(self, bus: Bus, spent_ns: Sequence[float]) -> float:
-        """Return for how long a bus is taken by what each accelerator spends on its own way to it (ns).
+    def bus_ns(self, bus: Bus, spent_ns: Sequence[float], way: Direction = "out") -> float:
+        """Return for how long a bus is taken by what each accelerator spends on its own way to it or from it (ns).
 
-        Transfers that take turns add up; of a memory it is the bytes over what all ports can carry together.
+        Transfers that take turns add up; of a memory or a lane it is the bytes over what all can carry together.
         """
-        if not bus.is_memory:
+        if not bus.is_fluid:
             return sum(spent_ns[i] for i in bus.accelerators)
-        ports = [self.channels[i].out_bytes_per_s for i in bus.accelerators]
+        ports = [self.channels[i].rate(way) for i in bus.accelerators]
         moved = sum(spent_ns[i] * rate for i, rate in zip(bus.accelerators, ports, strict=True))
         return moved / min(bus.channel.memory_bytes_per_s, sum(ports))
 

@@ -20,6 +20,7 @@ from hwmodels.families import more_cycles_of
 from hwmodels.host import Host
 from hwmodels.link import Channel
 from hwmodels.parts import Part
+from hwmodels.quantities import Quantity
 from hwmodels.stages import AcceleratorStage, StageTimes
 from hwmodels.timing import cycles_to_ns
 from sim.closed_form.lines import expected_ips
@@ -202,10 +203,10 @@ def _port_changes(setup: Setup) -> Iterator[tuple[Change, Sequence[int]]]:
 
 
 def _memory_changes(setup: Setup) -> Iterator[Setup]:
-    """A memory that gives more, where several accelerators contend for it."""
+    """A memory or lane that gives more, where several accelerators contend for it."""
     for bus in setup.buses:
-        quantity = setup.host.quantities.get(f"bus.{bus.channel.host_row}.out_bytes_per_s")
-        if bus.is_memory and quantity and isinstance(quantity.value, int | float):
+        quantity = _what_all_get(setup.host, bus.channel)
+        if bus.is_fluid and quantity and isinstance(quantity.value, int | float):
             more = bus.channel.memory_bytes_per_s * (1 + quantity.spread / quantity.value)
             lines = (
                 replace(line, memory_bytes_per_s=more) if i in bus.accelerators else line
@@ -214,12 +215,19 @@ def _memory_changes(setup: Setup) -> Iterator[Setup]:
             yield replace(setup, channels=tuple(lines))
 
 
+def _what_all_get(host: Host, line: Channel) -> Quantity | None:
+    """The number of a memory in the host's file, or of a lane in the link's."""
+    if line.is_lane and line.link:
+        return line.link.quantities.get("lane_bytes_per_s")
+    return host.quantities.get(f"bus.{line.host_row}.out_bytes_per_s")
+
+
 def _with_scaled(key: str, scale: float, times: StageTimes, _model: int) -> StageTimes:
     return _scaled(times, key, scale)
 
 
 def _link_scales(host: Host, bus: Channel) -> Iterator[tuple[str, float]]:
-    if bus.out_bytes_per_s < bus.memory_bytes_per_s:  # the accelerator's own port is slower
+    if bus.out_bytes_per_s < bus.memory_bytes_per_s and not bus.is_lane:  # the accelerator's own port is slower
         return
     for key in ("out_bytes_per_s", "in_bytes_per_s", "floor_ns"):
         quantity = host.quantities.get(f"bus.{bus.host_row}.{key}")
