@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import re
@@ -19,6 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hwmodels.errors import InputError
+from hwmodels.networks.graph import LayerGraph
 from hwmodels.networks.zoo import names
 from sim import Scenario, advise, simulate
 from sim.commands.cli import app
@@ -65,6 +67,15 @@ def test_a_timeline_shows_whole_inferences_of_every_thread():
     for thread in ("thread 0", "thread 1"):
         invoke = (found["components"].index(thread), found["states"].index("invoke"))
         assert any(span[:2] == invoke and span[3] <= found["ms"] for span in spans)
+
+
+def test_networks_that_were_asked_about_are_forgotten_again():
+    """A browser's memory never shrinks: of fifty networks only the last ones are kept."""
+    for name in names()[:50]:
+        told("point", models=name)
+    gc.collect()
+    alive = {one.name for one in gc.get_objects() if isinstance(one, LayerGraph)}
+    assert names()[49] in alive and len(alive & set(names()[:50])) < 35
 
 
 def test_a_trace_is_that_of_the_command(tmp_path):
