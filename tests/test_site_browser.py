@@ -270,7 +270,7 @@ def axe(tmp_path_factory):
 
 @pytest.mark.parametrize("fragment", ["", "models=mobilenet_v9"], ids=["answered", "refused"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_serious_fault_of_accessibility_is_found(seen, axe, scheme, fragment):
+def test_no_fault_of_accessibility_is_found(seen, axe, scheme, fragment):
     seen.page.emulate_media(color_scheme=scheme)
     ask(seen.page, dict([fragment.split("=")]) if fragment else {"models": "mobilenet_v2_1.0_224", "cameras": "2x5"})
     check_accessible(seen.page, axe)
