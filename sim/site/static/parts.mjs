@@ -4,7 +4,7 @@ import { Views } from "./views.mjs";
 import { digits, make, marked, paragraphs } from "./words.mjs";
 
 let count = 0; // of controls on the page
-const LONG = 26; // letters of a choice that no column of controls has room for
+const LONG = 40; // letters of a choice that no column of controls has room for
 const freshId = () => `part-${count++}`;
 
 export const text = ({ body }) => make("div", { className: "text" }, ...paragraphs(body));
