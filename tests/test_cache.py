@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from hwmodels.cache import ByIdentity, for_each, remembered
+from hwmodels.cache import ByIdentity, for_each, forget, remembered
 
 
 class Thing:
@@ -70,3 +70,13 @@ def test_a_function_is_called_once_for_items_that_are_one_object():
     found = for_each(lambda thing: calls.append(thing) or len(calls), [one, other, one, one])
     assert found == (1, 2, 1, 1)
     assert [id(thing) for thing in calls] == [id(one), id(other)]
+
+
+def test_all_is_forgotten_where_it_is_more_than_so_many_results():
+    function, calls = counted(8)
+    forget()
+    function(1), function(2)
+    forget(beyond=10**9)
+    assert (function(1), len(calls)) == (1, 2), "still remembered"
+    forget(beyond=1)
+    assert (function(1), len(calls)) == (3, 3), "asked anew"

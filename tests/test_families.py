@@ -9,10 +9,12 @@ import pytest
 
 from hwmodels import InputError, compile_network, load_network, load_part
 from hwmodels.accelerator import Accelerator
+from hwmodels.edgetpu.operators import OPERATORS, READS
 from hwmodels.energy import Energies
 from hwmodels.executable import Executable, LayerPlan, Segment
-from hwmodels.families import FAMILIES, Family, compile_graph, family_of, layer_weights, recosted
+from hwmodels.families import FAMILIES, Family, compile_graph, family_of, layer_weights, more_cycles_of, recosted
 from hwmodels.networks.graph import LayerGraph
+from hwmodels.networks.zoo import names
 from hwmodels.part_keys import number
 from hwmodels.parts import part_names
 from sim import Scenario, estimate, simulate
@@ -153,6 +155,32 @@ def test_recosting_is_compiling_where_only_cycles_change(size):
             value = getattr(part, key)
             other = part.moved(key, 2 * value)
             assert recosted(executable, other) == replace(compile_network(graph, other)), key
+
+
+@pytest.mark.parametrize("size", part_names("accelerator"))
+def test_layers_of_one_kind_cost_more_together_as_they_do_one_by_one(size):
+    """Cycles that a number adds, by kinds of layers, are those of the network with every layer's cost made anew."""
+    part = load_part("accelerator", size)
+    for name in ("inception_v1_224", "efficientdet_lite0_320", "deeplab_v3_mobilenet_v2_513", "yolov8n_320"):
+        executable = compile_network(load_network(name), part)
+        for key in part.quantities:
+            if part.effect(key) == "cycles":
+                other = part.moved(key, 2 * getattr(part, key))
+                expected = recosted(executable, other).cycles - executable.cycles
+                assert more_cycles_of(executable, part, other, key) == pytest.approx(expected, rel=1e-9, abs=1e-3), key
+
+
+def test_no_cost_reads_a_number_that_it_does_not_declare():
+    """The whole zoo, one layer of each kind: a cost that declares what it reads is moved by nothing else."""
+    part = load_part("accelerator", "coral")
+    kinds = {layer.kind: layer for name in names() for layer in load_network(name).layers if layer.op in OPERATORS}
+    numbers = frozenset().union(*READS.values())
+    doubled = {key: part.moved(key, 2 * getattr(part, key)) for key in numbers}
+    assert len(kinds) > 5000
+    for layer in kinds.values():
+        cost = OPERATORS[layer.op].cost
+        for key in numbers - READS[cost]:
+            assert cost(layer, doubled[key]) == cost(layer, part), (layer.op, key)
 
 
 def test_what_is_compiled_is_remembered_by_identity():

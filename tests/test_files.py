@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from hwmodels.errors import InputError
-from hwmodels.files import discard, unfinished, whole_file, write_bytes, write_text
+from hwmodels.files import MOST_BYTES, discard, read_text, unfinished, whole_file, write_bytes, write_text
 
 
 def test_a_file_is_what_was_written(tmp_path):
@@ -59,3 +61,16 @@ def test_every_process_has_a_name_of_its_own(tmp_path):
 def test_what_is_not_there_can_be_discarded(tmp_path):
     discard(tmp_path / "nothing")
     discard(tmp_path / "no" / "nothing")
+
+
+def test_a_short_text_takes_little_memory_and_an_endless_one_is_refused(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "grün\r\n")
+    tracemalloc.start()
+    assert read_text(path) == "grün\n"
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < MOST_BYTES / 64
+    path.write_bytes(bytes(MOST_BYTES + 1))
+    with pytest.raises(OSError, match="more than 32 MB"):
+        read_text(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import re
@@ -18,7 +19,9 @@ from urllib.request import urlopen
 import pytest
 from typer.testing import CliRunner
 
+from hwmodels.cache import forget
 from hwmodels.errors import InputError
+from hwmodels.networks.graph import LayerGraph
 from hwmodels.networks.zoo import names
 from sim import Scenario, advise, simulate
 from sim.commands.cli import app
@@ -65,6 +68,21 @@ def test_a_timeline_shows_whole_inferences_of_every_thread():
     for thread in ("thread 0", "thread 1"):
         invoke = (found["components"].index(thread), found["states"].index("invoke"))
         assert any(span[:2] == invoke and span[3] <= found["ms"] for span in spans)
+
+
+def test_networks_that_were_asked_about_are_forgotten_again():
+    """A browser's memory never shrinks: of fifty networks only the last ones are kept."""
+    forget()
+    before = graphs()  # what others hold
+    for name in names()[:50]:
+        told("point", models=name)
+    new = {one.name for one in graphs() if not any(one is other for other in before)} & set(names()[:50])
+    assert names()[49] in new and len(new) < 35
+
+
+def graphs():
+    gc.collect()
+    return [one for one in gc.get_objects() if isinstance(one, LayerGraph)]
 
 
 def test_a_trace_is_that_of_the_command(tmp_path):

@@ -52,6 +52,17 @@ def test_a_steady_film_begins_after_the_first_inferences():
     assert shot.zero_ns == shot.start_ns > 0
 
 
+@pytest.mark.parametrize(
+    "requests", [{"cameras": "2x5"}, {"arrivals": "poisson:20"}, {"arrivals": "periodic:300", "threads": 2}], ids=str
+)
+def test_a_steady_film_of_seldom_requests_shows_one(requests):
+    """Two frames each 200 ms, of some 15 ms: a film of 50 ms that begins anywhere shows nothing, most of the time."""
+    shot = film(Scenario(models="ssdlite_mobiledet_320", host="raspberry-pi-4", **requests), start_ms=None)
+    invokes = [span for span in shot.spans if span.state is State.INVOKE and span.start_ns >= shot.start_ns]
+    assert any(span.end_ns <= shot.end_ns for span in invokes)
+    assert min(span.start_ns for span in shot.spans) <= shot.start_ns, "it begins with work"
+
+
 def test_rows_do_not_overlap_in_one_lane():
     shot = film(Scenario(models="ssd_mobilenet_v2_coco_300", threads=2, preprocess="resize"))
     for component in shot.components:

@@ -61,8 +61,10 @@ class _EnoughError(Exception):
 class _Camera:
     """A span sink that stops the run once every thread has been seen to the end of the stretch."""
 
-    def __init__(self, threads: int, ms: float, start_ms: float | None, alone_ns: int) -> None:
+    def __init__(self, setup: Setup, ms: float, start_ms: float | None, alone_ns: int) -> None:
+        threads = len(setup.thread_models)
         self.threads, self.length_ns = threads, round(ms * 1e6)
+        self.idles = setup.scenario.arrival_process.process.is_open
         self.start_ns = None if start_ms is None else round(start_ms * 1e6)
         self.slack_ns = 20 * (self.length_ns + threads * alone_ns)
         self.spans: list[Span] = []
@@ -75,7 +77,7 @@ class _Camera:
             return
         self.first.setdefault(span.component, span.end_ns)
         if self.start_ns is None and len(self.first) == self.threads:
-            self.start_ns = max(self.first.values())
+            self.start_ns = self._beginning(span, max(self.first.values()))
         if self.start_ns is not None and span.end_ns >= self.start_ns + self.length_ns:
             self.through.add(span.component)
             late = span.end_ns > self.start_ns + self.length_ns + self.slack_ns
@@ -83,10 +85,20 @@ class _Camera:
                 raise _EnoughError
 
 
+    def _beginning(self, invoke: Span, warm_ns: int) -> int | None:
+        """Once all threads are warm; where they may idle, with the next request, as nothing is to be seen before."""
+        if not self.idles:
+            return warm_ns
+        if invoke.start_ns < warm_ns:
+            return None
+        return max(warm_ns, min(span.start_ns for span in self.spans if span.request == invoke.request))
+
+
 def film(scenario: Scenario, ms: float = 0, start_ms: float | None = 0) -> Film:
     """Record ``ms`` milliseconds (0: about three inferences) of a scenario.
 
-    They begin at ``start_ms``; None begins once every thread has its first inference behind it, with parameters loaded.
+    They begin at ``start_ms``; None begins once every thread has its first inference behind it, with parameters loaded,
+    and where requests come from elsewhere with the next one.
     Raises :class:`InputError` for a bad scenario, a negative time or more than ten seconds.
 
     Parameters
@@ -107,7 +119,7 @@ def film(scenario: Scenario, ms: float = 0, start_ms: float | None = 0) -> Film:
     setup = settled(scenario)
     alone_ns = max(row[0].latency_ns for row in setup.stage_times)
     ms = ms or _enough_ms(setup, alone_ns, start_ms is not None)
-    camera = _Camera(len(setup.thread_models), ms, start_ms, alone_ns)
+    camera = _Camera(setup, ms, start_ms, alone_ns)
     with suppress(_EnoughError):
         run(setup, camera)
     start = camera.start_ns or 0

@@ -31,7 +31,7 @@ function card(key, [name, unit], { summary }, kept) {
   const range = summary.interval90[INTERVALS[key] ?? key];
   if (range) parts.push(make("dd", { className: "more" }, `90 %: ${digits(range[0])} to ${digits(range[1])}`));
   const before = kept && valueOf(kept.summary, key);
-  if (before) parts.push(make("dd", { className: "more" }, `kept: ${shown(before, unit)}, now ${digits(value / before)} ×`));
+  if (before) parts.push(make("dd", { className: "more" }, `kept: ${shown(before, unit)}, now ${digits(value / before)}\u00a0×`));
   return [make("div", {}, ...parts)];
 }
 

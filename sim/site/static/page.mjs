@@ -7,7 +7,8 @@ import { Timeline } from "./timeline.mjs";
 import { byId, digits, make, save, sentence } from "./words.mjs";
 
 const THREADS = [1, 2, 3, 4, 6, 8, 12, 16];
-const IDLE_MS = 400; // advice takes longest: it waits until nobody moves a slider
+const PAUSE_MS = 100; // pictures wait for a pause of the reader: while a slider moves, only figures follow
+const IDLE_MS = 400; // advice takes longest
 const SOON_MS = 200; // between two drawings of a curve whose points come one by one
 const status = (text) => (byId("status").textContent = text);
 const simulator = new Simulator(status);
@@ -46,6 +47,7 @@ async function show(options, fragment, isStale) {
   status(`${digits(rate)} inferences a second, ${digits(latency.mean)} ms each. Answered in ${ms} ms${isServed ? "" : ", on this computer"}.`);
   document.body.dataset.answered = fragment;
   byId("answer").setAttribute("aria-busy", "false");
+  await pause(PAUSE_MS);
   const parts = [showTimeline, showThreads, showAdvice];
   for (const part of parts) {
     if (isStale()) return;
@@ -81,15 +83,16 @@ async function showThreads(options, isStale) {
   showCurve(byId("curve"), rows, here);
 }
 
-function idle() {
+// Until so much time is over or the reader asks anew.
+function pause(ms) {
   return new Promise((resolve) => {
     wake = resolve;
-    setTimeout(resolve, IDLE_MS);
+    setTimeout(resolve, ms);
   });
 }
 
 async function showAdvice(options, isStale) {
-  await idle();
+  await pause(IDLE_MS);
   if (isStale()) return;
   byId("judged").textContent = "Trying the next steps …";
   const { steps, notes, judged_by: judge } = await simulator.ask("advice", options);

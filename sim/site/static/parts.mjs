@@ -4,6 +4,7 @@ import { Views } from "./views.mjs";
 import { digits, make, marked, paragraphs } from "./words.mjs";
 
 let count = 0; // of controls on the page
+const LONG = 40; // letters of a choice that no column of controls has room for
 const freshId = () => `part-${count++}`;
 
 export const text = ({ body }) => make("div", { className: "text" }, ...paragraphs(body));
@@ -73,14 +74,15 @@ export class Explored {
   constructor({ controls }, { states, ask, onMoved }) {
     Object.assign(this, { controls, ask, onMoved, values: Object.fromEntries(controls.map(({ name, start }) => [name, start])) });
     this.fields = Object.fromEntries(controls.map((control) => [control.name, control.kind === "menu" ? menu(control) : slider(control)]));
+    const labels = controls.map(({ label }) => label).join(", "); // a lesson may have several such parts
     this.refused = make("p", { className: "refused", hidden: true });
     this.refused.setAttribute("role", "alert");
     const box = make("div", { className: "views" });
     this.views = new Views(box, states);
-    const form = make("form", { className: "controls", ariaLabel: "What to try" }, ...Object.values(this.fields).map(({ element }) => element));
+    const form = make("form", { className: "controls", ariaLabel: `Controls: ${labels}` }, ...Object.values(this.fields).map(({ element }) => element));
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", () => this.#moved());
-    this.element = make("section", { className: "explored", ariaLabel: "Try it" }, form, this.refused, box);
+    this.element = make("section", { className: "explored", ariaLabel: `Try it: ${labels}` }, form, this.refused, box);
     this.newest = new Newest((isStale) => this.#show(isStale));
   }
 
@@ -129,7 +131,8 @@ function menu({ label, choices, start }) {
   const put = (value) => {
     if (choices.includes(value)) select.value = value;
   };
-  return { element: make("div", {}, make("label", { htmlFor: id }, label), select), value: () => select.value, put };
+  const className = choices.some((value) => value.length > LONG) ? "wide" : "";
+  return { element: make("div", { className }, make("label", { htmlFor: id }, label), select), value: () => select.value, put };
 }
 
 // A slider moves over places in its list of values, which need not be evenly spaced.

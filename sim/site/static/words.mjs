@@ -63,11 +63,11 @@ export async function savePng(name, svg) {
   canvas.toBlob((data) => save(`${name}.png`, data, "image/png"));
 }
 
-// Round values (1, 2 or 5 times a power of ten apart) from 0 to the top, about as many as are asked for.
+// Round values (1, 2, 2.5 or 5 times a power of ten apart) from 0 to the top, about as many as are asked for.
 export function ticks(top, most) {
   const raw = top / most || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((size) => size >= raw * 0.999);
+  const step = [1, 2, 2.5, 5, 10].map((n) => n * power).find((size) => size >= raw * 0.999);
   return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, i) => Number((i * step).toPrecision(12)));
 }
 
@@ -100,7 +100,7 @@ export function marked(text) {
 export function paragraphs(body) {
   return body.trim().split(/\n\s*\n/).map((block) => {
     const text = block.trim();
-    if (text.startsWith("### ")) return make("h3", {}, ...marked(text.slice(4)));
+    if (text.startsWith("### ")) return make("h2", {}, ...marked(text.slice(4)));
     if (!text.startsWith("- ")) return make("p", {}, ...marked(text.replaceAll(/\s*\n\s*/g, " ")));
     const items = text.slice(2).split(/\n\s*- /).map((item) => item.replaceAll(/\s*\n\s*/g, " "));
     return make("ul", {}, ...items.map((item) => make("li", {}, ...marked(item))));
