@@ -153,6 +153,7 @@ def _shared_out(pool: Executor) -> Each:
     """Return what maps over networks in the workers of a pool, and says how far it is."""
 
     def each(function: Callable[[str], Any], names: Sequence[str]) -> Iterator[Any]:
+        """Yield the results in the networks' order."""
         progress = Progress(len(names), unit="networks for the findings")
         for number, result in enumerate(pool.map(function, names), 1):
             progress.show(number)
