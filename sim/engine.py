@@ -148,7 +148,8 @@ def _cooled(setup: Setup, by: Runner) -> Setup:
     powers = {d: power_of(row, by(row)).power.accelerators_w / len(row.accelerators) for d, row in rows.items()}
     c_per_w = _c_per_w(setup)
     divisor, temperature = steady_clock(ambient, c_per_w, powers)
-    notes = [f"steady at {temperature:.0f} C: clock divided by {divisor}", *_too_hot(temperature)]
+    clock = f"clock divided by {divisor}" if divisor > 1 else "the clock stays as it is"
+    notes = [f"steady at {temperature:.0f} C: {clock}", *_too_hot(temperature)]
     return replace(rows[divisor], warnings=(*setup.warnings, *notes))
 
 
