@@ -84,7 +84,6 @@ class _Camera:
             if late or len(self.through) == self.threads:
                 raise _EnoughError
 
-
     def _beginning(self, invoke: Span, warm_ns: int) -> int | None:
         """Once all threads are warm; where they may idle, with the next request, as nothing is to be seen before."""
         if not self.idles:
