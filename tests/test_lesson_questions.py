@@ -86,9 +86,8 @@ def test_a_view_is_json_that_every_browser_reads(view, part):
 
 
 def test_a_cold_timeline_begins_with_the_parameters():
-    states = [
-        {span["state"] for span in view_data(Timeline(V2, is_cold=cold))["film"]["spans"]} for cold in (True, False)
-    ]
+    films = (view_data(Timeline(V2, is_cold=cold))["film"] for cold in (True, False))
+    states = [{film["states"][number] for number in film["state"]} for film in films]
     assert ["load_parameters" in one for one in states] == [True, False]
 
 
