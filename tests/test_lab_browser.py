@@ -142,6 +142,11 @@ def test_the_teacher_s_sheet_has_every_answer(seen, home, axe):
     for question in (*lesson.exercises, *lesson.quiz):
         assert question.solve().because.replace("`", "").replace("**", "") in text
     assert seen.page.locator("#presets a").count() > 3
+    seen.page.get_by_role("button", name="Open all").click()
+    seen.page.wait_for_function(
+        "count => document.querySelectorAll('[data-filled=done]').length === count", arg=len(LESSONS)
+    )
+    assert ".." not in seen.page.inner_text("#lessons"), "choices that are sentences keep their own end"
     check_both_schemes(seen.page, axe)
 
 

@@ -1,7 +1,7 @@
 // The parts of a lesson: words, measured facts, questions and controls.
 import { Newest } from "./client.mjs";
 import { Views } from "./views.mjs";
-import { digits, make, marked, paragraphs } from "./words.mjs";
+import { digits, end, make, marked, paragraphs } from "./words.mjs";
 
 let count = 0; // of controls on the page
 const LONG = 40; // letters of a choice that no column of controls has room for
@@ -64,7 +64,7 @@ export class Asked {
   #tell({ is_right: isRight, text: right, because }) {
     this.element.dataset.judged = isRight ? "right" : "wrong";
     const word = isRight ? "Right" : "Not so";
-    const answer = isRight ? "." : [": the simulator says ", make("b", {}, ...marked(right)), "."];
+    const answer = isRight ? "." : [": the simulator says ", make("b", {}, ...marked(right)), end(right)];
     this.verdict.replaceChildren(make("b", { className: isRight ? "good" : "bad" }, word), ...answer, " ", ...marked(because));
   }
 }

@@ -1,6 +1,6 @@
 // The teacher's sheet: what each lesson is for, and its questions with the answers that the simulator gives.
 import { Simulator, keepSite } from "./client.mjs";
-import { byId, make, marked } from "./words.mjs";
+import { byId, end, make, marked } from "./words.mjs";
 
 const PLACES = { parts: "Prediction", exercises: "Exercise", quiz: "Quiz" };
 const status = (text) => (byId("status").textContent = text);
@@ -9,7 +9,7 @@ const simulator = new Simulator(status);
 const list = (items) => make("ul", {}, ...items.map((item) => make("li", {}, ...marked(item))));
 
 function answered({ place, ask, text, because }) {
-  const right = make("p", {}, make("b", {}, ...marked(text)), ". ", ...marked(because));
+  const right = make("p", {}, make("b", {}, ...marked(text)), `${end(text)} `, ...marked(because));
   return make("li", {}, make("p", {}, make("b", {}, `${PLACES[place]}: `), ...marked(ask)), right);
 }
 

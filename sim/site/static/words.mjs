@@ -23,7 +23,10 @@ export function digits(number) {
 }
 
 // A note of the simulator as a sentence of its own.
-export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${end(text)}`;
+
+// What ends a sentence with these words; some choices are sentences themselves.
+export const end = (text) => (text.endsWith(".") ? "" : ".");
 
 export function save(name, data, type) {
   const address = URL.createObjectURL(new Blob([data], { type }));
