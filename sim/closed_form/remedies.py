@@ -21,6 +21,7 @@ from sim.closed_form.flows import flows
 from sim.closed_form.lines import expected_ips, keeps_home
 from sim.scenario import Scenario
 from sim.setup import Setup, base_name, build
+from sim.setup.cutting import LOOKED_FOR
 
 __all__ = ["Remedy", "explains", "remedies", "weights_ns", "work_rate"]
 
@@ -72,7 +73,9 @@ def _tried(setup: Setup, weights: Mapping[str, float], now: float) -> Iterator[R
             names = {base_name(name) for name in changed.models}
             if changed.no_room or names != weights.keys():  # the last: put together by hand, not by its scenario
                 continue
-            yield Remedy(step.change, dict(step.options), round(work_rate(changed, weights) / now, 6))
+            found = Remedy(step.change, dict(step.options), round(work_rate(changed, weights) / now, 6))
+            if found.helps or not _is_cut_anew(setup, step):
+                yield found
 
 
 def _is_spoken(step: Step) -> bool:
@@ -85,6 +88,11 @@ def _with_its_cut(setup: Setup) -> Scenario:
         return setup.scenario
     layers = [len(row[0].graph.layers) for row in setup.executables]
     return setup.scenario.with_options(segmentation=",".join(map(str, list(accumulate(layers))[:-1])))
+
+
+def _is_cut_anew(setup: Setup, step: Step) -> bool:
+    """Whether a change lets a better cut be found, so that it may help more than with the cut as it is."""
+    return bool(setup.pipelines) and setup.scenario.segmentation in LOOKED_FOR and "link" in step.options
 
 
 def _is_known(setup: Setup, step: Step) -> bool:
