@@ -147,8 +147,9 @@ def _above_the_run(setup: Setup) -> list[str]:
 
 
 def _about_mixes(setup: Setup) -> list[str]:
-    """Where unlike networks get in each other's way as only a run tells: on a bus, and by the policies."""
+    """Where unlike networks get in each other's way as only a run tells: on a bus, for a full lock, by the policies."""
     ways = ["a shared bus"] if any(bus.takes_turns for bus in setup.buses) else []
+    ways += ["Python's lock, which is full"] if _limit(setup) == "gil" else []
     ways += [f"--discipline {setup.scenario.discipline}"] if setup.scenario.discipline != "fifo" else []
     ways += ["a cascade"] if setup.follows else []
     costs = setup.hand_over
