@@ -40,6 +40,7 @@ __all__ = [
     "layer_weights",
     "load_accelerator",
     "more_cycles_of",
+    "order_counts",
     "recosted",
     "sizes",
 ]  # fmt: skip
@@ -69,6 +70,8 @@ class Family:
     token_of_twin
         (network, compiled file) -> what names the file's parameters, where they are the network's; None where the
         family's compiled files cannot be read.
+    order_counts
+        (compiler) -> whether it matters in which order networks are named that are compiled together.
     more_cycles
         (layers' plans and their numbers, part, other part, the one number in which they differ) -> cycles that they
         take longer on the other; None compiles anew.
@@ -83,6 +86,7 @@ class Family:
     memory_outlook: Callable[[Executable, Any, str], Any] | None = None
     compile_into_many: Callable[[LayerGraph, Any, str], Executable] | None = None
     token_of_twin: Callable[[LayerGraph, LayerGraph], str] | None = None
+    order_counts: Callable[[str], bool] = lambda _: False
     more_cycles: Callable[[Sequence[tuple[LayerPlan, int]], Any, Any, str], float] | None = None
     link: str = "usb3"
     host: str = "x86-xeon"
@@ -106,6 +110,7 @@ FAMILIES: dict[str, Family | Callable[[], Family]] = {
         edgetpu.memory_outlook,
         edgetpu.compile_into_many,
         edgetpu.token_of_twin,
+        edgetpu.order_counts,
         more_cycles,
     ),
     "dpu": _dpu,
@@ -201,6 +206,11 @@ def compile_together(graphs: Sequence[LayerGraph], part: Accelerator, compiler: 
             "take an accelerator of a family that compiles networks together",
         )
     return compile_all(graphs, part, compiler)
+
+
+def order_counts(size: str, compiler: str = NEWEST) -> bool:
+    """Return whether it matters for a size in which order networks are named that are compiled together."""
+    return family_named(size).order_counts(compiler)
 
 
 def add_pair(plain: Path, compiled: Path, name: str = "", replace: bool = False) -> tuple[LayerGraph, Path]:

@@ -184,7 +184,7 @@ def rate_notes(link: Link, host: Host) -> list[str]:
     row, costs = host.bus(link.name, *link.bases)
     slower = {key: limit for key in RATES if 0 < (limit := getattr(costs, key)) < getattr(link, key)}
     if not row:
-        return [f"host {host.name} has no {link.name} that is known: the link's own rates are used"]
+        return [f"host {host.name} has no port for {link.name} that is known here: the link's own rates are used"]
     if row != link.name:
         what = "is taken at {}'s rates" if slower else "takes {}'s fixed time of an inference"
         return [f"{link.name} on {host.name} {what.format(row)}: the host's file has no [bus.{link.name}]"]

@@ -18,7 +18,9 @@ from hwmodels.errors import InputError
 from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
 from sim.answer import Results, cannot_keep_up, latencies, power_of, summarise
 from sim.budget import check_effort, events, most_inferences
+from sim.closed_form.bounds import throughput_bound
 from sim.machine.accelerator import SimAccelerator
+from sim.machine.cameras import Cameras
 from sim.machine.clock import Clock
 from sim.machine.host import SLICE_NS, Cores, Gil
 from sim.machine.link import SharedLink
@@ -42,6 +44,7 @@ LEAST_FLUID = 512  # completions after which a run over a shared memory may coun
 MAX_RANDOM = 200_000
 MAX_OVERLOADED = 4_096  # completions of an open loop that cannot keep up: it has a rate, and no latency
 MAX_EVEN = 8_192  # completions of an open loop whose requests come at equal distances
+FILLED = 4  # times that waiting frames could have filled up before a run that nobody limited ends
 SCENES = 50  # of each camera, after which a run that nobody limited may end
 ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
@@ -420,10 +423,16 @@ class Run:
         """Completions after which an open loop ends: few tell a rate without a latency, or times without chance."""
         if cannot_keep_up(self.setup):
             return MAX_OVERLOADED
-        if self.arrivals.is_even and self.machine.jitter is None and not self.setup.follows:
-            return MAX_EVEN
-        scenes = round(SCENES * self.arrivals.cameras.inferences_per_scene) if self.arrivals.cameras else 0
-        return min(MAX_RANDOM, max(MAX_OPEN, scenes))
+        cameras = self.arrivals.cameras
+        least = round(max(SCENES * cameras.inferences_per_scene, self._until_full(cameras))) if cameras else 0
+        is_even = self.arrivals.is_even and self.machine.jitter is None and not self.setup.follows
+        return min(MAX_RANDOM, max(MAX_EVEN if is_even else MAX_OPEN, least))
+
+    def _until_full(self, cameras: Cameras) -> float:
+        """Completions after which cameras that ask for too much have long kept as many frames as they keep."""
+        most_ips = throughput_bound(self.setup)
+        late_ips = cameras.inferences_per_s - most_ips
+        return FILLED * cameras.kept_inferences * most_ips / late_ips if late_ips > 0 else 0.0
 
     def _is_closed(self) -> bool:
         """Whether requests wait for others to end, so that a deterministic run must repeat itself in the end."""

@@ -123,8 +123,8 @@ def _left_out(setup: Setup) -> list[str]:
     arrivals = scenario.arrival_process
     if arrivals.rates and len(setup.models) > 1:
         notes.append(
-            "requests of networks with rates of their own come in random order: how long they wait for each other is "
-            "rough, and only a run tells each network's latency"
+            "the closed form does not know in which order requests of networks with rates of their own come: what a "
+            "late one is served is rough, and only a run tells each network's latency"
         )
     if arrivals.cameras and not arrivals.is_even:
         notes.append(

@@ -192,13 +192,26 @@ def test_where_requests_come_at_a_rate_steps_are_ranked_by_latency():
 
 
 def test_both_orders_of_compiling_together_are_tried():
-    """The network that is named first gets the memory first, and which one that is decides who streams."""
+    """Up to 15, the network that is named first gets the memory first, and which one that is decides who streams."""
     first, second = "efficientdet_lite2:1", "mobilenet_v2_1.0_224:1"
-    common = {"host": "raspberry-pi-4", "preprocess": "resize"}
+    common = {"host": "raspberry-pi-4", "preprocess": "resize", "compiler": "15"}
     found = {row["change"]: row for row in advise(Scenario(models=f"{first},{second}", **common))["steps"]}
     for models, name in ((f"{first},{second}", "efficientdet_lite2"), (f"{second},{first}", "mobilenet_v2_1.0_224")):
         run = simulate(Scenario(models=models, cocompile=True, **common)).summary["throughput_ips"]
         assert found[f"compile together, {name} first"]["throughput_ips"] == pytest.approx(run)
+
+
+def test_one_order_is_tried_where_the_compiler_ranks_all_networks_as_one():
+    mix = Scenario(models="efficientdet_lite2:1,mobilenet_v2_1.0_224:1", host="raspberry-pi-4")
+    (row,) = (row for row in advise(mix)["steps"] if row["change"].startswith("compile together"))
+    assert row["change"] == "compile together"
+    rates = [
+        simulate(Scenario(models=models, cocompile=True, host="raspberry-pi-4"), compare=False).summary[
+            "throughput_ips"
+        ]
+        for models in (mix.models, ",".join(reversed(mix.models.split(","))))
+    ]
+    assert rates == pytest.approx([row["throughput_ips"]] * 2)
 
 
 def test_no_accelerator_more_is_promised_to_a_mix_on_a_bus():

@@ -22,6 +22,15 @@ def alone_ns(scenario):
     return build(scenario).stage_times[0][0].latency_ns
 
 
+def test_cameras_that_ask_for_a_little_too_much_are_looked_at_until_their_frames_are_late():
+    """Little's law: 17 cameras keep two frames each beside the one at work, so that a result is old, and frames drop."""
+    closed = simulate(Scenario(models="mobilenet_v2_1.0_224", host="raspberry-pi-5"), compare=False).summary
+    fps = 1.003 * closed["throughput_ips"] / 17
+    found = simulate(Scenario(models="mobilenet_v2_1.0_224", host="raspberry-pi-5", cameras=f"17x{fps:.4f}")).summary
+    assert found["skipped_share"] == pytest.approx(1 - 1 / 1.003, rel=0.2)
+    assert found["age_ms"]["mean"] > 1e3 * 17 * 2 / closed["throughput_ips"]
+
+
 def test_frames_of_one_region_are_periodic_requests():
     cameras = simulate(ON_A_PI.with_options(cameras="3x10")).summary
     plain = simulate(ON_A_PI.with_options(arrivals="periodic:30")).summary

@@ -125,7 +125,7 @@ def test_a_shipped_link_on_a_host_with_a_row_for_it_needs_no_words():
 
 def test_a_host_without_a_row_says_so_once():
     assert notes(host="raspberry-pi-4", link="pcie", accelerators=2) == [
-        "host raspberry-pi-4 has no pcie that is known: the link's own rates are used"
+        "host raspberry-pi-4 has no port for pcie that is known here: the link's own rates are used"
     ]
 
 

@@ -123,8 +123,10 @@ def test_nobody_waits_for_an_accelerator_that_a_camera_does_not_fill(share):
 
 
 def test_a_camera_that_asks_for_more_is_said_to_overload():
-    found = simulate(Scenario(models="mobilenet_v2_1.0_224", arrivals="periodic:390")).summary
-    assert found["overloaded"] and not found["steady"]
+    closed = simulate(Scenario(models="mobilenet_v2_1.0_224"), compare=False).summary["throughput_ips"]
+    for share, is_too_much in ((0.995, False), (1.005, True)):
+        found = simulate(Scenario(models="mobilenet_v2_1.0_224", arrivals=f"periodic:{share * closed}")).summary
+        assert (found["overloaded"], found["steady"]) == (is_too_much, not is_too_much)
 
 
 def test_a_query_of_more_samples_than_a_run_looks_at_ends():

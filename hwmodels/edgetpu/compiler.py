@@ -20,6 +20,7 @@ __all__ = [
     "layer_cycles",
     "memory_outlook",
     "on_chip_bytes",
+    "order_counts",
     "token_of_twin",
 ]
 
@@ -67,6 +68,11 @@ def token_of_twin(graph: LayerGraph, compiled: LayerGraph) -> str:
             compiled.name, "is not compiled for the Edge TPU", "give the plain file, then its twin"
         )
     return twin_s_token(graph, compiled, Target(load_accelerator("coral"), load_compiler(NEWEST)))
+
+
+def order_counts(compiler: Compiler | str = NEWEST) -> bool:
+    """Return whether networks that are compiled together get parameter memory in the order in which they are named."""
+    return not _version(compiler).ranks_set
 
 
 def _version(compiler: Compiler | str) -> Compiler:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodels.families import family_of_size, sizes
+from hwmodels.families import family_of_size, order_counts, sizes
 from hwmodels.host import load_host
 from hwmodels.link import load_link, plugged_links
 from hwmodels.parts import part_names
@@ -181,18 +181,24 @@ def _software(scenario: Scenario) -> Iterator[Step]:
 
 
 def _together(scenario: Scenario) -> Iterator[Step]:
-    """Compile the networks together: the one that is named first gets the parameter memory first."""
-    for name, options in orders_together(scenario):
-        reason = f"no parameters are sent again at a model's turn, and {name} gets the memory first"
-        yield Step(f"compile together, {name} first", options, reason)
+    """Compile the networks together, in every order where that decides who gets the parameter memory first."""
+    rows = list(orders_together(scenario))
+    for name, options in rows:
+        first = (f", {name} first", f", and {name} gets it first") if len(rows) > 1 else ("", "")
+        reason = f"the networks share the parameter memory{first[1]}: what is kept there stays at a model's turn"
+        yield Step(f"compile together{first[0]}", options, reason)
 
 
 def orders_together(scenario: Scenario) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the networks that may be first where all are compiled together, each with the options; none where it is."""
+    """Yield the networks that may be first where all are compiled together, each with the options; none where it is.
+
+    Only the first where the compiler ranks them all as one.
+    """
     parts = scenario.models.split(",")
     if len(parse_models(scenario.models)) < 2 or scenario.cocompile or scenario.is_on_cpu:
         return
-    for first in range(min(len(parts), MOST_ORDERS)):
+    counts = order_counts(scenario.size, scenario.compiler)
+    for first in range(min(len(parts), MOST_ORDERS) if counts else 1):
         models = ",".join([parts[first], *parts[:first], *parts[first + 1 :]])
         yield parse_models(parts[first])[0][0], {"models": models, "cocompile": True}
 

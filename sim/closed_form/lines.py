@@ -165,14 +165,18 @@ def _overloaded_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> list[L
     share = max(1.0, left / wanted) if wanted else 1.0  # of the lock's time: on the CPU there is none to share
     found = []
     for model, line in closed.items():
-        most = line.ips * share
+        most, wait_ns = line.ips * share, 0.0
         if len(late) == 1:  # it sends its parameters again after each request of the others, and not otherwise
             need, sends = needs[model][0], float(line.reload > 0)
-            most = max(line.ips, (left - served * need.load_ns * sends) / max(1.0, need.held_ns))
+            free_ns = max(1.0, left - served * need.load_ns * sends)
+            wait_ns = need.held_ns * (1e9 / free_ns - 1)  # while the others hold the lock
+            most = max(line.ips, free_ns / max(1.0, need.held_ns))
             again = min(1.0, served / most) * sends
             line = replace(line, need=with_load(need, again), reload=again) if model in late else line
-        alone = line.threads * 1e9 / max(1.0, line.need.alone_ns)
-        found.append(replace(line, ips=min(alone, most, rates[model]) if model in late else rates[model]))
+        alone = line.threads * 1e9 / max(1.0, line.need.alone_ns + wait_ns)
+        found.append(
+            replace(line, ips=min(max(alone, line.ips), most, rates[model]) if model in late else rates[model])
+        )
     return found
 
 

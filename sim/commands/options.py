@@ -80,8 +80,8 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 
 
 def _model() -> inspect.Parameter:
-    text = "Zoo name, generated name or .tflite path; several with thread counts: a:2,b:1; "
-    text += "or a cascade: a>b:0.3 runs b on 30 % of the results of a."
+    text = "Zoo name, generated name or .tflite path; several with thread counts: a:2,b:1, "
+    text += "with requests a second: a:1@10,b:1@30; or a cascade: a>b:0.3 runs b on 30 % of the results of a."
     return _parameter(
         "models", Annotated[str, typer.Argument(metavar="MODEL", help=text, autocompletion=complete_model)]
     )

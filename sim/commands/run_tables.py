@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -68,7 +69,8 @@ def _rest_rows(results: Results) -> list[tuple[str, str, str]]:
 def host_notes(scenario: Mapping[str, Any]) -> list[str]:
     """Say that nobody chose the host, where it is the one that is taken then."""
     host = scenario["host"]
-    is_usual = host == family_named(scenario["size"]).host
+    is_named = any(word.partition("=")[0] == "--host" for word in sys.argv)
+    is_usual = host == family_named(scenario["size"]).host and not is_named
     return [f"{host} is the default host: name yours with --host (edgetpusim parts hosts)"] if is_usual else []
 
 

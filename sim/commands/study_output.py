@@ -15,6 +15,8 @@ __all__ = ["print_advice", "print_capacity", "print_estimate", "print_points", "
 
 MOST_POINTS = 40
 
+AS_FAST = 0.98  # of the present rate, so that a change is no step down
+
 
 def _title(answer: Mapping[str, Any]) -> str:
     scenario = answer["scenario"]
@@ -89,11 +91,11 @@ def _within(found: Mapping[str, Any], currency: str) -> str:
     if found["already_met"]:
         met = "\nThe set-up as it is meets these limits already"
         row = found["cheapest"]
-        return (
-            f"{met}.{_cheapest(row, currency)}"
-            if row["change"]
-            else f"{met}: {_figures(row, currency).removeprefix('no change: ')}"
-        )
+        if not row["change"]:
+            return f"{met}: {_figures(row, currency).removeprefix('no change: ')}"
+        if row["throughput_ips"] < found["now"]["throughput_ips"] * AS_FAST:
+            return f"{met}. What costs least under the limits does less: {_figures(row, currency)}"
+        return f"{met}.{_cheapest(row, currency)}"
     if found["cheapest"]:
         return _cheapest(found["cheapest"], currency)
     if found["nearest"] is None:

@@ -81,6 +81,11 @@ class Cameras:
         return self.inferences_per_s * self.scene_s
 
     @property
+    def kept_inferences(self) -> float:
+        """Inferences that the frames which wait at all cameras ask for, once as many wait as are kept."""
+        return self.count * KEPT * self.regions
+
+    @property
     def is_even(self) -> bool:
         """Whether requests come at equal distances: every frame asks for one inference."""
         return self.motion == 1 and self.regions == 1

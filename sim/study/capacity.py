@@ -65,8 +65,14 @@ def capacity(
     _check(scenario, camera_fps)
     if arrivals.cameras:
         return _cameras(scenario, arrivals.cameras, limit, progress)
+    if arrivals.rates and not arrivals.follow_ups:
+        raise InputError.problem(
+            "capacity",
+            f"cannot vary {scenario.models}, as its networks have rates of their own",
+            "leave the rates out, or ask run with each rate that you want to know of",
+        )
     kind = "poisson" if arrivals.kind == "closed" else arrivals.kind
-    if kind not in KINDS or (arrivals.rates and not arrivals.follow_ups):
+    if kind not in KINDS:
         raise InputError.problem(
             "capacity", f"cannot vary {scenario.models} with --arrivals {scenario.arrivals}", "take poisson or periodic"
         )

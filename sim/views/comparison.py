@@ -110,7 +110,7 @@ def _invoke(answers: Answers) -> str:
 
 def _inside(answer: Mapping[str, Any]) -> dict[str, float]:
     parts = {key: ms for key, ms in answer["time_breakdown_ms"].items() if key not in (*AROUND, "wait", "total")}
-    return {**parts, "wait": max(0.0, answer["invoke_ms"]["mean"] - sum(parts.values()))}
+    return {**parts, "wait": max(0.0, round(answer["invoke_ms"]["mean"] - sum(parts.values()), 9))}
 
 
 def _power(answers: Answers) -> str:
