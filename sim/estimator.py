@@ -17,7 +17,7 @@ from sim.closed_form.bounds import throughput_bound
 from sim.closed_form.columns import stage_columns
 from sim.closed_form.demands import demand_of
 from sim.closed_form.flows import Flow, flows, power_at
-from sim.closed_form.lines import Line, expected_ips, hand_over_ns, keeps_home, limits, lines, turn_loads
+from sim.closed_form.lines import changing_hands_ns, expected_ips, keeps_home, limits, lines, turn_loads
 from sim.closed_form.mva import LIMITS, METHODS, estimate_many, throughput
 from sim.closed_form.waits import wait_ms
 from sim.machine.states import BREAKDOWN, Group, states_of
@@ -193,13 +193,8 @@ def _limit(setup: Setup) -> str:
         return name
     if setup.is_on_cpu:
         return "cpu" if _utilisation(setup, flows(setup))["cpu"] >= SHOWN_FULL else "operators"
-    full = sum(row.ips * (row.need.held_ns + _changing_hands_ns(setup, row)) / 1e9 for row in rows)
+    full = sum(row.ips * (row.need.held_ns + changing_hands_ns(setup, row.need, row.threads)) / 1e9 for row in rows)
     return "accelerator" if full >= SHOWN_FULL * min(len(setup.accelerators), len(setup.thread_models)) else "threads"
-
-
-def _changing_hands_ns(setup: Setup, row: Line) -> float:
-    """What every pass adds to a full accelerator's time: its lock changes hands."""
-    return hand_over_ns(setup, row.need) if row.threads > 1 else 0.0
 
 
 def _limit_of_pipelines(setup: Setup) -> str:

@@ -115,3 +115,32 @@ def test_networks_with_rates_on_the_cpu_share_no_lock(host):
     scenario = Scenario(models="ssdlite_mobiledet_320:1@10,mobilenet_v2_1.0_224:2@30", host=host, accelerators=0)
     ran, closed = simulate(scenario).summary, estimate(scenario)
     assert closed["throughput_ips"] == pytest.approx(ran["throughput_ips"], rel=0.05)
+
+
+def test_two_threads_that_never_meet_pay_nothing_for_the_lock():
+    """Each holds it for less than it does besides: they may take turns without a wait, and a run of theirs does."""
+    mix = Scenario(
+        models="mobilenet_v2_1.0_224", size="large:3", link="pcie", host="dev-board", threads=6, mode="processes",
+        preprocess="resize:640x480",
+    )  # fmt: skip
+    ran, closed = simulate(mix, compare=False).summary["throughput_ips"], estimate(mix)["throughput_ips"]
+    assert ran <= closed * 1.001
+
+
+@pytest.mark.parametrize(("model", "threads", "accelerators"), [
+    ("deeplab_v3_mobilenet_v2_513", 6, 2), ("regnet_y_008_224", 3, 2), ("mobilenet_v2_1.0_224", 8, 1),
+])  # fmt: skip
+def test_copies_on_the_cpu_have_their_threads_share_of_a_full_core(model, threads, accelerators):
+    scenario = Scenario(
+        models=model,
+        mode="coexec",
+        threads=threads,
+        accelerators=accelerators,
+        link="pcie",
+        host="jetson-nano",
+        cores=1,
+    )
+    ran, closed = simulate(scenario, compare=False).summary, estimate(scenario)
+    assert closed["throughput_ips"] >= 0.999 * ran["throughput_ips"]
+    for name, row in ran["models"].items():
+        assert closed["models"][name]["throughput_ips"] > 0.5 * row["throughput_ips"]

@@ -22,8 +22,8 @@ from sim.machine.states import WAYS
 from sim.setup import Bus, Setup
 
 __all__ = [
-    "Line", "beside_the_cpu", "expected_ips", "limits", "line_rate", "line_rates", "lines", "pipeline_rates",
-    "reload_share", "turn_loads",
+    "Line", "beside_the_cpu", "changing_hands_ns", "expected_ips", "limits", "line_rate", "line_rates", "lines",
+    "pipeline_rates", "reload_share", "turn_loads",
 ]  # fmt: skip
 
 
@@ -183,9 +183,15 @@ def _overloaded_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> list[L
 def _line(
     setup: Setup, accelerator: int, models: tuple[int, ...], threads: float, need: Demand, reload: float = 0.0
 ) -> Line:
-    idle_ns = hand_over_ns(setup, need) if threads > 1 else 0.0
+    idle_ns = changing_hands_ns(setup, need, threads)
     ips = float(line_rate(threads, need.alone_ns, need.held_ns + idle_ns)) * 1e9
     return Line(accelerator, models, threads, need, ips, reload)
+
+
+def changing_hands_ns(setup: Setup, need: Demand, threads: float) -> float:
+    """What every pass adds (ns) because the lock changes hands; 0 where threads may come so that none waits."""
+    has_queue = threads > 1 and threads * need.held_ns > need.alone_ns
+    return hand_over_ns(setup, need) if has_queue else 0.0
 
 
 def hand_over_ns(setup: Setup, need: Demand) -> float:
@@ -333,13 +339,22 @@ def limits(setup: Setup, rows: Sequence[Line]) -> dict[str, float]:
 
 
 def beside_the_cpu(setup: Setup, rows: Sequence[Line], rates: Sequence[float]) -> list[float]:
-    """Return rates where accelerators take what they need of the cores, and networks on the CPU share the rest."""
-    on_cpu = [row.need.held_ns == 0 for row in rows]
+    """Return rates where accelerators take what they need of the cores, and networks on the CPU share the rest.
+
+    They have at least what is due to their threads where all share the cores alike; accelerators then get the rest.
+    """
+    whole, on_cpu = float(setup.core_capacity), [row.need.held_ns == 0 for row in rows]
     used = [rate * row.need.cpu_ns / 1e9 for rate, row in zip(rates, rows, strict=True)]
-    rest = float(setup.core_capacity) - sum(use for use, alone in zip(used, on_cpu, strict=True) if not alone)
     wanted = sum(use for use, alone in zip(used, on_cpu, strict=True) if alone)
-    share = min(1.0, max(0.0, rest / wanted)) if wanted else 1.0
-    return [rate * share if alone else rate for rate, alone in zip(rates, on_cpu, strict=True)]
+    beside = sum(used) - wanted
+    due = (
+        whole
+        * sum(row.threads for row, alone in zip(rows, on_cpu, strict=True) if alone)
+        / sum(row.threads for row in rows)
+    )
+    given = min(wanted, max(whole - beside, due))
+    shares = min(1.0, (whole - given) / beside) if beside else 1.0, given / wanted if wanted else 1.0
+    return [rate * shares[alone] for rate, alone in zip(rates, on_cpu, strict=True)]
 
 
 def expected_ips(setup: Setup) -> float:
