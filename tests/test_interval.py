@@ -118,3 +118,21 @@ def test_every_answer_lies_in_its_interval(options):
 def test_a_host_that_is_assumed_widens_the_interval():
     known, assumed = (relative_sd(build(Scenario(models=NET, host=host))) for host in ("x86-xeon", "raspberry-pi-5"))
     assert 0 < known < assumed
+
+
+@pytest.mark.parametrize(
+    ("options", "share"),
+    [
+        ({"arrivals": "periodic:20"}, 0), ({"arrivals": "poisson:100"}, 0), ({"cameras": "4x5"}, 0),
+        ({"arrivals": "periodic:280"}, 1), ({"arrivals": "periodic:400"}, 2),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_more_is_served_than_comes(options, share):
+    """A Pi 4 serves 250 to 352 a second: what comes more slowly is served, and of 280 as many as it may be able to."""
+    scenario = Scenario(models="mobilenet_v2_1.0_224", host="raspberry-pi-4")
+    low, high = simulate(scenario).summary["interval90"]["throughput_ips"]
+    found = simulate(scenario.with_options(**options)).summary
+    ips, asked = found["throughput_ips"], scenario.with_options(**options).arrival_process.rate_ips
+    expected = ([min(ips, asked), max(ips, asked)], [low, asked], [low, min(high, asked)])[share]
+    assert found["interval90"]["throughput_ips"] == pytest.approx(expected, rel=1e-3)

@@ -61,11 +61,24 @@ def intervals(setup: Setup, summary: dict[str, Any], found: Sequence[Sensitivity
     energy_down, energy_up = sides([one.energy for one in found])
     energy_sd = math.hypot(sd, ENERGY_SD)
     return {
-        "throughput_ips": _around(summary["throughput_ips"], sd, down, up),
+        "throughput_ips": _rate(setup, summary, sd, (down, up)),
         "latency_mean_ms": _latency(setup, summary, sd, (up, down)),
         "invoke_mean_ms": _around(summary["invoke_ms"]["mean"], sd, up, down),
         "energy_mj_per_inference": _around(summary["energy_mj_per_inference"], energy_sd, energy_down, energy_up),
     }
+
+
+def _rate(setup: Setup, summary: Mapping[str, Any], sd: float, sides: tuple[float, float]) -> list[float]:
+    """Around the throughput; where requests come at a rate, no more are served than come, however fast they could be.
+
+    What is uncertain then is what could be served: less than comes only as far as that may be less.
+    """
+    ips, arrivals = summary["throughput_ips"], setup.scenario.arrival_process
+    if not (arrivals.process.is_open and arrivals.rate_ips):
+        return _around(ips, sd, *sides)
+    could = ips if summary["overloaded"] or summary.get("skipped_share", 0) > 0 else max(ips, expected_ips(setup))
+    low, high = _around(could, sd, *sides)
+    return [min(ips, low, arrivals.rate_ips), max(ips, min(high, arrivals.rate_ips))]
 
 
 def _latency(setup: Setup, summary: Mapping[str, Any], sd: float, sides: tuple[float, float]) -> list[float]:
