@@ -137,9 +137,10 @@ class _Search:
         """The highest rate, to within 0.2 %, and the limit that a little more breaks; 0 where none keeps them."""
         high = throughput_bound(build(self.scenario.with_options(arrivals="closed")))
         low = high * LOWEST
-        broken = self.limit.broken_by(self.at(low))
-        if broken:
-            return 0.0, broken
+        least = self.at(low)
+        if broken := self.limit.broken_by(least):
+            alone = f"{least['latency_ms']['mean']:.1f} ms at {least['power_w']['total']:.2f} W"
+            return 0.0, f"{broken} (a request now and then takes {alone})"
         while high > CLOSE * low:
             self.progress(f"between {low:.4g} and {high:.4g} /s ...")
             middle = (low * high) ** 0.5 if high > 2 * low else (low + high) / 2
