@@ -12,7 +12,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from hwmodels.errors import InputError
 from sim import Scenario, simulate
+from sim.site.build import build_site
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -62,6 +66,14 @@ def pyodide_file() -> Path | None:
     """Pyodide's npm package, where ``PYODIDE`` names it; else npm fetches it."""
     given = os.environ.get("PYODIDE")
     return Path(given) if given else None
+
+
+def built(folder: Path) -> dict[str, int]:
+    """Build the site in a folder; return the bytes of its files over the wire. Skips where there is no Pyodide."""
+    try:
+        return build_site(folder, pyodide_file()).sizes
+    except InputError as error:
+        pytest.skip(f"no Pyodide here ({error}): the page is not tested")
 
 
 def ask(page: Any, options: dict[str, Any]) -> None:

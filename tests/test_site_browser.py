@@ -14,14 +14,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from layers import chain, conv, depthwise
 from lesson_page import axe_script, check_accessible, go_through, watched
-from site_page import ARGUMENTS, CHROMIUM, DROP, KINDS, WAIT_MS, answered, ask, holds, pyodide_file, serving
+from site_page import ARGUMENTS, CHROMIUM, DROP, KINDS, WAIT_MS, answered, ask, built, holds, serving
 from virtual_files import write_compiled
 
 from calibration.harness.tflite_writer import write_model
-from hwmodels.errors import InputError
 from sim import Scenario, advise, simulate
 from sim.lab.catalogue import LESSONS
-from sim.site.build import build_site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the page is not tested")
 pytestmark = [
@@ -50,11 +48,7 @@ def random_scenarios(count):
 def folder(tmp_path_factory):
     """The built site."""
     path = tmp_path_factory.mktemp("site")
-    try:
-        sizes = build_site(path, pyodide_file()).sizes
-    except InputError as error:
-        pytest.skip(f"no Pyodide here ({error}): the page is not tested")
-    assert sum(sizes.values()) < 10e6, "over the wire, as no server has to compress it"
+    assert sum(built(path).values()) < 10e6, "over the wire, as no server has to compress it"
     return path
 
 

@@ -9,15 +9,13 @@ import pytest
 from firefox_page import FIREFOX, firefox
 from layers import chain, conv, depthwise
 from lesson_page import check_figures
-from site_page import DROP, KINDS, holds, pyodide_file, serving
+from site_page import DROP, KINDS, built, holds, serving
 from virtual_files import write_compiled
 
 from calibration.harness.tflite_writer import write_model
-from hwmodels.errors import InputError
 from sim import Scenario
 from sim.lab.catalogue import LESSONS
 from sim.lab.lesson import Choice
-from sim.site.build import build_site
 
 pytestmark = pytest.mark.skipif(
     FIREFOX is None, reason="no Firefox here (apt-get install firefox-esr): the page is not tested in it"
@@ -50,10 +48,7 @@ ANSWER = """(where, number, choice) => {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     path = tmp_path_factory.mktemp("site")
-    try:
-        build_site(path, pyodide_file())
-    except InputError as error:
-        pytest.skip(f"no Pyodide here ({error}): the page is not tested in Firefox")
+    built(path)
     return path
 
 

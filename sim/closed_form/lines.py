@@ -22,8 +22,8 @@ from sim.machine.states import WAYS
 from sim.setup import Bus, Setup
 
 __all__ = [
-    "Line", "beside_the_cpu", "changing_hands_ns", "expected_ips", "limits", "line_rate", "line_rates", "lines",
-    "pipeline_rates", "reload_share", "turn_loads",
+    "Line", "beside_the_cpu", "changing_hands_ns", "expected_ips", "is_queue", "limits", "line_rate", "line_rates",
+    "lines", "pipeline_rates", "reload_share", "turn_loads",
 ]  # fmt: skip
 
 
@@ -190,8 +190,12 @@ def _line(
 
 def changing_hands_ns(setup: Setup, need: Demand, threads: float) -> float:
     """What every pass adds (ns) because the lock changes hands; 0 where threads may come so that none waits."""
-    has_queue = threads > 1 and threads * need.held_ns > need.alone_ns
-    return hand_over_ns(setup, need) if has_queue else 0.0
+    return hand_over_ns(setup, need) if is_queue(threads, need.alone_ns, need.held_ns) else 0.0
+
+
+def is_queue(threads: Any, alone_ns: Any, held_ns: Any) -> Any:
+    """Return whether somebody always waits for an accelerator; N, D + Z and D as in :func:`line_rate`."""
+    return (threads > 1) & (threads * held_ns > alone_ns)
 
 
 def hand_over_ns(setup: Setup, need: Demand) -> float:

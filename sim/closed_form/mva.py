@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hwmodels.errors import InputError, either, nearest
-from sim.closed_form.lines import line_rate
+from sim.closed_form.lines import is_queue, line_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ def _form_a(net: _Network) -> tuple[Column, Column]:
     """Inferences per ns by the bounds, and which bound it is."""
     import numpy as np
 
-    held = net.held + np.where((net.threads > 1) & (net.threads * net.held > net.alone), net.hand_over, 0)
+    held = net.held + np.where(is_queue(net.threads, net.alone, net.held), net.hand_over, 0)
     rate = line_rate(net.threads, net.alone, held, np.minimum, np.maximum)
     own = rate.sum(axis=1, keepdims=True)
     by_threads = (net.threads / net.alone).sum(axis=1, keepdims=True)

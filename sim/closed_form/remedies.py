@@ -143,9 +143,10 @@ def _overlaps(setup: Setup) -> bool:
     the longest does besides comes on top.
     """
     segments = [demand_of(setup.stage_times[m][i], setup) for i, m in enumerate(setup.thread_models)]
-    on_bus = [segments[i] for bus in setup.buses if bus.takes_turns for i in bus.accelerators]
+    on_bus = [segments[i] for bus in setup.buses if bus.is_shared for i in bus.accelerators]
     in_step_ns = sum(row.out_ns for row in on_bus) + max((row.alone_ns - row.out_ns for row in on_bus), default=0)
-    return sum(row.alone_ns for row in segments) >= HELPS * in_step_ns
+    slowest_ns = max(in_step_ns, *(row.alone_ns for row in segments))
+    return sum(row.alone_ns for row in segments) >= HELPS * slowest_ns
 
 
 def weights_ns(setup: Setup) -> dict[str, float]:
