@@ -21,7 +21,7 @@ ON_CPU = " on the CPU"
 HINTS = (
     (r"(core is|cores are) busy \([^)]*\)\.", "twice the cores", lambda s: {"cores": 2 * build(s).cores}),
     (r"^Python's global lock is held", "processes instead of threads", lambda _: {"mode": "processes"}),
-    (r"accelerators? (is|are) held .* computing", "size large", lambda _: {"size": "large", "clock": "max"}),
+    (r"accelerators? (is|are) held .* computing", "size large", lambda s: {"size": _all_large(s), "clock": "max"}),
     (r"accelerators? (is|are) held .* transfers", "link pcie", lambda _: {"link": "pcie", "clock": "max"}),
     (r"bus .* is full", "link pcie", lambda _: {"link": "pcie", "clock": "max"}),
 )
@@ -73,14 +73,25 @@ def claims(scenario: Scenario, summary: Mapping[str, Any]) -> Iterator[Claim]:
 def _is_there(scenario: Scenario, options: Mapping[str, Any]) -> bool:
     """Whether a diagnosis does not lead there: an accelerator has that link, or all have that size already.
 
-    Nor does anything lead away from copies on the CPU, to a link that the host has no port for, or on which heat lowers the clock, where heat counts.
+    Nor does anything lead away from copies on the CPU, to a link that the host has no port for, that takes longer for
+    the same parameters there, or on which heat lowers the clock, where heat counts.
     """
     links, sizes = ({one.partition(":")[0] for one in scenario.options()[key].split(",")} for key in ("link", "size"))
     if "mode" in options and scenario.mode == "coexec":  # processes leave nothing to the CPU
         return True
     if "link" in options:
-        return options["link"] in links or scenario.thermal != "off" or not has_port(scenario.host, options["link"])
-    return sizes == {options.get("size")}
+        there = options["link"] in links or scenario.thermal != "off" or not has_port(scenario.host, options["link"])
+        return there or _loads_ns(scenario.with_options(**options)) > _loads_ns(scenario)
+    return sizes == {"large"} and "size" in options
+
+
+def _all_large(scenario: Scenario) -> str:
+    return ",".join(["large"] * len(build(scenario).stage_times[0]))
+
+
+def _loads_ns(scenario: Scenario) -> int:
+    """Time to load the parameters of all networks, each over its quickest link."""
+    return sum(min(one.load_ns for one in row) for row in build(scenario).stage_times)
 
 
 def _claim(change: str, options: Mapping[str, Any], helps: bool, where: str) -> Claim:

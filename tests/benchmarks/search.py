@@ -1,9 +1,10 @@
 """Search random scenarios for wrong answers: print what was claimed, tried and found, and save what failed.
 
-    python tests/benchmarks/search.py [--scenarios 2000] [--seed 1] [--processes 2] [--output failures.jsonl]
+    python tests/benchmarks/search.py [--scenarios 2000] [--seed 1] [--first 0] [--processes 2] [--output failures.jsonl]
 
 Every scenario is run. Every change of which its answer says that it helps or does not is run as well, and all laws of
-``laws.py`` that need no second run are tried. Scenario NUMBER of a seed is always the same one.
+``laws.py`` that need no second run are tried. Scenario NUMBER of a seed is always the same one, so that a search ended
+by Ctrl-C, which prints what it has seen, goes on with ``--first``.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -155,17 +158,22 @@ def reasons_table(all_found: Sequence[Found]) -> str:
     return table(("no answer", "times", "share"), rows)
 
 
-def search(many: int, seed: int, processes: int, file: TextIO) -> list[Found]:
+def search(numbers: range, seed: int, processes: int, file: TextIO) -> list[Found]:
     """Look at the scenarios, a line of progress now and then; failures go to the file as they come."""
-    every = []
-    with multiprocessing.Pool(processes) as pool:
-        for found in pool.imap_unordered(partial(look_at, seed), range(many), chunksize=1):
+    every: list[Found] = []
+    with multiprocessing.Pool(processes, _leave_ctrl_c) as pool, suppress(KeyboardInterrupt):
+        for found in pool.imap(partial(look_at, seed), numbers, chunksize=1):
             every.append(found)
             file.writelines(json.dumps(row) + "\n" for row in found.failures())
             file.flush()
             if len(every) % 20 == 0:
-                print(f"{len(every)} of {many}", file=sys.stderr, flush=True)
+                print(f"{len(every)} of {len(numbers)}", file=sys.stderr, flush=True)
     return every
+
+
+def _leave_ctrl_c() -> None:
+    """Ctrl-C is the parent's alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:
@@ -173,11 +181,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenarios", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--processes", type=int, choices=(1, 2), default=2)
     parser.add_argument("--output", type=Path, default=Path("failures.jsonl"))
     args = parser.parse_args()
     with args.output.open("w", encoding="utf-8") as file:
-        found = search(args.scenarios, args.seed, args.processes, file)
+        found = search(range(args.first, args.first + args.scenarios), args.seed, args.processes, file)
     crashes = [one.crash for one in found if one.crash]
     print(f"{len(found)} scenarios, {len(crashes)} ended in an error that is no message\n")
     print(claims_table(found), laws_table(found), estimates_table(found), reasons_table(found), sep="\n")
