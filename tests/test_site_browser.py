@@ -93,6 +93,25 @@ def test_random_set_ups_agree_to_the_last_digit(seen):
         holds(seen.page, Scenario(**options))
 
 
+def test_what_is_shown_does_not_depend_on_what_was_asked_before(browser, home, seen):
+    """Parts that stay are used again: after a mix, cameras, a refusal and notes an answer reads as on a fresh page."""
+    options = {"models": "mobilenet_v2_1.0_224", "threads": 2, "host": "raspberry-pi-4"}
+    fresh = visit(browser, home)
+    expected = all_shown(fresh.page, options)
+    fresh.context.close()
+    for other in (*KINDS, {"models": "no_such_network"}):
+        ask(seen.page, other)
+    assert all_shown(seen.page, options) == expected
+
+
+def all_shown(page, options):
+    """Ask, wait for the last part of the answer, and return the texts of all parts."""
+    ask(page, options)
+    page.wait_for_function("() => document.body.dataset.finished === location.hash.slice(1)", timeout=WAIT_MS)
+    shown = "[...document.querySelectorAll('#answer [id]')]"
+    return page.evaluate(f"() => {shown}.map(({{ id, hidden, textContent }}) => [id, hidden, textContent])")
+
+
 def test_sliders_and_menus_change_the_question(seen):
     page = seen.page
     ask(page, {"models": "mobilenet_v2_1.0_224", "host": "raspberry-pi-4", "inferences": 100})

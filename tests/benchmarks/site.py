@@ -1,9 +1,9 @@
 """What the static page weighs and how quick it is, printed: ``python tests/benchmarks/site.py``.
 
 Wall times of a headless Chromium; a shared machine is noisy, so look at the load that is printed with them. The longest
-task of the page's own thread is also told in CPU time, which other programs do not lengthen. Memory is all that lies in
-the page's process, some 130 MB of the browser's own program among it: right after the last network, and once the
-browser has thrown away what nobody needs, which it does when it has nothing else to do.
+task of the page's own thread is also told in CPU time, which other programs do not lengthen. Memory is the page's own,
+as the browser's task manager counts it, and in brackets with the browser's program, which all its pages share: right
+after the last network, and once the browser has thrown away what nobody needs, which it does when it is at rest.
 """
 
 from __future__ import annotations
@@ -42,27 +42,37 @@ def opened(browser: Browser, home: str) -> tuple[Page, float]:
     return page, time.perf_counter() - started
 
 
-def answers_ms(page: Page) -> list[float]:
-    """Time from question to figures for every network of the zoo, as the page itself says it."""
-    found = []
+def answer_ms(page: Page, name: str, threads: int) -> float:
+    """Time from question to figures, as the page itself says it."""
+    ask(page, {"models": name, "threads": threads, "host": "raspberry-pi-4"})
+    return float(page.inner_text("#status").rpartition("Answered in ")[2].split()[0])
+
+
+def answers_ms(page: Page) -> dict[str, list[float]]:
+    """Times over the zoo: the first answer for a network, and the next after a slider was moved."""
+    found: dict[str, list[float]] = {"a network's first answer": [], "a moved slider's answer": []}
     for name in names():
-        ask(page, {"models": name, "threads": 3, "host": "raspberry-pi-4"})
-        found.append(float(page.inner_text("#status").rpartition("Answered in ")[2].split()[0]))
+        for kind, threads in zip(found, (3, 4), strict=True):
+            found[kind].append(answer_ms(page, name, threads))
     return found
 
 
-def renderer(browser: Browser) -> tuple[float, int]:
-    """Memory (MB) and number of the largest renderer's process, which is the page's."""
+def page_process(browser: Browser) -> int:
+    """Number of the largest renderer's process, which is the page's."""
     processes: dict[str, Any] = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
-    pids = [one["id"] for one in processes["processInfo"] if one["type"] == "renderer"]
-    pages = {pid: int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids}
-    largest = max(pids, key=lambda pid: pages[pid])
-    return pages[largest] * os.sysconf("SC_PAGE_SIZE") / 1e6, largest
+    return max((one["id"] for one in processes["processInfo"] if one["type"] == "renderer"), key=memory_mb)
 
 
-def memory_mb(browser: Browser) -> float:
-    """Memory of the page's process."""
-    return renderer(browser)[0]
+def memory_mb(pid: int, kind: str = "VmRSS") -> float:
+    """Memory of a process: all that it holds, or its own alone (``RssAnon``)."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(f"{kind}:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def memory(browser: Browser) -> str:
+    """The page's memory in words."""
+    pid = page_process(browser)
+    return f"{memory_mb(pid, 'RssAnon'):.0f} MB ({memory_mb(pid):.0f} with the browser's program)"
 
 
 def longest_task_ms(browser: Browser, home: str) -> tuple[float, float]:
@@ -75,7 +85,7 @@ def longest_task_ms(browser: Browser, home: str) -> tuple[float, float]:
     page = browser.new_context().new_page()
     page.goto(home)
     page.wait_for_selector("body[data-finished]", timeout=WAIT_MS)
-    _, pid = renderer(browser)
+    pid = page_process(browser)
     session.send("Tracing.end")
     while not ends:
         page.wait_for_timeout(50)
@@ -98,13 +108,14 @@ def main() -> None:
             page.evaluate("window.longest = 0")
             for other, _ in starts[:-1]:
                 other.context.close()
-            ms = sorted(answers_ms(page))
+            answers = answers_ms(page)
             print(f"first answer: {', '.join(f'{s:.1f}' for _, s in starts)} s (load {os.getloadavg()[0]:.1f})")
-            print(f"an answer over {len(ms)} networks: median {median(ms):.0f} ms, worst {ms[-1]:.0f} ms")
-            after_mb = memory_mb(browser)
+            for kind, ms in answers.items():
+                print(f"{kind} over {len(ms)} networks: median {median(ms):.0f} ms, worst {max(ms):.0f} ms")
+            after = memory(browser)
             print(f"longest freeze then: {page.evaluate('window.longest'):.0f} ms")
             time.sleep(REST_S)
-            print(f"memory right after: {after_mb:.0f} MB, after {REST_S} s at rest: {memory_mb(browser):.0f} MB")
+            print(f"memory right after: {after}, after {REST_S} s at rest: {memory(browser)}")
             page.context.close()
             wall_ms, cpu_ms = longest_task_ms(browser, home)
             print(

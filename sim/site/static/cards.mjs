@@ -1,5 +1,5 @@
 // Figures of an answer, beside those of a kept one; the exact value stands in each card for whoever checks.
-import { byId, digits, make, sentence } from "./words.mjs";
+import { byId, digits, make, sentence, update } from "./words.mjs";
 
 // Dotted key of the answer -> its name and unit.
 const CARDS = {
@@ -36,24 +36,23 @@ function card(key, [name, unit], { summary }, kept) {
 }
 
 export function showFigures(answer, kept) {
-  byId("figures").replaceChildren(...Object.entries(CARDS).flatMap(([key, label]) => card(key, label, answer, kept)));
-  showModels(answer.summary.models);
-  byId("bottleneck").replaceChildren(make("b", {}, `Limited by: ${answer.summary.bottleneck}. `), answer.summary.bottleneck_text);
-  const { warnings } = answer.summary;
+  const { models, bottleneck, bottleneck_text: text, warnings } = answer.summary;
+  update(byId("figures"), ...Object.entries(CARDS).flatMap(([key, label]) => card(key, label, answer, kept)), ...lines(models));
+  update(byId("bottleneck"), make("b", {}, `Limited by: ${bottleneck}. `), text);
   const details = byId("warnings");
   details.hidden = !warnings.length;
-  details.querySelector("summary").textContent = warnings.length === 1 ? "One note" : `${warnings.length} notes`;
-  details.querySelector("ul").replaceChildren(...warnings.map((text) => make("li", {}, sentence(text))));
-  byId("command").textContent = answer.command;
+  update(details.querySelector("summary"), warnings.length === 1 ? "One note" : `${warnings.length} notes`);
+  update(details.querySelector("ul"), ...warnings.map((note) => make("li", {}, sentence(note))));
+  update(byId("command"), answer.command);
 }
 
 // One line a network: the total of a mix is a sum of unlike things.
-function showModels(models) {
+function lines(models) {
   const rows = Object.entries(models);
-  if (rows.length < 2) return;
-  for (const [name, { throughput_ips: rate, latency_mean_ms: ms }] of rows) {
+  if (rows.length < 2) return [];
+  return rows.map(([name, { throughput_ips: rate, latency_mean_ms: ms }]) => {
     const figure = make("dd", { className: "value" }, digits(rate));
     Object.assign(figure.dataset, { model: name, value: String(rate) });
-    byId("figures").append(make("div", {}, make("dt", {}, `${name}, a second`), figure, make("dd", { className: "more" }, `latency ${digits(ms)} ms`)));
-  }
+    return make("div", {}, make("dt", {}, `${name}, a second`), figure, make("dd", { className: "more" }, `latency ${digits(ms)} ms`));
+  });
 }

@@ -2,7 +2,7 @@
 import { showChart, table } from "./chart.mjs";
 import { written } from "./question.mjs";
 import { Timeline } from "./timeline.mjs";
-import { make, marked, sentence } from "./words.mjs";
+import { make, marked, sentence, update } from "./words.mjs";
 
 function card({ key, label, value, text }) {
   const figure = make("dd", { className: "value" }, text);
@@ -21,10 +21,10 @@ const SHOW = {
   figures(box, view) {
     const cards = make("dl", { className: "figures" }, ...view.cards.map(card));
     cards.dataset.scenario = JSON.stringify(view.scenario);
-    box.replaceChildren(cards, ways(view));
+    update(box, cards, ways(view));
   },
   limit(box, { by, text }) {
-    box.replaceChildren(make("p", { className: "limit" }, make("b", {}, `Limited by ${by}. `), ...marked(sentence(text))));
+    update(box, make("p", { className: "limit" }, make("b", {}, `Limited by ${by}. `), ...marked(sentence(text))));
   },
   timeline(box, { film }, slot, states) {
     slot.timeline ??= new Timeline(box, states);
@@ -32,10 +32,10 @@ const SHOW = {
   },
   chart: showChart,
   table(box, { headings, rows }) {
-    box.replaceChildren(make("div", { className: "scrolls" }, table(headings, rows)));
+    update(box, make("div", { className: "scrolls" }, table(headings, rows)));
   },
   words(box, { text }) {
-    box.replaceChildren(make("p", {}, ...marked(text)));
+    update(box, make("p", {}, ...marked(text)));
   },
 };
 

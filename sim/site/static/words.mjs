@@ -17,6 +17,30 @@ export function draw(name, attributes = {}, ...children) {
   return element;
 }
 
+// Children become those given, and of what is there only what differs is changed: a browser keeps old elements for long,
+// and a screen reader says what is new. For parts without listeners.
+export function update(box, ...children) {
+  children.forEach((child, i) => {
+    const old = box.childNodes[i];
+    if (old?.nodeName === (child.nodeName ?? "#text")) change(old, child);
+    else if (old) old.replaceWith(child);
+    else box.append(child);
+  });
+  while (box.childNodes.length > children.length) box.lastChild.remove();
+}
+
+function change(old, child) {
+  if (old.nodeType === Node.TEXT_NODE) {
+    const text = child.data ?? child;
+    if (old.data !== text) old.data = text;
+    return;
+  }
+  const gone = [...old.attributes].filter(({ name }) => !child.hasAttribute(name) && name !== "open"); // opening is the reader's
+  for (const { name } of gone) old.removeAttribute(name);
+  for (const { name, value } of child.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  update(old, ...child.childNodes);
+}
+
 export function digits(number) {
   if (!Number.isFinite(number)) return "–";
   return Math.abs(number) >= 1000 ? number.toFixed(0) : String(Number(number.toPrecision(4)));
