@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.answers import unanswered
-from calibration.harness.threadbench import NETWORKS, network_file
+from calibration.harness.threadbench import EMULATED, NETWORKS, network_file
 from calibration.measurements import Measurement
 from calibration.tables import FOLDER, Cells, read_table
 from hwmodels.errors import InputError
@@ -134,7 +134,8 @@ class Predictor:
 
 def _tail_cost(folder: Path, host: str, invoke_ms: float) -> float:
     usual = load_host(host).resize_ns_per_element
-    times = build(Scenario(models=str(folder / "tail_edgetpu.tflite"), host=host)).stage_times[0][0]
+    alone = Scenario(models=str(folder / "tail_edgetpu.tflite"), host=host, link="usb3", numbers=EMULATED)
+    times = build(alone).stage_times[0][0]
     return usual * max(0.1, 1 + (invoke_ms * 1e6 - times.invoke_ns) / max(1, times.ops_ns))
 
 
@@ -161,7 +162,7 @@ def scenario_of(row: ThreadRow, work_ms: float, folder: Path, numbers: Numbers, 
         own["host.gil_share"] = GIL_SHARE[work]
     return Scenario(
         models=models, mode=row.cells["mode"], accelerators=int(row.cells["accelerators"]), lock=lock,
-        host=row.cells["host_id"], cores=int(row.cells["cores"]), numbers=own | numbers,
+        host=row.cells["host_id"], cores=int(row.cells["cores"]), link="usb3", numbers=EMULATED | own | numbers,
         preprocess="none" if work == "none" else "resize",
     )  # fmt: skip
 
