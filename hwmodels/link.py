@@ -174,7 +174,7 @@ def port(line: Channel, port_bytes_per_s: float, number: int, host: Host) -> Cha
 
 
 def rate_notes(link: Link, host: Host) -> list[str]:
-    """Return a sentence where the rates are not those that a reader expects: they are another bus's, or not the host's.
+    """Return a sentence where a link's numbers are not those that a reader expects: another bus's, or the host's.
 
     Returns
     -------
@@ -189,9 +189,12 @@ def rate_notes(link: Link, host: Host) -> list[str]:
         what = "is taken at {}'s rates" if slower else "takes {}'s fixed time of an inference"
         return [f"{link.name} on {host.name} {what.format(row)}: the host's file has no [bus.{link.name}]"]
     plain = load_link(link.name) if link.name in part_names("link") else link
+    without = {key: f"gives no more than {limit:g}" for key, limit in slower.items()}
+    if costs.floor_ns:
+        without["floor_ns"] = f"has its own, {costs.floor_ns:g} (bus.{row}.floor_ns)"
     return [
-        f"{key} of {link.name} is {getattr(link, key):g}, but {host.name} gives no more than {limit:g}"
-        for key, limit in slower.items()
+        f"{key} of {link.name} is {getattr(link, key):g}, but {host.name} {words}"
+        for key, words in without.items()
         if getattr(plain, key) != getattr(link, key)
     ]
 

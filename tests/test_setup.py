@@ -10,6 +10,7 @@ from hwmodels.errors import InputError
 from hwmodels.host import load_host
 from hwmodels.link import load_link
 from sim import Scenario, simulate
+from sim.choices.market import has_port
 from sim.setup import GilRules, build
 from sim.setup.values import buses_of
 from sim.trust.coverage import gaps
@@ -171,6 +172,19 @@ def test_a_rate_that_cannot_act_is_said(tmp_path, way):
     assert notes(host="raspberry-pi-4", **given) == [
         f"out_bytes_per_s of usb3 is 2e+09, but raspberry-pi-4 gives no more than {limit:g}"
     ]
+
+
+@pytest.mark.parametrize("host", ["raspberry-pi-4", "x86-xeon", "dev-board", "jetson-nano"])
+@pytest.mark.parametrize("link", ["usb2", "usb3", "pcie"])
+def test_every_number_of_a_link_acts_or_is_said_not_to(host, link):
+    """Whatever is given for a number that an inference's time depends on: the time moves, or a sentence says why not."""
+    plain = Scenario(models=NET, host=host, link=link)
+    if not has_port(host, link):
+        return
+    for key, value in (("floor_ns", 5e6), ("out_bytes_per_s", 9e9), ("in_bytes_per_s", 9e9), ("out_bytes_per_s", 1e6)):
+        moved = build(plain.with_options(numbers={f"link.{key}": value}))
+        acts = moved.stage_times[0][0].latency_ns != build(plain).stage_times[0][0].latency_ns
+        assert acts or any(note.startswith(f"{key} of {link}") for note in moved.warnings), (key, value)
 
 
 def test_a_faster_link_acts_or_warns(tmp_path):

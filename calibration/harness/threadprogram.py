@@ -22,7 +22,7 @@ __all__ = ["WORKS", "run"]
 
 FRAME = (720, 1280, 3)
 SIDE = 160  # of the picture that a frame is scaled down to
-BLOCK = (1200, 1200, 3)
+BLOCK = (640, 640, 3)  # what detectors of 640 pixels take
 TURNS = 30_000
 Work = Callable[[], object]
 
