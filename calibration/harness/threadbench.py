@@ -35,8 +35,8 @@ from sim.virtual.plan import make_plan
 from sim.virtual.session import session_folder
 
 __all__ = [
-    "COLUMNS", "EMULATED", "NETWORKS", "WINDOWS", "ThreadSetup", "figures_of", "measure_setup", "network_file", "row_key",
-    "session_of", "thread_setups",
+    "COLUMNS", "EMULATED", "NETWORKS", "WINDOWS", "ThreadSetup", "figures_of", "measure_setup", "network_file",
+    "row_key", "session_of", "thread_setups",
 ]  # fmt: skip
 
 WINDOWS = 5
@@ -54,8 +54,8 @@ NETWORKS = {
     "tail": (360_000, 65_536, 384),
 }
 TAIL = (1, 16, 16, 8)
-#: Link of the emulated accelerators, as usb3 of x86-xeon was fitted when rows were first taken. A row's device is what it
-#: was told to be: no later fit of the parts moves it.
+#: Link of the emulated accelerators, as usb3 of x86-xeon was fitted when rows were first taken. A row's device is what
+#: it was told to be: no later fit of the parts moves it.
 EMULATED = {
     "host.bus.usb3.floor_ns": 162_942, "host.bus.usb3.out_bytes_per_s": 4.76769e8,
     "host.bus.usb3.in_bytes_per_s": 4.90293e7,
