@@ -32,13 +32,12 @@ from sim.machine.records import Components, Recorder, SpanSink
 from sim.machine.workloads import ThreadPool, jitter, mixed_loop
 from sim.scenario import Scenario
 from sim.setup import Bus, Setup, at_divisor, build, with_best_cut
-from sim.steady import batch_means_interval, period
+from sim.steady import batch_means_interval, first_check, period
 from sim.window import Mark, Window
 
 __all__ = ["Run", "Runner", "components", "run", "settled", "simulate", "wire"]
 
 MAX_OPEN = 20_000
-FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
 LEAST_FLUID = 512  # completions after which a run over a shared memory may count as settled
 MAX_RANDOM = 200_000
@@ -294,7 +293,7 @@ class Run:
         self.duration_ns = round(setup.scenario.duration_s * 1e9)
         # The end of a duration stops a run, unless that takes too many completions.
         self.wanted = setup.scenario.inferences or (MAX_RANDOM if self.duration_ns else 0)
-        first = max(FIRST_CHECK, 4 * len(self.threads))
+        first = first_check(len(self.threads))
         self.limit = setup.scenario.inferences or self.most or self._most(first)
         self.check_at = min(first, self.limit)
         check_effort(setup, self.check_at, setup.scenario.inferences)
