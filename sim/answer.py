@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -14,7 +14,7 @@ from sim.bottleneck import bottleneck, spoken
 from sim.choices.market import power_notes
 from sim.closed_form.baseline import baseline
 from sim.closed_form.bounds import throughput_bound
-from sim.closed_form.remedies import Remedy, explains, remedies
+from sim.closed_form.remedies import Remedy, explains, remedies, worded
 from sim.machine.states import BREAKDOWN, WAYS, states_of
 from sim.power import Performance, mean_power, ratio
 from sim.scenario import place
@@ -167,8 +167,7 @@ def trusted(setup: Setup, summary: dict[str, Any], more_warnings: Sequence[str] 
     assumed, tried = sensitivities(setup), _remedies(setup, summary)
     warnings = [*summary["warnings"], *more_warnings, *notes(setup, assumed)]
     text = f"{summary['bottleneck_text']} {spoken(tried)}".strip()
-    changes = [{**asdict(remedy), "helps": remedy.helps} for remedy in tried]
-    more = {"bottleneck_text": text, "remedies": changes, "interval90": intervals(setup, summary, assumed)}
+    more = {"bottleneck_text": text, "remedies": worded(tried), "interval90": intervals(setup, summary, assumed)}
     return summary | {"warnings": warnings} | more
 
 

@@ -11,7 +11,7 @@ from hwmodels.errors import InputError
 from sim import Scenario, simulate
 from sim.commands.cli import app
 from sim.commands.compare import scenario_of
-from sim.views.comparison import compare, plain_number
+from sim.views.comparison import compare
 
 NET = "mobilenet_v2_1.0_224"
 
@@ -91,11 +91,6 @@ def test_why_an_invoke_is_longer_lies_inside_of_it(options):
         assert part <= invoke * 1.01  # three digits are printed
     for part in ("preprocessing", "wait" if options.keys() & {"cameras", "arrivals"} else "postprocessing"):
         assert part not in row["why"]
-
-
-@pytest.mark.parametrize(("value", "text"), [(8231.4, "8231"), (1861, "1861"), (84.747, "84.7"), (0.00123, "0.00123")])
-def test_numbers_have_no_exponent(value, text):
-    assert plain_number(value, 3) == text
 
 
 def test_figures_that_are_alike_are_said_to_be():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwmodels.numerals import plain_number
 from sim.commands.run_tables import gain_rows, host_notes, meant
 from sim.commands.seen import unseen
 from sim.commands.tables import Rows, new_console, note, say
@@ -53,7 +54,7 @@ def print_advice(found: Mapping[str, Any], limited: bool, currency: str = "") ->
     waited = now.get("age_ms", now["latency_ms"])  # with cameras it is the age of results that counts
     say(
         console,
-        f"{_title(now)}: {now['throughput_ips']:.1f} /s, p95 {waited['p95']:.2f} ms, "
+        f"{_title(now)}: {now['throughput_ips']:.1f} /s, p95 {plain_number(waited['p95'], 3)} ms, "
         f"{now['energy_mj_per_inference']:.2f} mJ. {now['bottleneck_text']}\n",
     )
     priced = any("price" in step for step in found["steps"])
@@ -62,7 +63,7 @@ def print_advice(found: Mapping[str, Any], limited: bool, currency: str = "") ->
     for step in found["steps"]:
         money = [_money(step["price"]), _money(step["money_per_year"])] if priced else []
         table.add(
-            step["change"], f"{step['gain']:.2f} x", f"{step['throughput_ips']:.1f}", f"{step['p95_ms']:.2f}",
+            step["change"], f"{step['gain']:.2f} x", f"{step['throughput_ips']:.1f}", plain_number(step["p95_ms"], 3),
             f"{step['energy_mj_per_inference']:.2f}", *money, step["why"],
         )  # fmt: skip
     table.show(console)

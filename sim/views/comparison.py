@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hwmodels.numerals import plain_number
 from sim.engine import simulate
 from sim.estimator import AROUND
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.scenario import Scenario
 
-__all__ = ["Difference", "compare", "differences", "figure_keys", "plain_number"]
+__all__ = ["Difference", "compare", "differences", "figure_keys"]
 
 NOTICEABLE = 0.01  # relative; what differs by less is not shown
 WORDS = {state.name.lower(): TRAITS[state].words for state in BREAKDOWN}
@@ -76,11 +77,6 @@ def _differ(values: Sequence[Any]) -> bool:
     if isinstance(values[0], str):
         return len(set(values)) > 1
     return bool(max(values) > min(values) + NOTICEABLE * abs(max(values)))
-
-
-def plain_number(value: float, digits: int) -> str:
-    """Return a number with so many digits at least, and never with an exponent from 1 on."""
-    return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def _limits(answers: Answers) -> str:
