@@ -138,7 +138,7 @@ def _accelerator(setup: Setup, window: Window, used: Mapping[str, float]) -> tup
     return "accelerator", f"{held}, {1 - share:.0%} of it computing."
 
 
-def _most_for(setup: Setup, spent_ns: Mapping[State, int]) -> str:
+def _most_for(setup: Setup, spent_ns: Mapping[State, float]) -> str:
     """What most of some time goes to, and why where something is wrong with that."""
     worst = max(spent_ns, key=lambda state: spent_ns[state])
     evicted = len(setup.models) > 1 and not setup.scenario.cocompile

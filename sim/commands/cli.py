@@ -14,7 +14,7 @@ from hwmodels.errors import InputError, reason
 from hwmodels.families import NEWEST
 from sim.commands import capacity, compare, design_space, lab, parts, site, virtual
 from sim.commands.completion import complete_model, completer_of, is_asked_for
-from sim.commands.options import InGroups, scenario_command
+from sim.commands.options import InGroups, scenario_command, unknown_option
 from sim.commands.patience import patience
 from sim.scenario import option_fields
 
@@ -370,6 +370,8 @@ def _usage(error: Any) -> str:
     given = next((_after(option) for option in _options(error) if _after(option) is not None), None)
     if given is not None:
         return str(InputError.value(_options(error)[-1], given, _kind(str(error))))
+    if type(error).__name__ == "NoSuchOption" and error.ctx:
+        return unknown_option(error.ctx, error.option_name)
     command = f"{error.ctx.command_path}: " if error.ctx else ""
     return " ".join((command + str(error.format_message())).split())
 
