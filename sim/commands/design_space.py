@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sim.commands.options import InGroups, scenario_command
+from sim.commands.patience import sign_of_life
 
 __all__ = ["StoppedError", "register"]
 
@@ -116,7 +117,7 @@ def advise(
 
     limits = Limits(min_ips=min_ips, max_p95_ms=max_p95_ms, max_p99_ms=max_p99_ms, max_w=max_w)
     table = (read_prices(prices) if prices else Prices()).over(years)
-    with _sign_of_life() as progress:
+    with sign_of_life() as progress:
         found = ranked(scenario, limits, Shop(what_if, table if prices else None, progress))
     if json:
         _print_json(found)
@@ -124,18 +125,6 @@ def advise(
     from sim.commands.study_output import print_advice
 
     print_advice(found, limits.given, table.currency)
-
-
-@contextmanager
-def _sign_of_life() -> Iterator[Callable[[str], None]]:
-    """A line on a terminal's stderr that says what is going on, and is gone in the end; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("trying ...") as status:
-        yield status.update
 
 
 def sweep(

@@ -147,6 +147,7 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
     table = Rows(_title(at), "", "", "", prose=[2])
     rows = [
         ("highest rate", f"{found['rate_ips']:.1f} /s", f"90 %: {low:.1f} to {high:.1f}"),
+        ("of the most served", f"{found['rate_ips'] / found['most_ips']:.0%}", f"which is {found['most_ips']:.1f} /s"),
         ("cameras", f"{found['cameras']}", f"of {found['camera_fps']:g} frames a second"),
         (f"{name} there", f"p95 {waited['p95']:.1f} ms", f"p99 {waited['p99']:.1f} ms"),
         ("power there", f"{at['power_w']['total']:.2f} W", f"accelerators used {at['utilisation']['accelerator']:.0%}"),
@@ -155,12 +156,21 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
         table.add(*row)
     table.show(console)
     say(console, f"{'With one camera more' if scenario.cameras else 'At 1 % more'}: {found['limit']}.")
+    if found["assumed"]:
+        say(console, _assumption(found))
     if scenario.arrival_process.rate_ips:
         word = "VALID" if found["valid"] else "INVALID"
         asked = f"--cameras {scenario.cameras}, that is " if scenario.cameras else ""
         say(console, f"{word}: {asked}{_requests(scenario.arrival_process.rate_ips)} a second.")
     for text in host_notes(at["scenario"]):
         note(console, text)
+
+
+def _assumption(found: Mapping[str, Any]) -> str:
+    """Why there is a limit that nobody gave, and how the rate stands to what is served at most."""
+    words = f"p99 at most {found['limits']['max_p99_ms']:g} ms was taken, ten times what a request takes alone"
+    why = "No limit of latency was given, and near the most requests wait without end"
+    return f"{why}: {words}. --max-p99-ms gives yours."
 
 
 def print_points(points: Sequence[Mapping[str, Any]]) -> None:
