@@ -9,7 +9,7 @@ control variate (A. M. Law, Simulation Modeling and Analysis, ch. 11). Its run c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from statistics import fmean
 
 from sim.closed_form.lines import expected_ips
@@ -20,6 +20,7 @@ from sim.steady import FIRST_CHECK
 __all__ = ["SEEDS", "share_late", "typical_seed"]
 
 SEEDS = 100  # that are compared
+TOGETHER = 5  # seeds that together say at which load they are compared
 REFERENCE_IPS = 1e6  # at which gaps are drawn, to be stretched to any rate
 HIGHEST = 0.999  # load of the queue
 CLOSE = 1.01  # the load at which seeds are compared is known to within this factor
@@ -46,7 +47,7 @@ def typical_seed(setup: Setup, limit_ms: float, late: float, requests: int) -> t
     if wait <= 0:
         return first, 0.0
     gaps = [list(islice(poisson_gaps_ns(REFERENCE_IPS, seed), requests)) for seed in range(first, first + SEEDS)]
-    load = _highest_load(gaps[0], wait, late)
+    load = _highest_load(list(chain.from_iterable(gaps[:TOGETHER])), wait, late)
     shares = [share_late(row, load, wait) for row in gaps]
     mean = fmean(shares)
     return first + min(range(SEEDS), key=lambda i: abs(shares[i] - mean)), load * 1e9 / service_ns
