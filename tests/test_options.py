@@ -9,10 +9,12 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from calibration.cli import app as calibrate
 from sim.commands.cli import app, run_app
 from sim.commands.options import GROUPS, OTHER_WORDS, scenario_command
 from sim.scenario import flag, option_defaults, option_fields
 
+NET = "mobilenet_v1_0.25_128"
 SCENARIO_COMMANDS = ["run", "estimate", "advise", "timeline"]
 
 
@@ -108,3 +110,24 @@ MODEL_WORDS = ("model", "network", "models", "resolution", "input-size", "imgsz"
 def options_of(command):
     text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
     return set(re.findall(r"--[a-z0-9-]+", text))
+
+
+FILES = {
+    ("edgetpusim", "timeline", NET, "-o"): ".json, .json.gz, .svg or .html", ("edgetpusim", "run", NET, "--plot"): ".svg, .png or .html",
+    ("edgetpusim", "run", NET, "--timeline"): ".json or .json.gz", ("edgetpusim", "sweep", "no.toml", "-o"): ".parquet",
+    ("edgetpusim", "report", "no.parquet", "-o"): ".html or .htm", ("edgetpusim", "virtual", "--timeline"): ".json or .json.gz",
+    ("edgetpusim-calibrate", "convert", "no.csv", "-o"): ".csv", ("edgetpusim-calibrate", "measure", "-o"): ".csv",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "known"), FILES.items(), ids=lambda one: one[1] if isinstance(one, tuple) else one)
+@pytest.mark.parametrize("name", ["out.jpg", "out", "out.TXT"])
+def test_a_file_s_ending_is_known_before_any_work(words, known, name, capsys, monkeypatch, tmp_path):
+    """Law: a file that would hold something else than its name says is refused, with the endings that there are."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [*words, name, *(["--", "true"] if "virtual" in words else [])])
+    with pytest.raises(SystemExit) as stopped:
+        run_app({"edgetpusim": app, "edgetpusim-calibrate": calibrate}[words[0]])
+    line = capsys.readouterr().err
+    assert stopped.value.code == 2 and f"the ending of {name} must be {known}, not" in line
+    assert list(tmp_path.iterdir()) == []

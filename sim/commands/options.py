@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import Field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from hwmodels.errors import InputError, nearest
+from hwmodels.files import check_ending
 from sim.commands.completion import complete_model, completer_of
 from sim.scenario import Scenario, flag, mixed_accelerators, option_fields
 
-__all__ = ["GROUPS", "OTHER_WORDS", "InGroups", "scenario_command", "unknown_option"]
+__all__ = ["GROUPS", "OTHER_WORDS", "InGroups", "file_option", "scenario_command", "unknown_option"]
 
 ALIKE = 0.6  # of an option that is meant
 #: What people call an option of a scenario -> what to give.
@@ -67,6 +69,18 @@ class InGroups(TyperCommand):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+
+
+def file_option(*words: str, help: str, endings: Sequence[str]) -> Any:  # noqa: A002  # as typer calls it
+    """Return an option for a file to write, whose ending says what it holds: another one is refused before any work."""
+
+    def checked(path: Path | None) -> Path | None:
+        """The path, where its ending is one of those."""
+        if path is not None:
+            check_ending(path, endings)
+        return path
+
+    return typer.Option(*words, help=help, callback=checked)
 
 
 def unknown_option(context: Any, name: str) -> str:
