@@ -159,7 +159,8 @@ def test_another_family_is_not_called_an_edge_tpu(capsys):
 
 
 @pytest.mark.parametrize("name", ["lenet_5_28", "inception_v3_299", "efficientdet_lite0_320"])
-def test_long_networks_are_summed_up_and_all_layers_are_an_option_away(capsys, name):
+def test_long_networks_are_summed_up_and_all_layers_are_an_option_away(capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "200")
     report = compile_report(name)
     layers = report["layers"]
 
