@@ -14,6 +14,7 @@ import typer
 
 from calibration.harness.options import MeasureOptions
 from sim.commands.cli import run_app
+from sim.commands.options import file_option
 
 __all__ = ["app", "main"]
 
@@ -198,7 +199,7 @@ def validate_boards_command(
 @app.command("convert")
 def convert_command(
     file: Annotated[Path, typer.Argument(metavar="OLD.csv", help="Measurement file of the old layout.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file to write.")],
+    output: Annotated[Path, file_option("-o", "--output", help="CSV file to write.", endings=(".csv",))],
     json: Json = False,
 ) -> None:
     """Give a measurement file of the old layout the columns that its prose states, once.
@@ -225,7 +226,7 @@ def _measure_command(function: Callable[[MeasureOptions, bool], None]) -> Callab
         for field in fields(MeasureOptions) if "help" in field.metadata
     ]  # fmt: skip
     models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL...]", help="Compiled .tflite files.")]
-    output = Annotated[Path, typer.Option("-o", "--output", help="CSV file to write.")]
+    output = Annotated[Path, file_option("-o", "--output", help="CSV file to write.", endings=(".csv",))]
     first = [
         Parameter("models", Parameter.KEYWORD_ONLY, default=None, annotation=models),
         Parameter("output", Parameter.KEYWORD_ONLY, default=MeasureOptions.output, annotation=output),

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["InputError", "either", "nearest", "need", "reason"]
+__all__ = ["LIKELY", "InputError", "either", "nearest", "need", "reason"]
 
+LIKELY = 0.5  # how alike two names are of which one may be meant for the other
 LONGEST = 400  # characters of what came, which may be a whole file
 
 
@@ -93,16 +94,17 @@ def reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def nearest(got: str, names: Iterable[str]) -> str:
+def nearest(got: str, names: Iterable[str], alike: float = LIKELY) -> str:
     """Return ``"did you mean 'x'?"`` for the closest of ``names``, or an empty string.
 
-    A name that begins with what was given is the closest, then the shortest one that has all its words.
+    A name that begins with what was given is the closest, then the shortest one that has all its words, then one that
+    is at least so ``alike`` (0 to 1).
     """
     lowered, words = {name.lower(): name for name in names}, _words(got)
     begun = [name for name in lowered if len(got) > 2 and name.startswith(got.lower())]
     having = [name for name in lowered if len(got) > 2 and words and words <= _words(name)]
     likely = [*sorted(begun), *sorted(having, key=lambda name: (len(name), name))]
-    found = likely[:1] or difflib.get_close_matches(got.lower(), lowered, n=1, cutoff=0.5)
+    found = likely[:1] or difflib.get_close_matches(got.lower(), lowered, n=1, cutoff=alike)
     return f"did you mean {lowered[found[0]]!r}?" if found else ""
 
 

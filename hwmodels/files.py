@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hwmodels.errors import InputError, reason
+from hwmodels.errors import InputError, either, nearest, reason
 
-__all__ = ["discard", "read_text", "unfinished", "whole_file", "write_bytes", "write_text"]
+__all__ = ["check_ending", "discard", "read_text", "unfinished", "whole_file", "write_bytes", "write_text"]
 
 
 MOST_BYTES = 32 << 20  # of a text: parsed, it takes some twenty times the memory
@@ -26,6 +26,12 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
             if len(data) > MOST_BYTES:
                 raise OSError(errno.EFBIG, f"more than {MOST_BYTES >> 20} MB", str(path))
     return data.decode(encoding).replace("\r\n", "\n")
+
+
+def check_ending(path: Path, endings: Sequence[str]) -> None:
+    """Raise :class:`InputError` unless a file's name has one of these endings, which say what it will hold."""
+    if not path.name.lower().endswith(tuple(endings)):
+        raise InputError.value(f"the ending of {path}", path.suffix, either(endings), nearest(path.suffix, endings))
 
 
 def unfinished(path: Path) -> Path:

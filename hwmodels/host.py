@@ -32,6 +32,9 @@ class BusCosts:
     slow_port_factor: float = number("Of a memory: what that port carries, as a share of the others'.", 1)
     dsp: int = number("Of a memory: multiplier blocks of the chip that accelerators are drawn into; 0: unknown.", 0)
     places: int = number("Accelerators that find a place without a switch; 255: as many as one likes.", 255)
+    lane_generation: int = number(
+        "Generation of the one PCIe lane that all cards share; 0: a lane each, or unknown.", 0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

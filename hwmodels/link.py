@@ -185,7 +185,7 @@ def rate_notes(link: Link, host: Host) -> list[str]:
     slower = {key: limit for key in RATES if 0 < (limit := getattr(costs, key)) < getattr(link, key)}
     if not row:
         return [f"host {host.name} has no port for {link.name} that is known here: the link's own rates are used"]
-    if row != link.name:
+    if row != link.name and not link.lane_bytes_per_s:  # a lane is what the link is
         what = "is taken at {}'s rates" if slower else "takes {}'s fixed time of an inference"
         return [f"{link.name} on {host.name} {what.format(row)}: the host's file has no [bus.{link.name}]"]
     plain = load_link(link.name) if link.name in part_names("link") else link

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from hwmodels.errors import InputError, nearest, reason
+from hwmodels.errors import LIKELY, InputError, nearest, reason
 from hwmodels.files import read_text
 from hwmodels.part_keys import Keys, line_of, split_key, split_line
 from hwmodels.quantities import Given, Quantity, Value, quantity_of, scalar_of, value_of
@@ -35,9 +35,13 @@ _KEYS: dict[type, Keys] = {}  # by class, read off once
 FOLDERS = {
     "accelerator": "accelerators", "board": "boards", "compiler": "compilers", "host": "hosts", "link": "links",
 }  # fmt: skip
-#: By kind: further keys that hold a text. ``aliases`` are short names, separated by commas.
-LABELS = {"accelerator": ("family",), "host": ("scaled_from", "aliases")}
+#: By kind: further keys that hold a text. ``aliases`` are short names, separated by commas; ``resembles`` are those of
+#: others of the kind to which a part comes nearest.
+LABELS = {"accelerator": ("family",), "host": ("scaled_from", "aliases", "resembles")}
 
+#: By kind: how alike names are that are taken for slips of the pen, and what to do about others.
+SURE = {"host": 0.8}
+WAY_OUT = {"host": "take one that resembles it, or measure it: edgetpusim-calibrate measure --host-only"}
 MOST_LISTED = 16  # names in a sentence; a command lists more of them
 
 
@@ -230,12 +234,23 @@ def giver(kind: str, cls: type[Part], name: str, key: str) -> str:
 
 def aliases(kind: str) -> dict[str, str]:
     """Return the short names that part files of a kind give, as they are written there, with their parts' names."""
+    return _given(kind, "aliases")
+
+
+def _given(kind: str, key: str) -> dict[str, str]:
+    """Names that part files of a kind list under a key, with the parts' names."""
     found: dict[str, str] = {}
     for name in part_names(kind):
         path = _path(kind, name)
-        texts = str(_read(path, path.stat().st_mtime_ns).get("aliases", ""))
+        texts = str(_read(path, path.stat().st_mtime_ns).get(key, ""))
         found |= {text.strip(): name for text in texts.split(",") if text.strip()}
     return found
+
+
+def _instead(kind: str, text: str) -> str:
+    """Which part comes nearest to one that is known, and not among the parts."""
+    near = {_joined(name): part for name, part in _given(kind, "resembles").items()}.get(_joined(text))
+    return f"it is not known here, and {near!r} comes nearest" if near else ""
 
 
 @lru_cache(maxsize=16)
@@ -275,7 +290,8 @@ def _path(kind: str, name_or_path: str) -> Path:
     if name_or_path.endswith(".toml") or "/" in name_or_path:
         return Path(name_or_path)
     known = ", ".join(names) if len(names) <= MOST_LISTED else f"a name of edgetpusim parts {kind}s"
-    found = nearest(name_or_path, [*names, *aliases(kind)])
+    found = _instead(kind, name_or_path) or nearest(name_or_path, [*names, *aliases(kind)], SURE.get(kind, LIKELY))
+    found = found or WAY_OUT.get(kind, "")
     raise InputError.value(kind, name_or_path, f"{known} or FILE.toml", found)
 
 

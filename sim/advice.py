@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwmodels.errors import InputError
+from hwmodels.numerals import plain_number
+from sim.answer import Results, figures
+from sim.bottleneck import spoken
 from sim.cheapest import Limits, Shop, search
 from sim.choices.market import HOURS_A_YEAR, power_notes
 from sim.choices.steps import Step, steps
-from sim.closed_form.remedies import weights_ns
+from sim.closed_form.remedies import Remedy, weights_ns, worded
 from sim.machine.states import BREAKDOWN, STATES, TRAITS
 from sim.scenario import Scenario
 from sim.setup import base_name
@@ -40,7 +43,8 @@ def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None =
     Returns
     -------
     dict
-        ``now`` (the summary of the run) and ``notes`` about its power; ``judged_by`` (``throughput`` or ``work``);
+        ``now`` (the summary of the run; what helps is what the steps say) and ``notes`` about its power;
+        ``judged_by`` (``throughput`` or ``work``);
         ``steps``, each a ``change`` with ``throughput_ips``, ``gain``, ``p95_ms``, ``p95_change``,
         ``energy_mj_per_inference``, ``energy_gain``, ``kwh_per_year``, ``not_served``, ``notes``, and ``why`` in one
         sentence, with prices also ``price`` and ``money_per_year``; ``cheapest``, ``nearest`` and ``already_met`` as
@@ -67,9 +71,19 @@ def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None =
     none = {"already_met": False, "cheapest": None, "nearest": None}
     best = search(scenario, limits, found.summary, shop) if limits and limits.given else none
     return {
-        "now": found.summary, "notes": power_notes(scenario), "judged_by": "work" if is_mix else "throughput",
-        "steps": rows, **best,
+        "now": _with_helps(found, rows), "notes": power_notes(scenario),
+        "judged_by": "work" if is_mix else "throughput", "steps": rows, **best,
     }  # fmt: skip
+
+
+def _with_helps(found: Results, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The summary of a run that says what helps as the steps found it, which were simulated and can be had."""
+    summary = found.summary
+    served = [row for row in rows if not (row["not_served"] or row["overloads"])]
+    tried = [Remedy(row["change"], row["options"], round(row["gain"], 6)) for row in served]
+    tried = [] if summary["bottleneck"] == "arrivals" else sorted(tried, key=lambda remedy: -remedy.gain)
+    text = f"{figures(found.setup, found.window).limit[1]} {spoken(tried)}".strip()
+    return summary | {"bottleneck_text": text, "remedies": worded(tried)}
 
 
 def _steps(scenario: Scenario, shop: Shop) -> Iterator[Step]:
@@ -183,7 +197,7 @@ def _latency(step: Step, gain: float, now: Mapping[str, Any], then: Mapping[str,
 
 
 def _ms(number: float) -> str:
-    return f"{number:,.0f} ms" if number >= 100 else f"{number:.3g} ms"
+    return f"{plain_number(number, 3)} ms"
 
 
 def _beside(text: str, before: str, after: str) -> str:

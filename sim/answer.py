@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -14,12 +14,12 @@ from sim.bottleneck import bottleneck, spoken
 from sim.choices.market import power_notes
 from sim.closed_form.baseline import baseline
 from sim.closed_form.bounds import throughput_bound
-from sim.closed_form.remedies import Remedy, explains, remedies
+from sim.closed_form.remedies import Remedy, explains, remedies, worded
 from sim.machine.states import BREAKDOWN, WAYS, states_of
 from sim.power import Performance, mean_power, ratio
 from sim.scenario import place
 from sim.setup import Setup
-from sim.steady import LatencyCounts
+from sim.steady import LatencyCounts, first_check
 from sim.trust.coverage import gaps, part_hashes
 from sim.trust.interval import intervals
 from sim.trust.sensitivity import notes, sensitivities
@@ -45,6 +45,8 @@ class Figures:
         Figures of each network.
     cold
         Inferences that were measured from the cold start on; 0 where the start was left out.
+    notes
+        What is to be known of how this was found.
     more
         Keys that only this way of finding out has.
     """
@@ -60,6 +62,7 @@ class Figures:
     is_overloaded: bool = False
     starved: Sequence[str] = ()
     cold: int = 0
+    notes: Sequence[str] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -131,7 +134,7 @@ def answer(setup: Setup, found: Figures, compare: bool = True) -> dict[str, Any]
         "overloaded": found.is_overloaded,
         "warnings": [
             *starvation_note(found.starved), *overload_note(found.is_overloaded, now.throughput_ips),
-            *setup.warnings, *power_notes(setup.scenario), *gaps(setup),
+            *found.notes, *setup.warnings, *power_notes(setup.scenario), *gaps(setup),
         ],
         "models": {name: dict(row) for name, row in found.models.items()},
         "made_by": {"version": program_version(), **part_hashes(setup), "seed": setup.scenario.seed},
@@ -164,8 +167,7 @@ def trusted(setup: Setup, summary: dict[str, Any], more_warnings: Sequence[str] 
     assumed, tried = sensitivities(setup), _remedies(setup, summary)
     warnings = [*summary["warnings"], *more_warnings, *notes(setup, assumed)]
     text = f"{summary['bottleneck_text']} {spoken(tried)}".strip()
-    changes = [{**asdict(remedy), "helps": remedy.helps} for remedy in tried]
-    more = {"bottleneck_text": text, "remedies": changes, "interval90": intervals(setup, summary, assumed)}
+    more = {"bottleneck_text": text, "remedies": worded(tried), "interval90": intervals(setup, summary, assumed)}
     return summary | {"warnings": warnings} | more
 
 
@@ -211,6 +213,7 @@ def figures(setup: Setup, window: Window) -> Figures:
         is_overloaded=overloaded,
         starved=starved(setup, window),
         cold=0 if window.start_ns else window.count,
+        notes=warm_up_note(setup, window),
         more={
             "throughput_ci95_ips": interval_of(window),
             "simulated_s": window.ran_ns / 1e9,
@@ -370,6 +373,15 @@ def starved(setup: Setup, window: Window) -> list[str]:
     else:
         idle = [name for name, counts in zip(setup.models, window.latency, strict=True) if not counts.n]
     return list(dict.fromkeys(idle))
+
+
+def warm_up_note(setup: Setup, window: Window) -> list[str]:
+    """Where a run's length was asked for, say that its start is not in the figures."""
+    scenario = setup.scenario
+    asked = scenario.inferences or scenario.duration_s
+    longest = first_check(len(setup.thread_models))
+    words = f"figures are those from {window.start_ns / 1e9:.3g} s on: the start, with the first inference, is left out"
+    return [f"{words} (--inferences {longest} or fewer holds it)"] if asked and window.start_ns else []
 
 
 def starvation_note(names: Sequence[str]) -> list[str]:

@@ -133,10 +133,20 @@ def _accelerator(setup: Setup, window: Window, used: Mapping[str, float]) -> tup
     share = sum(link_ns.values()) / max(1, total)
     held = _held(setup, used).capitalize()
     if share > 0.5:
-        worst = max(link_ns, key=lambda state: link_ns[state])
         names = " and ".join(dict.fromkeys(line.name for line in setup.channels))
-        return "link", f"{held}, {share:.0%} of it by transfers over {names}, most for {TRAITS[worst].words}."
+        return "link", f"{held}, {share:.0%} of it by transfers over {names}, most for {_most_for(setup, link_ns)}."
     return "accelerator", f"{held}, {1 - share:.0%} of it computing."
+
+
+def _most_for(setup: Setup, spent_ns: Mapping[State, float]) -> str:
+    """What most of some time goes to, and why where something is wrong with that."""
+    worst = max(spent_ns, key=lambda state: spent_ns[state])
+    evicted = len(setup.models) > 1 and not setup.scenario.cocompile
+    why = {
+        State.PARAMETERS: ", which its memory does not keep",
+        State.LOAD_PARAMETERS: ", as networks take each other's place in its memory" if evicted else "",
+    }
+    return TRAITS[worst].words + why.get(worst, "")
 
 
 def _is_at_its_pace(setup: Setup, window: Window) -> bool:
@@ -174,12 +184,22 @@ def _unsaturated(setup: Setup, window: Window, used: Mapping[str, float]) -> tup
     """Nothing is full: name the longest part of an inference."""
     if setup.is_on_cpu:
         return "cpu", f"Every operator runs on the CPU: {used['cpu']:.0%} of its {setup.cores} cores are used."
-    parts = {group: sum(window.state_ns(state) for state in states_of(group=group)) for group in DOING}
-    name = max(parts, key=lambda key: parts[key])
-    share = parts[name] / max(1, sum(parts.values()))
-    idle = 1 - used["accelerator"]
+    spent = {group: {state: window.state_ns(state) for state in states_of(group=group)} for group in DOING}
+    name = max(spent, key=lambda group: sum(spent[group].values()))
+    share = sum(spent[name].values()) / max(1, sum(sum(row.values()) for row in spent.values()))
+    most = f", most for {_most_for(setup, spent[name])}" if len(spent[name]) > 1 else ""
     kind = "cpu" if name == "app" else name  # the program around the network is the host's
-    return kind, f"{share:.0%} of an inference is {DOING[name]}; the accelerator idles {idle:.0%} of the time."
+    text = f"{share:.0%} of an inference is {DOING[name]}{most}; the accelerator idles"
+    return kind, f"{_late_threads(setup, window)}{text} {1 - used['accelerator']:.0%} of the time."
+
+
+def _late_threads(setup: Setup, window: Window) -> str:
+    """Where more is asked for than is served and nothing shared is full: the threads are what everything waits for."""
+    busy, count = _busy_threads(setup, window), setup.threads
+    if not setup.scenario.arrival_process.process.is_open or busy < SATURATED:
+        return ""
+    who = "The one thread is" if count == 1 else f"The {count} threads are"
+    return f"{who} busy {min(1.0, busy):.0%} of the time: "
 
 
 def _times(gain: float) -> str:

@@ -13,6 +13,7 @@ from sim.setup import Bus, Setup
 __all__ = ["check_effort", "events", "most_inferences"]
 
 EVENTS = 8  # of an inference that nothing cuts into pieces
+LONG_FULL = 4  # times that all waiting frames are served before cameras that ask for too much have been seen
 SCANNED = 32  # accelerators that a policy looks at in the time of an event
 BUDGET = 8_000_000  # events, some 20 s: a run that finds no period ends
 LARGEST = 4 * BUDGET  # events until a run can first be looked at: beyond these it is refused
@@ -26,7 +27,17 @@ def events(setup: Setup) -> float:
     whole = sum(n * _events(setup, setup.stage_times[m][i], setup.bus_of[i]) for (m, i), n in loops.items())
     mean = whole / len(models)
     policy = DISPATCHES.get(setup.scenario.dispatch)
-    return mean + (len(setup.accelerators) / SCANNED if policy and policy.looks_at_all else 0)
+    return mean + _frames(setup) + (len(setup.accelerators) / SCANNED if policy and policy.looks_at_all else 0)
+
+
+def _frames(setup: Setup) -> float:
+    """Frames of cameras that come while an inference is served, most of them to be dropped where far too many come."""
+    cameras = setup.scenario.arrival_process.cameras
+    if cameras is None:
+        return 0.0
+    alone_ns = min(times.latency_ns for row in setup.stage_times for times in row)
+    served_ips = min(cameras.inferences_per_s, 1e9 * len(setup.thread_models) / alone_ns)
+    return cameras.count * cameras.fps / served_ips
 
 
 def _events(setup: Setup, times: StageTimes, bus: Bus) -> float:
@@ -49,6 +60,10 @@ def check_effort(setup: Setup, first: int, asked_for: int = 0) -> None:
     Or for all the inferences that were ``asked_for``.
     """
     each = events(setup)
+    cameras = setup.scenario.arrival_process.cameras
+    if cameras and (total := LONG_FULL * cameras.kept_inferences * each) > BUDGET:
+        what = f"has {_frames(setup):.0f} frames for each inference that is served, {total:.2g} steps of simulation"
+        raise InputError.problem(f"--cameras {setup.scenario.cameras}", what, "give fewer cameras or frames a second")
     if asked_for * each > LARGEST:
         what = f"takes {asked_for * each:.2g} steps of simulation, above {LARGEST:.2g}"
         raise InputError.problem(f"--inferences {asked_for}", what, "leave it out, as a run ends when it is steady")

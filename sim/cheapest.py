@@ -90,10 +90,10 @@ class Limits:
         broken = {
             "it does not keep up": summary["overloaded"],
             f"more than {MOST_SKIPPED:.0%} of the frames skipped": summary.get("skipped_share", 0) > MOST_SKIPPED,
-            f"fewer than {self.min_ips} inferences a second": summary["throughput_ips"] < (self.min_ips or 0),
-            f"p95 above {self.max_p95_ms} ms": latency["p95"] > (self.max_p95_ms or most),
-            f"p99 above {self.max_p99_ms} ms": latency["p99"] > (self.max_p99_ms or most),
-            f"more than {self.max_w} W": summary["power_w"]["total"] > (self.max_w or most),
+            f"fewer than {self.min_ips or 0:g} inferences a second": summary["throughput_ips"] < (self.min_ips or 0),
+            f"p95 above {self.max_p95_ms or 0:.4g} ms": latency["p95"] > (self.max_p95_ms or most),
+            f"p99 above {self.max_p99_ms or 0:.4g} ms": latency["p99"] > (self.max_p99_ms or most),
+            f"more than {self.max_w or 0:g} W": summary["power_w"]["total"] > (self.max_w or most),
         }
         return next((words for words, is_broken in broken.items() if is_broken), "")
 

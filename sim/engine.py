@@ -8,7 +8,7 @@ first part left out; its interval comes from batch means.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,9 +16,10 @@ import simpy
 
 from hwmodels.errors import InputError
 from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
-from sim.answer import Results, cannot_keep_up, latencies, power_of, summarise
-from sim.budget import check_effort, events, most_inferences
+from sim.answer import Results, cannot_keep_up, power_of, summarise
+from sim.budget import check_effort, most_inferences
 from sim.closed_form.bounds import throughput_bound
+from sim.lock_ends import Runner, add_lock_ends
 from sim.machine.accelerator import SimAccelerator
 from sim.machine.cameras import Cameras
 from sim.machine.clock import Clock
@@ -32,13 +33,12 @@ from sim.machine.records import Components, Recorder, SpanSink
 from sim.machine.workloads import ThreadPool, jitter, mixed_loop
 from sim.scenario import Scenario
 from sim.setup import Bus, Setup, at_divisor, build, with_best_cut
-from sim.steady import batch_means_interval, period
+from sim.steady import batch_means_interval, first_check, period
 from sim.window import Mark, Window
 
 __all__ = ["Run", "Runner", "components", "run", "settled", "simulate", "wire"]
 
 MAX_OPEN = 20_000
-FIRST_CHECK = 64
 MAX_PERIODIC = 16_384  # completions after which a deterministic run counts as not periodic
 LEAST_FLUID = 512  # completions after which a run over a shared memory may count as settled
 MAX_RANDOM = 200_000
@@ -48,11 +48,7 @@ FILLED = 4  # times that waiting frames could have filled up before a run that n
 SCENES = 50  # of each camera, after which a run that nobody limited may end
 ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
-MOST_TWICE = 500_000  # events of a run that is repeated for the other end of a lock's fairness
-WORTH_TELLING = 0.02  # how far both ends of a lock's fairness lie apart
 SETTLED = 0.005  # relative width of the interval at which a run without a period stops
-#: Runs a set-up as :func:`run` does.
-Runner = Callable[..., Window]
 
 
 def simulate(
@@ -90,9 +86,8 @@ def simulate(
     window = by(setup, sink)
     _check_any(setup, window)
     results = summarise(setup, window, compare)
-    is_short = results.window.completions * events(setup) <= MOST_TWICE
-    if compare and is_short and setup.hand_over is not None and setup.share_a_lock:
-        _add_lock_ends(results, by)
+    if compare:
+        add_lock_ends(results, by)
     results.summary["wall_s"] = time.perf_counter() - started
     return results
 
@@ -102,26 +97,6 @@ def _check_any(setup: Setup, window: Window) -> None:
     duration_s = setup.scenario.duration_s
     if duration_s and not window.completions and not window.frames.skipped:
         raise InputError.problem(f"--duration {duration_s:g}", "ends before the first inference", "give a longer one")
-
-
-def _add_lock_ends(results: Results, by: Runner) -> None:
-    """Add what the other kind of lock gives: who wins a race of microseconds is not known of a host.
-
-    ``lock_ends`` holds throughput and percentiles of ``--lock mutex`` and ``fair``, the lower one first. They are the
-    same where nobody asked for a lock while a waiter was on its way to it.
-    """
-    setup, found = results.setup, results.summary
-    other = {"mutex": "fair", "fair": "mutex"}[setup.scenario.lock]
-    window = results.window
-    if window.was_raced:
-        window = by(replace(setup, scenario=replace(setup.scenario, lock=other)))
-    latency_ms, ips = latencies(window).summary_ms(), found["throughput_ips"]
-    pairs = {"throughput_ips": (ips, window.throughput_ips)}
-    pairs |= {f"latency_{key}_ms": (found["latency_ms"][key], latency_ms[key]) for key in ("p50", "p99")}
-    found["lock_ends"] = {key: sorted(pair) for key, pair in pairs.items()}
-    if abs(window.throughput_ips / ips - 1) > WORTH_TELLING:
-        words = f"--lock {other} gives {window.throughput_ips:.1f}/s in place of {ips:.1f}/s"
-        found["warnings"].append(f"microseconds decide who takes the accelerator's lock: {words}")
 
 
 def settled(scenario: Scenario, by: Runner | None = None) -> Setup:
@@ -294,7 +269,7 @@ class Run:
         self.duration_ns = round(setup.scenario.duration_s * 1e9)
         # The end of a duration stops a run, unless that takes too many completions.
         self.wanted = setup.scenario.inferences or (MAX_RANDOM if self.duration_ns else 0)
-        first = max(FIRST_CHECK, 4 * len(self.threads))
+        first = first_check(len(self.threads))
         self.limit = setup.scenario.inferences or self.most or self._most(first)
         self.check_at = min(first, self.limit)
         check_effort(setup, self.check_at, setup.scenario.inferences)

@@ -21,6 +21,7 @@ from hwmodels.families import NEWEST, family_named
 from hwmodels.host import load_host
 from hwmodels.link import usual_link
 from hwmodels.networks.readers import is_network_file, is_profile
+from hwmodels.numerals import exact_number
 from hwmodels.parts import meant_name, part_names
 from hwmodels.thermal import ambient_c
 from sim.machine.cameras import parse_cameras
@@ -274,7 +275,7 @@ def _check_choice(where: str, choices: Sequence[str], value: Any) -> None:
 def _check_range(where: str, span: tuple[float, float], value: Any) -> None:
     least, most = span
     if not isinstance(value, int | float) or not least <= value <= most:
-        raise InputError.value(where, value, f"{least} to {most:g}")
+        raise InputError.value(where, value, f"{exact_number(least)} to {exact_number(most)}")
 
 
 def _pairs(numbers: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
@@ -421,7 +422,7 @@ def app_ms_and_kind(text: str) -> tuple[float, str]:
     except ValueError:
         ms = -1.0
     if not 0 <= ms <= MAX_APP_MS or (colon and kind not in APP_KINDS):
-        allowed = f"ms from 0 to {MAX_APP_MS:g}, such as 12, 12:locked or 12:wait"
+        allowed = f"ms from 0 to {exact_number(MAX_APP_MS)}, such as 12, 12:locked or 12:wait"
         raise InputError.value("--app-ms", text, allowed, nearest(kind, APP_KINDS) if colon else "")
     return ms, kind or "core"
 

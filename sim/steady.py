@@ -12,9 +12,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-__all__ = ["LatencyCounts", "batch_means_interval", "period"]
+__all__ = ["FIRST_CHECK", "LatencyCounts", "batch_means_interval", "first_check", "period"]
 
 EXACT_VALUES = 4096
+FIRST_CHECK = 64
+
+
+def first_check(threads: int) -> int:
+    """Return after how many completions a run is first looked at: a shorter one leaves no warm-up out."""
+    return max(FIRST_CHECK, 4 * threads)
 
 
 def period(history: list[tuple[int, ...]], least: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import typer
@@ -28,6 +29,23 @@ def test_a_full_accelerator_wants_another_and_no_thread():
     assert steps["one more thread"] == pytest.approx(1, abs=0.02)
     why = next(step["why"] for step in found["steps"] if step["change"] == "one more thread")
     assert why.startswith("No gain: the accelerator is used")
+
+
+@pytest.mark.parametrize("options", [
+    {"threads": 2}, {"link": "usb2", "preprocess": "resize"}, {"host": "n100", "threads": 4, "app_ms": "5:locked"},
+    {"models": "mobilenet_v1_1.0_224:1,mobilenet_v2_1.0_224:1"}, {"cameras": "20x15"}, {"arrivals": "poisson:20"},
+    {"mode": "pipeline", "num_segments": 2}, {"accelerators": 0}, {"models": "inception_v3_299", "arrivals": "periodic:90"},
+])  # fmt: skip
+def test_the_sentence_says_what_the_table_says(options):
+    """Law: what helps, and what does not, is a step of the table, with the table's gain."""
+    found = advise(Scenario(**{"models": NET, "host": "raspberry-pi-4"} | options))
+    text = found["now"]["bottleneck_text"]
+    helpful, _, useless = text.partition("What does not: ")
+    named = re.findall(r"(?:What helps: |x\), )(.+?) \((\d+\.?\d*) x\)", helpful)
+    assert all(gains(found)[change] == pytest.approx(float(gain), rel=0.06) for change, gain in named)
+    assert all(gains(found)[change] <= 1.01 for change in useless.removesuffix(".").split(", ") if change)
+    most = max(step["gain"] for step in found["steps"])
+    assert bool(named) == (most >= 1.04 and found["now"]["bottleneck"] != "arrivals")
 
 
 def test_host_work_wants_a_thread():
@@ -216,10 +234,8 @@ def test_one_order_is_tried_where_the_compiler_ranks_all_networks_as_one():
 
 def test_no_accelerator_more_is_promised_to_a_mix_on_a_bus():
     """The closed form says 1.9 times, a run 1.3: so only the table of simulated steps speaks of it."""
-    now = advise(
-        Scenario(models="efficientdet_lite2:1,mobilenet_v2_1.0_224:1", host="raspberry-pi-4", preprocess="resize")
-    )
-    assert "accelerator (and a thread)" not in now["now"]["bottleneck_text"]
+    mix = Scenario(models="efficientdet_lite2:1,mobilenet_v2_1.0_224:1", host="raspberry-pi-4", preprocess="resize")
+    assert "accelerator (and a thread)" not in simulate(mix, compare=False).summary["bottleneck_text"]
 
 
 def test_only_what_can_be_bought_is_advised_unless_asked():

@@ -100,7 +100,19 @@ def test_swaps_are_named(hand_setup):
         [0, 1],
         threads=2,
     )
-    assert "most for loading parameters" in named(setup)[1]
+    assert "most for loading parameters, as networks take each other's place in its memory" in named(setup)[1]
+
+
+def test_threads_that_are_late_are_named_before_what_they_do(hand_setup):
+    """A thread with work around the network, asked for more than it does: nothing shared is full."""
+    late = hand_setup([network("a", preprocess_ns=900)], threads=1, arrivals="poisson:1e6", inferences=2000)
+    window = run(late)
+    text = bottleneck(late, window, IDLE, is_overloaded=True)[1]
+    assert re.match(
+        r"The one thread is busy (9\d|100)% of the time: \d+% of an inference is host work, most for preproc", text
+    )
+    closed = named(hand_setup([network("a", preprocess_ns=900)], threads=1))[1]
+    assert re.match(r"\d+% of an inference is host work, most for preprocess; the accelerator idles", closed)
 
 
 def test_requests_that_do_not_come_faster_are_the_limit(hand_setup):

@@ -71,3 +71,20 @@ def test_a_run_of_minutes_is_refused_before_it_begins(hand_setup):
     check_effort(setup, most)
     with pytest.raises(InputError, match=r"--threads 6.*fewer threads"):
         check_effort(setup, most + 1)
+
+
+@pytest.mark.parametrize("cameras", ["1024x1000", "1024x30", "64x1000", "4x5", "300x300"])
+def test_frames_of_cameras_count_and_far_too_many_are_refused(hand_setup, cameras):
+    """Law: every run of cameras that is not refused ends within a few budgets, waiting frames served four times."""
+    slow = network("a", accelerator_stage(steps=(StepTime(3_000_000, 0, 0),), load_bytes=0))
+    setup = hand_setup([slow], threads=1, cameras=cameras)
+    asked = setup.scenario.arrival_process.cameras
+    if 4 * asked.kept_inferences * events(setup) > BUDGET:
+        with pytest.raises(InputError, match=r"frames for each inference that is served.* give fewer cameras"):
+            Run(setup)
+    else:
+        few = replace(setup, scenario=replace(setup.scenario, inferences=500))
+        run = Run(few)
+        run.until_steady()
+        frames = run.env.now / 1e9 * asked.count * asked.fps
+        assert frames <= 500 * events(setup)

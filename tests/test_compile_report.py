@@ -156,3 +156,22 @@ def test_another_family_is_not_called_an_edge_tpu(capsys):
     assert "Mapped to accelerator" in shown
     assert "Edge TPU" not in shown
     assert "Over the link" not in shown  # its programs and maps lie in the memory that it shares with the host
+
+
+@pytest.mark.parametrize("name", ["lenet_5_28", "inception_v3_299", "efficientdet_lite0_320"])
+def test_long_networks_are_summed_up_and_all_layers_are_an_option_away(capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "200")
+    report = compile_report(name)
+    layers = report["layers"]
+
+    def shown(every_layer):
+        print_compile(report, every_layer)
+        out = capsys.readouterr().out
+        return out, [int(line.split("│")[1]) for line in out.splitlines() if line.count("│") == 7]
+
+    text, few = shown(every_layer=False)
+    assert shown(every_layer=True)[1] == [layer["index"] for layer in layers]
+    cycles = {layer["index"]: layer["cycles"] for layer in layers}
+    assert ("--layers shows all" in text) == (len(few) < len(layers))
+    assert len(few) == min(12, len(layers)) and few == sorted(few)
+    assert min(cycles[i] for i in few) >= max((cycles[i] for i in cycles if i not in few), default=0)

@@ -11,10 +11,11 @@ from hwmodels.errors import InputError
 from hwmodels.stages import StepTime
 from sim import Scenario, simulate
 from sim.answer import cannot_keep_up
-from sim.engine import FIRST_CHECK, Run, run
+from sim.engine import Run, run
 from sim.machine.policies import DISCIPLINES, DISPATCHES
 from sim.machine.states import State
 from sim.setup import build
+from sim.steady import FIRST_CHECK, first_check
 
 NET, OTHER = "mobilenet_v1_0.25_128", "mobilenet_v1_0.5_160"
 MODES = [
@@ -98,6 +99,21 @@ def test_one_thread_alone_takes_exactly_its_stage_times():
 
 
 # The window
+
+
+@pytest.mark.parametrize("options", [o for o in MODES if not o.keys() & {"arrivals", "duration_s", "thermal"}])
+def test_what_is_left_out_of_a_number_of_inferences_is_said(options):
+    """Law: a run says that its start is not in its figures, or holds all that ran; short ones do."""
+    longest = first_check(len(build(Scenario(**{"models": NET} | options)).thread_models))
+    for asked in (1, longest, longest + 1, 3 * longest):
+        found = simulate(Scenario(**{"models": NET, "inferences": asked} | options), compare=False)
+        said = any("with the first inference, is left out" in text for text in found.summary["warnings"])
+        assert said == (found.window.count < found.summary["inferences"])
+        assert asked > longest or not said
+
+
+def test_a_run_that_nobody_limited_says_nothing_of_its_start():
+    assert not any("left out" in text for text in simulate(Scenario(models=NET)).summary["warnings"])
 
 
 def short(hand_setup, **options):

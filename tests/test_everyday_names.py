@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from hwmodels import parts
+from hwmodels.errors import InputError
+from hwmodels.host import load_host
+from hwmodels.networks.zoo import canonical_name, load_network
 from hwmodels.parts import aliases, meant_name, part_names
 from sim import Scenario, advise, estimate, simulate
 
@@ -26,6 +29,33 @@ def test_an_everyday_name_is_its_network_in_every_mode(written, meant, options):
     assert next(iter(one["models"])) == meant
     closed = [estimate(Scenario(models=name, **options)) for name in (written, meant)]
     assert closed[0]["models"].keys() == closed[1]["models"].keys() == one["models"].keys()
+
+
+SPOKEN = {
+    "mobile det": "ssdlite_mobiledet_320", "Mobile-Det": "ssdlite_mobiledet_320", "yolo v8 n": "yolov8n_320",
+    "YOLOv8 nano": "yolov8n_320", "yolo8n": "yolov8n_320", "YOLO 8 Small 640": "yolov8s_640",
+    "yolov5 medium 640": "yolov5m_640", "YOLO v9 tiny": "yolov9t_640", "Efficient Det Lite 2": "efficientdet_lite2_448",
+    "mobile net v2 224": "mobilenet_v2_1.0_224", "ssd mobile net v2": "ssd_mobilenet_v2_coco_300", "yolox nano": "yolox_nano_416",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoken", "meant"), SPOKEN.items())
+def test_a_spoken_name_is_its_network(spoken, meant):
+    """Words in pieces, sizes spelled out, a version without its letter."""
+    assert canonical_name(spoken) == meant
+
+
+@pytest.mark.parametrize(("written", "first"), [
+    ("MobileNetV3", "mobilenet_v3"), ("MobileNetSSD", "ssd_mobilenet"), ("efficientdet", "efficientdet_lite0_320"),
+    ("resnet", "resnet_"), ("mobilenet", "mobilenet_"), ("inception", "inception_v1"), ("pose net", "posenet_"),
+])  # fmt: skip
+def test_a_name_of_several_is_answered_with_some_of_them(written, first):
+    """Law: what is offered has every word that was given."""
+    with pytest.raises(InputError) as error:
+        load_network(written)
+    offered = re.findall(r"'(.+?)'", error.value.hint)
+    assert len(offered) == 3 and offered[0].startswith(first)
+    assert all(canonical_name(name) == name for name in offered)
 
 
 def test_an_everyday_name_is_advised_as_its_network():
@@ -47,6 +77,25 @@ def test_an_everyday_name_is_advised_as_its_network():
 ])  # fmt: skip
 def test_parts_are_found_as_people_write_them(kind, written, meant):
     assert meant_name(kind, written) == meant
+
+
+@pytest.mark.parametrize(("written", "words"), [
+    ("orin nano", "'raspberry-pi-5' comes nearest"), ("Mac Mini", "'apple-m1' comes nearest"), ("toaster", "measure --host-only"),
+    ("raspbery pi 4", "did you mean 'raspberry-pi-4'"), ("i7", "'nuc-i5' comes nearest"),
+])  # fmt: skip
+def test_a_host_that_is_not_known_is_answered_with_a_way_on(written, words):
+    with pytest.raises(InputError, match=words):
+        load_host(written)
+
+
+def test_what_a_host_resembles_is_no_name_of_another():
+    """Law: machines that are not known mean no host, and every one is listed once."""
+    rows = [
+        parts.label("host", name, "resembles") for name in part_names("host") if not parts.label("host", name, "base")
+    ]
+    listed = [text.strip() for row in rows for text in row.split(",") if text.strip()]
+    assert listed and [meant_name("host", text) for text in listed] == listed
+    assert len(listed) == len(set(listed))
 
 
 @pytest.mark.parametrize("kind", ["accelerator", "host", "link"])

@@ -13,11 +13,13 @@ from test_request import spans_of, timeline
 from hwmodels.errors import InputError
 from hwmodels.host import load_host
 from hwmodels.link import channel, load_link, plugged_links
+from hwmodels.parts import part_names
 from hwmodels.stages import StepTime
 from sim.engine import run, simulate
 from sim.estimator import estimate
 from sim.scenario import Scenario
 from sim.setup import build
+from sim.study.grid import resized
 
 CARD = 1e9  # bytes/s: a nanosecond is a byte
 STREAMS = "resnet_50_v1_224"
@@ -192,6 +194,31 @@ def test_a_lane_is_said_and_never_proposed():
     assert not any("lane each" in note for note in estimate(scenario(3))["warnings"])
     assert any("lane each" in note for note in estimate(scenario(3, "pcie"))["warnings"])
     assert not any("lane" in name for name in plugged_links())
+
+
+ONE_LANE = [name for name in part_names("host") if load_host(name).bus("pcie")[1].lane_generation]
+
+
+@pytest.mark.parametrize("host", ONE_LANE)
+@pytest.mark.parametrize("cards", [1, 2, 3])
+def test_cards_on_a_host_with_one_lane_share_it_unasked(host, cards):
+    """The same answer as with the lane named, said in a note; one card has the lane for itself."""
+    usual, named = (simulate(scenario(cards, link, host=host)).summary for link in ("pcie", "pcie-lane-gen2"))
+    close = 1e-6 if cards > 1 else 0.02  # a CM4's card was measured a little above what the lane is taken to carry
+    assert usual["throughput_ips"] == pytest.approx(named["throughput_ips"], rel=close)
+    assert usual["interval90"] == {key: pytest.approx(pair, rel=close) for key, pair in named["interval90"].items()}
+    said = f"{cards} accelerators share the one lane that {host} has, as behind a switch (--link pcie-lane-gen2)"
+    assert (said in usual["warnings"]) == (cards > 1)
+    assert not any("lane" in note for note in named["warnings"] if "never measured" not in note)
+
+
+def test_every_card_counts_that_is_on_the_lane():
+    """Sticks beside the cards are on another bus; a study's set-up with more accelerators is the scenario's."""
+    mixed = build(scenario(3, "pcie,usb3,pcie", host="raspberry-pi-5"))
+    assert [line.name for line in mixed.channels] == ["pcie-lane-gen2", "usb3", "pcie-lane-gen2"]
+    assert [line.name for line in build(scenario(2, "pcie,usb3", host="raspberry-pi-5")).channels] == ["pcie", "usb3"]
+    grown = resized(build(scenario(1, "pcie", host="raspberry-pi-5")), 2, 2)
+    assert grown.channels == build(scenario(2, "pcie", host="raspberry-pi-5")).channels
 
 
 def test_a_lane_slower_than_a_card_slows_a_single_card():

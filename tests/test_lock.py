@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from hand import accelerator_stage, network
 
-from sim import Scenario, estimate, simulate
+from sim import Scenario, estimate
 from sim.closed_form.bounds import throughput_bound
 from sim.engine import run
 from sim.machine.states import State
@@ -113,18 +113,6 @@ def test_the_closed_form_pays_the_same(hand_setup, lock, work_ns, threads):
 
     setup = woken(hand_setup, [short(preprocess_ns=work_ns)], threads=threads, cores=8, lock=lock)
     assert expected_ips(setup) == pytest.approx(run(setup).throughput_ips, rel=0.01)
-
-
-def test_a_mix_gives_both_ends():
-    """Who wins a race of microseconds decides how often parameters are sent again: the answer says so."""
-    mix = Scenario(models="mobilenet_v1_1.0_224,mobilenet_v2_1.0_224")
-    summary = simulate(mix).summary
-    other = simulate(replace(mix, lock="fair")).summary
-    assert summary["lock_ends"]["throughput_ips"] == pytest.approx(
-        sorted((summary["throughput_ips"], other["throughput_ips"]))
-    )
-    assert any("--lock" in note for note in summary["warnings"])
-    assert "lock_ends" not in simulate(Scenario(models="mobilenet_v1_1.0_224")).summary
 
 
 @pytest.mark.parametrize(("threads", "is_said"), [(1, False), (2, False), (3, True)])

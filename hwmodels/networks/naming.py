@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-__all__ = ["Alias", "Vocabulary", "pattern_of", "plain", "spellings"]
+__all__ = ["Alias", "Vocabulary", "pattern_of", "pieced", "plain", "spellings"]
 
 #: Words that do not tell one network from another: quantisation, tools, training sets, and what detectors have anyway.
 NOISE = frozenset(
@@ -27,6 +27,8 @@ NOISE = frozenset(
 QUANTISED = NOISE & {"quant", "quantized", "quantised", "int8", "uint8", "8bit", "ptq", "qat", "postprocess", "decoder"}
 #: What stands for a word before a version: ``mnv2``, ``mv2``.
 SHORT = {"mn": "mobilenet", "m": "mobilenet", "mnet": "mobilenet"}
+#: Sizes of a YOLO that people spell out, after its version.
+LETTERS = {"nano": "n", "tiny": "t", "small": "s", "medium": "m", "large": "l"}
 #: The version that is meant where a family's name stands alone but for depth and resolution.
 FIRST_VERSION = {"resnet": "v1"}
 #: Resolutions that are meant where none is given and there are several, in this order.
@@ -80,6 +82,24 @@ def spellings(name: str) -> list[str]:
     return ["_".join(kept), "_".join(kept[:-1])] if kept[-1:] == ["edgetpu"] else ["_".join(kept)]
 
 
+def pieced(name: str) -> list[str]:
+    """Return the spellings of a name of which somebody wrote words in pieces, or a size in a word; none otherwise."""
+    texts = spellings(name)
+    return list(dict.fromkeys(one for text in (*texts, *([plain(name)] if texts else [])) for one in _together(text)))
+
+
+def _together(text: str) -> list[str]:
+    """Spellings with words written as one: ``mobile_det`` and ``yolo_v8_nano`` are ``mobiledet``, ``yolov8n``.
+
+    A number stays by itself: it is a resolution or a width.
+    """
+    words = re.sub(rf"(?<=_)({'|'.join(LETTERS)})(?=_|$)", lambda match: LETTERS[match[1]], text)
+    sized = words if re.match(r"yolo_?(v?\d+)", words) else text
+    found = [re.sub(r"_(?![\d.]{3,}|\d+x)", "", spelling) for spelling in (sized, text)]
+    found += [re.sub(r"^yolo(?=\d(?!\d))", "yolov", spelling) for spelling in found]
+    return [one for one in dict.fromkeys(found) if one != text]
+
+
 def _number(word: str) -> str:
     """Write a width in one way: ``075`` and ``0.750`` are 0.75, ``0.50`` is 0.5."""
     if re.fullmatch(r"0\d+", word):
@@ -97,6 +117,17 @@ class Vocabulary:
         """Return the one network of the zoo that a spelling means, or an empty string."""
         words = self._words(text)
         return self._exact(words) or self._without_size(words)
+
+    def like(self, text: str) -> list[str]:
+        """Return the networks of the zoo that have every word of a spelling.
+
+        Those come first that begin with its first word, then those with the fewest further words.
+        """
+        asked = self._words(text)
+        rows = ((name, self._words(_own(name))) for name in self._names)
+        having = ((name, words) for name, words in rows if asked and {*asked} <= {*words})
+        found = sorted((words[:1] != asked[:1], len({*words} - {*asked}), name) for name, words in having)
+        return [name for *_, name in found]
 
     def other_sizes(self, text: str) -> list[tuple[str, str, str]]:
         """Return what differs from a spelling in its resolution only.

@@ -17,7 +17,7 @@ from hwmodels.cache import remembered
 from hwmodels.errors import InputError, either, nearest, reason
 from hwmodels.files import read_text, write_text
 from hwmodels.networks.graph import LayerGraph, from_json, to_json
-from hwmodels.networks.naming import Alias, Vocabulary, plain, spellings
+from hwmodels.networks.naming import Alias, Vocabulary, pieced, plain, spellings
 from hwmodels.networks.readers import is_network_file, read_network
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
 
 #: A detector's name with what another training gave its head.
 _HEAD = re.compile(r"(.+?)(?=_classes|_boxes)((?:_classes(?P<classes>\d{1,6}))?(?:_boxes(?P<boxes>\d{1,6}))?)")
+MOST_LIKELY = 3
 LONGEST_NAME = 200  # bytes: file systems take 255, and temporary names are longer
 
 
@@ -149,7 +150,7 @@ def _canonical_name(name: str, _own: Hashable) -> str:  # the user's own network
         return f"{canonical_name(head[1])}{head[2]}"
     exact = ((way, text) for text in (name, plain(name)) for way in (_by_name, _by_alias, _by_same_size))
     words = (_by_name, _by_alias, _vocabulary().resolve, _by_size, _by_alias_and_size)
-    ways = chain(exact, ((way, text) for text in spellings(name) for way in words))
+    ways = chain(exact, ((way, text) for text in (*spellings(name), *pieced(name)) for way in words))
     return next(filter(None, (way(text) for way, text in ways)), name)
 
 
@@ -261,8 +262,15 @@ def load_network(name_or_path: str) -> LayerGraph:
     if found is None and _reason(name_or_path):
         raise InputError.problem("MODEL", f"{name_or_path} is no network of the zoo", _reason(name_or_path))
     if found is None:
-        raise InputError.value("MODEL", name_or_path, _allowed(name_or_path), nearest(plain(name_or_path), names()))
+        raise InputError.value("MODEL", name_or_path, _allowed(name_or_path), _likely(name_or_path))
     return found
+
+
+def _likely(name: str) -> str:
+    """Ask for the networks that have all words of a name, or for the nearest name."""
+    rows = (_vocabulary().like(text) for text in (*pieced(name), *spellings(name)))
+    found = next(filter(None, rows), [])[:MOST_LIKELY]
+    return f"did you mean {either(map(repr, found))}?" if found else nearest(plain(name), names())
 
 
 def _allowed(name: str) -> str:

@@ -6,8 +6,8 @@ counts as long as it takes alone in the set-up as it is. For one network that is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from math import inf
 from statistics import fmean
@@ -23,7 +23,7 @@ from sim.scenario import Scenario
 from sim.setup import Setup, base_name, build
 from sim.setup.cutting import LOOKED_FOR
 
-__all__ = ["Remedy", "explains", "remedies", "weights_ns", "work_rate"]
+__all__ = ["Remedy", "explains", "remedies", "weights_ns", "worded", "work_rate"]
 
 #: A change that gains more helps, one that gains less does not; between them nothing is said.
 HELPS, DOES_NOT = 1.04, 1.01
@@ -47,6 +47,11 @@ class Remedy:
     def helps(self) -> bool | None:
         """Whether it helps; None where the closed form cannot tell."""
         return True if self.gain >= HELPS else False if self.gain <= DOES_NOT else None
+
+
+def worded(found: Sequence[Remedy]) -> list[dict[str, Any]]:
+    """Return changes as an answer has them."""
+    return [{**asdict(remedy), "helps": remedy.helps} for remedy in found]
 
 
 def remedies(setup: Setup) -> list[Remedy]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from sim.commands.options import InGroups, scenario_command
+from sim.commands.patience import sign_of_life
 
 __all__ = ["register"]
 
@@ -42,7 +42,8 @@ def capacity(
     from sim.study.capacity import capacity as highest
 
     limit = Limits(max_p95_ms=max_p95_ms, max_p99_ms=max_p99_ms, max_w=max_w)
-    found = highest(scenario, limit, camera_fps, lambda line: print(line, file=sys.stderr))
+    with sign_of_life() as progress:
+        found = highest(scenario, limit, camera_fps, progress)
     if as_json:
         print(json.dumps(found, indent=1))
         return

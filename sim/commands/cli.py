@@ -14,7 +14,7 @@ from hwmodels.errors import InputError, reason
 from hwmodels.families import NEWEST
 from sim.commands import capacity, compare, design_space, lab, parts, site, virtual
 from sim.commands.completion import complete_model, completer_of, is_asked_for
-from sim.commands.options import InGroups, scenario_command
+from sim.commands.options import InGroups, file_option, scenario_command, unknown_option
 from sim.commands.patience import patience
 from sim.scenario import option_fields
 
@@ -36,6 +36,9 @@ Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="Zoo name, generated name or .tflite path.", autocompletion=complete_model),
 ]
+TRACES, PICTURES, PLOTS = (".json", ".json.gz"), (".svg", ".html"), (".svg", ".png", ".html")
+PLOTTED = "Also draw throughput, latency and energy against threads: FILE.svg, .png, .html."
+Layers = Annotated[bool, typer.Option("--layers", help="Show every layer, not the busiest ones alone.")]
 Size = Annotated[str, typer.Option(help="coral, small, large or FILE.toml.", autocompletion=completer_of("size"))]
 
 #: What compile says of options that it shares with run.
@@ -67,11 +70,10 @@ def _root(
 def run(
     scenario: Any,
     json: Json = False,
-    timeline: Annotated[Path | None, typer.Option(help="Also write a Perfetto trace to FILE.")] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="Also draw throughput, latency and energy against threads: FILE.svg, .png, .html."),
+    timeline: Annotated[
+        Path | None, file_option(help="Also write a Perfetto trace to FILE.json or FILE.json.gz.", endings=TRACES)
     ] = None,
+    plot: Annotated[Path | None, file_option(help=PLOTTED, endings=PLOTS)] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Read and explain the parts that are named; run nothing.")
     ] = False,
@@ -122,7 +124,10 @@ def _explain(scenario: Any, json: bool) -> None:
 def timeline(
     scenario: Any,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="A trace (.json, .json.gz) or a picture (.svg, .html).")
+        Path,
+        file_option(
+            "-o", "--output", help="A trace (.json, .json.gz) or a picture (.svg, .html).", endings=(*TRACES, *PICTURES)
+        ),
     ],
     layers: Annotated[bool, typer.Option(help="Also show the layers inside each computation (traces).")] = False,
     ms: Annotated[float, typer.Option(help="Length of a picture in ms (0: about three inferences).")] = 0,
@@ -133,7 +138,7 @@ def timeline(
 
     Example: edgetpusim timeline mobilenet_v2_1.0_224 --threads 2 --inferences 20 -o trace.json
     """
-    if output.suffix in (".svg", ".html"):
+    if output.name.lower().endswith(PICTURES):
         from sim.views.svg_timeline import write_picture
 
         write_picture(scenario, output, ms, 0 if cold else None)
@@ -164,6 +169,7 @@ def compile_command(
     ] = False,
     classes: Annotated[int, HEAD["classes"]] = 0,
     max_boxes: Annotated[int, HEAD["max_boxes"]] = 0,
+    layers: Layers = False,
     json: Json = False,
 ) -> None:
     """What the compiler model does with a network on a size: placement, parameters on and off chip, bytes, cycles.
@@ -194,7 +200,10 @@ def compile_command(
         return
     from sim.commands.compile_output import print_compile, print_set
 
-    (print_set if several else print_compile)(report)
+    if several:
+        print_set(report)
+    else:
+        print_compile(report, layers)
 
 
 @zoo_app.command("list")
@@ -221,7 +230,7 @@ def zoo_list(
 
 
 @zoo_app.command("show")
-def zoo_show(model: Model, json: Json = False) -> None:
+def zoo_show(model: Model, layers: Layers = False, json: Json = False) -> None:
     """Show a network: layer table, totals, placement on each size.
 
     Example: edgetpusim zoo show mobilenet_v2_1.0_224
@@ -234,7 +243,7 @@ def zoo_show(model: Model, json: Json = False) -> None:
         return
     from sim.commands.run_tables import print_network
 
-    print_network(details)
+    print_network(details, layers)
 
 
 @zoo_app.command("add")
@@ -370,6 +379,8 @@ def _usage(error: Any) -> str:
     given = next((_after(option) for option in _options(error) if _after(option) is not None), None)
     if given is not None:
         return str(InputError.value(_options(error)[-1], given, _kind(str(error))))
+    if type(error).__name__ == "NoSuchOption" and error.ctx:
+        return unknown_option(error.ctx, error.option_name)
     command = f"{error.ctx.command_path}: " if error.ctx else ""
     return " ".join((command + str(error.format_message())).split())
 

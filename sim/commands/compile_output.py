@@ -12,16 +12,17 @@ from sim.commands.tables import Rows, new_console, note, say
 
 __all__ = ["print_compile", "print_layers", "print_set"]
 
+MOST_LAYERS = 12  # of a network, unless all are asked for
 #: What the log calls the accelerator; those of other families have no such log.
 DEVICES = {"edgetpu": "Edge TPU"}
 
 
-def print_compile(report: dict[str, Any]) -> None:
-    """Print what the compiler model does with a network."""
+def print_compile(report: dict[str, Any], every_layer: bool = False) -> None:
+    """Print what the compiler model does with a network: its busiest layers, or every one."""
     console = new_console()
     _print_network(console, report)
     _print_segments(console, report.get("segments", []))
-    print_layers(console, report["layers"])
+    print_layers(console, report["layers"], every_layer)
 
 
 def print_set(report: dict[str, Any]) -> None:
@@ -105,16 +106,34 @@ def _print_segments(console: Console, segments: list[dict[str, Any]]) -> None:
     found.show(console)
 
 
-def print_layers(console: Console, layers: list[dict[str, Any]]) -> None:
-    """Print the layers: where each runs, and what it takes."""
-    found = Rows("\nlayers", "op", "#", "output", "M MACs", "KiB", "kept", "k cycles", "array")
-    for layer in layers:
+def print_layers(console: Console, layers: list[dict[str, Any]], every_layer: bool = False) -> None:
+    """Print where layers run, and what they take: the busiest ones of a long network, or every one."""
+    shown = layers if every_layer or len(layers) <= MOST_LAYERS else _busiest(layers)
+    found = Rows(_layers_title(layers, shown), "op", "#", "output", "M MACs", "KiB", "kept", "k cycles", "array")
+    for layer in shown:
         found.add(
             layer["op"], str(layer["index"]), "x".join(map(str, layer["output"])), f"{layer['macs'] / 1e6:.1f}",
             f"{layer['parameter_bytes'] / 1024:.1f}" if layer["parameter_bytes"] else "", _kept(layer),
             f"{layer['cycles'] / 1e3:.1f}", f"{layer['utilisation']:.0%}",
         )  # fmt: skip
     found.show(console)
+
+
+def _busiest(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The layers of most cycles, in the network's order."""
+    busiest = sorted(layers, key=lambda layer: (-layer["cycles"], layer["index"]))[:MOST_LAYERS]
+    return sorted(busiest, key=lambda layer: int(layer["index"]))
+
+
+def _layers_title(layers: list[dict[str, Any]], shown: list[dict[str, Any]]) -> str:
+    """How many layers there are, and what share of the cycles those shown take."""
+    if len(shown) == len(layers):
+        return "\nlayers"
+    share = sum(layer["cycles"] for layer in shown) / max(1, sum(layer["cycles"] for layer in layers))
+    sent = sum(bool(layer["streamed_bytes"]) for layer in layers)
+    streaming = f", parameters of {sent} sent with every inference" if sent else ""
+    words = f"{len(layers)} layers{streaming}; the {len(shown)} busiest take {share:.0%} of the cycles"
+    return f"\n{words} (--layers shows all)"
 
 
 def _kept(layer: dict[str, Any]) -> str:

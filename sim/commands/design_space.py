@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sim.commands.options import InGroups, scenario_command
+from sim.commands.options import InGroups, file_option, scenario_command
+from sim.commands.patience import sign_of_life
 
 __all__ = ["StoppedError", "register"]
 
@@ -18,7 +19,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Results = Annotated[
     Path, typer.Argument(metavar="RESULTS", help="A results file of sweep or study, or a study's folder.")
 ]
-Output = Annotated[Path, typer.Option("-o", "--output", help="The file to write.")]
+TableFile = Annotated[Path, file_option("-o", "--output", help="The file to write: .parquet.", endings=(".parquet",))]
+PageFile = Annotated[Path, file_option("-o", "--output", help="The page to write: .html.", endings=(".html", ".htm"))]
 AnyVersion = Annotated[bool, typer.Option(help="Also rows of other versions, whose numbers may mean something else.")]
 MinIps = Annotated[float | None, typer.Option(help="At least so many inferences per second.")]
 MaxP95 = Annotated[
@@ -116,7 +118,7 @@ def advise(
 
     limits = Limits(min_ips=min_ips, max_p95_ms=max_p95_ms, max_p99_ms=max_p99_ms, max_w=max_w)
     table = (read_prices(prices) if prices else Prices()).over(years)
-    with _sign_of_life() as progress:
+    with sign_of_life() as progress:
         found = ranked(scenario, limits, Shop(what_if, table if prices else None, progress))
     if json:
         _print_json(found)
@@ -126,23 +128,11 @@ def advise(
     print_advice(found, limits.given, table.currency)
 
 
-@contextmanager
-def _sign_of_life() -> Iterator[Callable[[str], None]]:
-    """A line on a terminal's stderr that says what is going on, and is gone in the end; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("trying ...") as status:
-        yield status.update
-
-
 def sweep(
     spec: Annotated[
         Path, typer.Argument(metavar="SPEC.toml", help="Options and part numbers, each a value or a list.")
     ],
-    output: Output,
+    output: TableFile,
     workers: Workers = 0,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")] = "",
     engine: EngineName = "auto",
@@ -239,7 +229,7 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def report(results: Results, output: Output, any_version: AnyVersion = False, json: Json = False) -> None:
+def report(results: Results, output: PageFile, any_version: AnyVersion = False, json: Json = False) -> None:
     """Write one self-contained HTML page about a results file; it opens without a network.
 
     Example: edgetpusim report study/ -o study.html

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import Field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from hwmodels.errors import InputError, nearest
+from hwmodels.files import check_ending
 from sim.commands.completion import complete_model, completer_of
 from sim.scenario import Scenario, flag, mixed_accelerators, option_fields
 
-__all__ = ["GROUPS", "InGroups", "scenario_command"]
+__all__ = ["GROUPS", "OTHER_WORDS", "InGroups", "file_option", "scenario_command", "unknown_option"]
+
+ALIKE = 0.6  # of an option that is meant
+#: What people call an option of a scenario -> what to give.
+OTHER_WORDS = {
+    "fps frame-rate frames": "for frames of cameras give --cameras NxFPS, such as 3x10",
+    "rate rps qps requests": "give --arrivals poisson:RATE or periodic:RATE, or a network as NAME@RATE",
+    "tpu tpus stick sticks device devices num-devices coral corals": "give --accelerators",
+    "board machine computer platform": "give --host",
+    "usb usb2 usb3 pcie m2 interface bus": "give --link usb2, usb3 or pcie",
+    "p95 p99 latency max-latency max-latency-ms slo max-ms max-p95-ms max-p99-ms":
+        "capacity and advise take --max-p95-ms and --max-p99-ms, run takes --deadline-ms",
+    "power watts watt max-power max-w": "run prints the power, capacity and advise take --max-w",
+    "model network models": "give the network's name without an option",
+    "min-ips min-fps target-fps": "advise takes --min-ips",
+    "camera-fps": "give --cameras NxFPS, or ask capacity, which takes --camera-fps",
+    "iterations runs repeat count num": "give --inferences",
+    "resolution input-size imgsz": "write it behind the network's name, such as yolov8n_320",
+}  # fmt: skip
 
 #: Options of a scenario as its help shows them, by what they say; those of the command itself come first.
 GROUPS = {
@@ -48,6 +69,28 @@ class InGroups(TyperCommand):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+
+
+def file_option(*words: str, help: str, endings: Sequence[str]) -> Any:  # noqa: A002  # as typer calls it
+    """Return an option for a file to write, whose ending says what it holds: another one is refused before any work."""
+
+    def checked(path: Path | None) -> Path | None:
+        """The path, where its ending is one of those."""
+        if path is not None:
+            check_ending(path, endings)
+        return path
+
+    return typer.Option(*words, help=help, callback=checked)
+
+
+def unknown_option(context: Any, name: str) -> str:
+    """Return a line about an option that a command does not have: what to give instead, or the nearest one."""
+    known = [one for param in context.command.get_params(context) for one in param.opts if one.startswith("--")]
+    of_a_scenario = "--host" in known
+    rows = OTHER_WORDS.items() if of_a_scenario else ()
+    remedy = next((text for words, text in rows if name.removeprefix("--") in words.split()), "")
+    hint = "" if remedy else nearest(name, known, ALIKE)
+    return str(InputError.problem(context.command_path, f"has no option {name}", remedy, hint))
 
 
 def scenario_command(function: Callable[..., None]) -> Callable[..., None]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Timer
 
-__all__ = ["patience"]
+__all__ = ["patience", "sign_of_life"]
 
 SOON_S = 1.0
 CLEAR = "\r\x1b[K"  # the line that was written, and everything on it
@@ -35,3 +35,15 @@ def patience(words: str) -> Iterator[None]:
         timer.cancel()
         if shown.is_set():
             print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def sign_of_life() -> Iterator[Callable[[str], None]]:
+    """A line on a terminal's stderr that says what is going on, and is gone in the end; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("trying ...") as status:
+        yield status.update

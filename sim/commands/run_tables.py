@@ -264,8 +264,8 @@ def print_zoo(rows: list[dict[str, Any]]) -> None:
     say(console, f"{head}_classes3_boxes10")
 
 
-def print_network(details: dict[str, Any]) -> None:
-    """Print one network: origin, totals, placement on each size, layers."""
+def print_network(details: dict[str, Any], every_layer: bool = False) -> None:
+    """Print one network: origin, totals, placement on each size, its busiest layers or every one."""
     console = new_console()
     for key, value in details.items():
         if key not in ("sizes", "layers", "cpu_ops"):
@@ -277,6 +277,9 @@ def print_network(details: dict[str, Any]) -> None:
             *(_size(row[f"{k}_bytes"]) for k in ("on_chip", "off_chip", "instruction", "input", "output")),
         )  # fmt: skip
     table.show(console)
-    print_layers(console, details["layers"])
+    print_layers(console, details["layers"], every_layer)
+    reasons: dict[str, list[str]] = {}
     for op in details["cpu_ops"]:
-        say(console, f"CPU: {op['index']} {op['op']}: {op['reason']}")
+        reasons.setdefault(op["reason"], []).append(f"{op['index']} {op['op']}")
+    for reason, ops in reasons.items():
+        say(console, f"on the CPU ({reason}): {', '.join(ops)}")

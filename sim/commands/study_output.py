@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwmodels.numerals import plain_number
 from sim.commands.run_tables import gain_rows, host_notes, meant
 from sim.commands.seen import unseen
 from sim.commands.tables import Rows, new_console, note, say
@@ -53,7 +54,7 @@ def print_advice(found: Mapping[str, Any], limited: bool, currency: str = "") ->
     waited = now.get("age_ms", now["latency_ms"])  # with cameras it is the age of results that counts
     say(
         console,
-        f"{_title(now)}: {now['throughput_ips']:.1f} /s, p95 {waited['p95']:.2f} ms, "
+        f"{_title(now)}: {now['throughput_ips']:.1f} /s, p95 {plain_number(waited['p95'], 3)} ms, "
         f"{now['energy_mj_per_inference']:.2f} mJ. {now['bottleneck_text']}\n",
     )
     priced = any("price" in step for step in found["steps"])
@@ -62,7 +63,7 @@ def print_advice(found: Mapping[str, Any], limited: bool, currency: str = "") ->
     for step in found["steps"]:
         money = [_money(step["price"]), _money(step["money_per_year"])] if priced else []
         table.add(
-            step["change"], f"{step['gain']:.2f} x", f"{step['throughput_ips']:.1f}", f"{step['p95_ms']:.2f}",
+            step["change"], f"{step['gain']:.2f} x", f"{step['throughput_ips']:.1f}", plain_number(step["p95_ms"], 3),
             f"{step['energy_mj_per_inference']:.2f}", *money, step["why"],
         )  # fmt: skip
     table.show(console)
@@ -146,6 +147,7 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
     table = Rows(_title(at), "", "", "", prose=[2])
     rows = [
         ("highest rate", f"{found['rate_ips']:.1f} /s", f"90 %: {low:.1f} to {high:.1f}"),
+        ("of the most served", f"{found['rate_ips'] / found['most_ips']:.0%}", f"which is {found['most_ips']:.1f} /s"),
         ("cameras", f"{found['cameras']}", f"of {found['camera_fps']:g} frames a second"),
         (f"{name} there", f"p95 {waited['p95']:.1f} ms", f"p99 {waited['p99']:.1f} ms"),
         ("power there", f"{at['power_w']['total']:.2f} W", f"accelerators used {at['utilisation']['accelerator']:.0%}"),
@@ -154,12 +156,21 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
         table.add(*row)
     table.show(console)
     say(console, f"{'With one camera more' if scenario.cameras else 'At 1 % more'}: {found['limit']}.")
+    if found["assumed"]:
+        say(console, _assumption(found))
     if scenario.arrival_process.rate_ips:
         word = "VALID" if found["valid"] else "INVALID"
         asked = f"--cameras {scenario.cameras}, that is " if scenario.cameras else ""
         say(console, f"{word}: {asked}{_requests(scenario.arrival_process.rate_ips)} a second.")
     for text in host_notes(at["scenario"]):
         note(console, text)
+
+
+def _assumption(found: Mapping[str, Any]) -> str:
+    """Why there is a limit that nobody gave, and how the rate stands to what is served at most."""
+    words = f"p99 at most {found['limits']['max_p99_ms']:g} ms was taken, ten times what a request takes alone"
+    why = "No limit of latency was given, and near the most requests wait without end"
+    return f"{why}: {words}. --max-p99-ms gives yours."
 
 
 def print_points(points: Sequence[Mapping[str, Any]]) -> None:

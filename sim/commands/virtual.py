@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from hwmodels.errors import InputError
+from sim.commands.options import file_option
 from sim.scenario import option_fields
 
 __all__ = ["register"]
@@ -59,7 +60,10 @@ def virtual(
     library: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Build the devices in C into DIR, for containers and C programs.")
     ] = None,
-    timeline: Annotated[Path | None, typer.Option(help="Also write a Perfetto trace to FILE.")] = None,
+    timeline: Annotated[
+        Path | None,
+        file_option(help="Also write a Perfetto trace to FILE.json or FILE.json.gz.", endings=(".json", ".json.gz")),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; the program's go to stderr.")] = False,
 ) -> None:
     """Run a program of yours, unchanged, against virtual accelerators that take the simulator's time.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hwmodels.errors import InputError, either, nearest, reason
 from hwmodels.files import read_text
+from hwmodels.numerals import exact_number
 from sim.machine.cameras import Cameras, camera_processes
 from sim.machine.chance import lognormal_factor, random_stream
 from sim.machine.machine import Machine, Thread
@@ -376,7 +377,9 @@ def positive(where: str, text: str) -> float:
     except ValueError:
         rate = 0.0
     if not MIN_RATE <= rate <= MAX_RATE:
-        raise InputError.value(where, text, f"requests per second from {MIN_RATE:g} to {MAX_RATE:g}")
+        raise InputError.value(
+            where, text, f"requests per second from {exact_number(MIN_RATE)} to {exact_number(MAX_RATE)}"
+        )
     return rate
 
 
@@ -433,8 +436,8 @@ def trace_gaps_ns(path: Path) -> Iterator[int]:
         )
     edges = [0.0, *times]
     if not times or any(not a <= b <= MAX_TIME_S for a, b in zip(edges, times, strict=False)):
-        what = f"has times that decrease or are not from 0 to {MAX_TIME_S:g}" if times else "has no times"
+        what = f"has times that decrease or are not from 0 to {exact_number(MAX_TIME_S)}" if times else "has no times"
         raise InputError.problem(
-            f"--arrivals trace:{path}", what, f"give seconds from 0 to {MAX_TIME_S:g} that do not decrease"
+            f"--arrivals trace:{path}", what, f"give seconds from 0 to {exact_number(MAX_TIME_S)} that do not decrease"
         )
     return iter([round((b - a) * 1e9) for a, b in zip(edges, times, strict=False)])

@@ -152,7 +152,7 @@ def _warnings(
     sizes = {a.name for a in parts.accelerators if a.is_extrapolated}
     notes = [f"size {name} was never measured: an extrapolation" for name in sorted(sizes)]
     notes += dict.fromkeys(note for link in parts.links for note in rate_notes(link, parts.host))
-    notes += _lane_notes(parts)
+    notes += [*_lane_notes(parts), *_shared_notes(scenario, parts)]
     notes += _process_note(scenario, len(parts.accelerators))
     notes += _idle_note(scenario, len(parts.accelerators), threads)
     for row in executables:
@@ -168,6 +168,17 @@ def _lane_notes(parts: Parts) -> list[str]:
         "dual adapter) they share it and take longer: --link pcie-lane-gen2 or pcie-lane-gen3"
         for name, count in lanes.items()
         if count > 1 and not count <= parts.host.bus(name)[1].places < ANY_NUMBER
+    ]
+
+
+def _shared_notes(scenario: Scenario, parts: Parts) -> list[str]:
+    """Cards that share the host's only lane though nobody named it."""
+    lanes = Counter(bus.channel.name for bus in buses_of(parts.channels) if bus.is_fluid and bus.channel.is_lane)
+    counts = Counter(link.name for link in parts.links)
+    return [
+        f"{counts[name]} accelerators share the one lane that {parts.host.name} has, as behind a switch (--link {name})"
+        for name in lanes
+        if name not in scenario.link
     ]
 
 

@@ -69,7 +69,7 @@ def parts_of(scenario: Scenario) -> Parts:
     accelerators, host = _accelerators(scenario), host_of(scenario)
     if scenario.cores:
         host = replace(host, cores=scenario.cores)
-    links = _links(scenario, len(accelerators))
+    links = [_shared(scenario, link, host, len(accelerators)) for link in _links(scenario, len(accelerators))]
     if scenario.is_on_cpu:  # the default accelerator stands there, without power and without work
         return Parts(host, tuple(accelerators), tuple(links))
     for part, link in zip(accelerators, links, strict=True):
@@ -77,6 +77,16 @@ def parts_of(scenario: Scenario) -> Parts:
     if "clock_hz" not in scenario.numbers_of("size"):
         accelerators = [_on_board(part, link, host) for part, link in zip(accelerators, links, strict=True)]
     return Parts(host, tuple(accelerators), tuple(links))
+
+
+def _shared(scenario: Scenario, link: Link, host: Host, cards: int) -> Link:
+    """The link; where cards find no place of their own on a host with one lane, that lane, which they share."""
+    named = [name.strip() for name in scenario.link.split(",")]
+    many = cards if len(named) == 1 else named.count(link.name)
+    row, costs = host.bus(link.name)
+    if not row or not costs.lane_generation or many <= costs.places:
+        return link
+    return _own_numbers(scenario, "link", load_link(f"{link.name}-lane-gen{costs.lane_generation}"))
 
 
 def _check_fit(part: Accelerator, link: Link, host: Host) -> None:

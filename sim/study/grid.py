@@ -153,7 +153,9 @@ def case_rows(base: Setup, case: Case, sd: float, by: Runner = run) -> Iterator[
 
 def resized(base: Setup, threads: int, accelerators: int) -> Setup:
     """The set-up of one thread and one accelerator with more of both."""
-    if accelerators > 1 and base.channels[0].memory_bytes_per_s:  # each has a port of its own
+    line = base.channels[0]
+    is_joined = line.memory_bytes_per_s or base.host.bus(line.host_row)[1].lane_generation
+    if accelerators > 1 and is_joined:  # each has a port of its own, or they share a lane
         return build(replace(base.scenario, threads=threads, accelerators=accelerators))
     return replace(
         base,

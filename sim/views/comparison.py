@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
+from hwmodels.numerals import plain_number
 from sim.engine import simulate
 from sim.estimator import AROUND
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.scenario import Scenario
 
-__all__ = ["Difference", "compare", "differences", "figure_keys", "plain_number"]
+__all__ = ["Difference", "compare", "differences", "figure_keys"]
 
 NOTICEABLE = 0.01  # relative; what differs by less is not shown
 WORDS = {state.name.lower(): TRAITS[state].words for state in BREAKDOWN}
@@ -78,11 +80,6 @@ def _differ(values: Sequence[Any]) -> bool:
     return bool(max(values) > min(values) + NOTICEABLE * abs(max(values)))
 
 
-def plain_number(value: float, digits: int) -> str:
-    """Return a number with so many digits at least, and never with an exponent from 1 on."""
-    return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
-
-
 def _limits(answers: Answers) -> str:
     """What limits each set-up."""
     found = [str(answer["bottleneck"]) for answer in answers]
@@ -93,10 +90,31 @@ def _limits(answers: Answers) -> str:
 
 
 def _longest_change(answers: Answers, key: str, words: Mapping[str, str], unit: str) -> str:
-    """The part of a sum that differs most."""
+    """The part of a sum that differs most: the same for all set-ups, or one for each pair of neighbours that differ."""
     parts = {name: [float(answer[key][name]) for answer in answers] for name in answers[0][key] if name != "total"}
-    name = max(parts, key=lambda part: max(parts[part]) - min(parts[part]))
-    return f"most by {words.get(name, name)}: {', '.join(plain_number(value, 3) for value in parts[name])} {unit}"
+    named = {pair: _largest_step(parts, *pair) for pair in pairwise(range(len(answers))) if _step(parts, *pair)}
+    if len(set(named.values())) <= 1:
+        name = next(iter(named.values()), max(parts, key=lambda part: max(parts[part]) - min(parts[part])))
+        return f"most by {words.get(name, name)}: {_listed(parts[name])} {unit}"
+    return "; ".join(
+        f"{a + 1} to {b + 1} most by {words.get(name, name)}: {_listed([parts[name][a], parts[name][b]])} {unit}"
+        for (a, b), name in named.items()
+    )
+
+
+def _step(parts: Mapping[str, Sequence[float]], a: int, b: int) -> bool:
+    """Whether two set-ups differ in the sum of the parts."""
+    return _differ([sum(row[i] for row in parts.values()) for i in (a, b)])
+
+
+def _largest_step(parts: Mapping[str, Sequence[float]], a: int, b: int) -> str:
+    """The part that goes most the way that the sum goes."""
+    rises = sum(row[b] - row[a] for row in parts.values()) > 0
+    return max(parts, key=lambda part: (parts[part][b] - parts[part][a]) * (1 if rises else -1))
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(plain_number(value, 3) for value in values)
 
 
 def _time(answers: Answers) -> str:
@@ -132,7 +150,8 @@ def _frames(answers: Answers) -> str:
 
 def _spread(answers: Answers) -> str:
     times = [answer["latency_ms"] for answer in answers]
-    return "over the mean: " + ", ".join(f"{one['p95'] / one['mean']:.2f}" if one["mean"] else "0" for one in times)
+    ratios = [f"{one['p95'] / one['mean']:.2f}" if one["mean"] else "0" for one in times]
+    return "as the mean: latencies do not vary" if set(ratios) == {"1.00"} else f"over the mean: {', '.join(ratios)}"
 
 
 #: Figure of an answer -> what explains its differences.

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodels.errors import InputError, either
-from hwmodels.files import whole_file
+from hwmodels.errors import InputError
+from hwmodels.files import check_ending, whole_file
 from sim.scenario import place
 from sim.views.svg import OKABE_ITO
 
@@ -41,8 +41,7 @@ def plot_threads(scenario: Scenario, path: Path) -> None:
     missing Altair.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise InputError.value(f"the ending of {path}", path.suffix, either(FORMATS))
+    check_ending(path, FORMATS)
     if not path.parent.is_dir():
         raise InputError.problem(str(path), "cannot be written (no such folder)", "give a file that can be written")
     _save(_chart(scenario, list(thread_rows(scenario))), path)

@@ -15,8 +15,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodels.errors import InputError, either
-from hwmodels.files import write_text
+from hwmodels.errors import InputError
+from hwmodels.files import check_ending, write_text
 from sim.machine.records import Span
 from sim.machine.states import TRAITS, State
 from sim.views.svg import FAINT, INK, document, fits, line, rect, steps, text
@@ -195,8 +195,7 @@ def write_picture(scenario: Scenario, path: Path, ms: float = 0, start_ms: float
 
     Raises :class:`InputError` for another ending or a file that cannot be written.
     """
-    if path.suffix not in FORMATS:
-        raise InputError.value(f"the ending of {path}", path.suffix, either(FORMATS))
+    check_ending(path, FORMATS)
     shot = film(scenario, ms, start_ms)
     page = draw(shot) if path.suffix == ".svg" else _page(shot.title, scrolling(draw(shot)))
     write_text(path, page)
