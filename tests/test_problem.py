@@ -11,6 +11,8 @@ from calibration.measurements import Measurement
 from calibration.problem import Number, block_of, fit_rows, prior_of, priors, sigma_of
 from calibration.setups import Parts
 from calibration.shipped import load_dataset
+from hwmodels.host import load_host
+from hwmodels.parts import part_names
 
 ROW = Measurement(
     model="mobilenet_v1_1.0_224", metric="invoke_latency_ms", value=2.0, link="usb3", host_id="x86-xeon", clock_id="max"
@@ -34,6 +36,22 @@ def test_priors_are_ranges_of_numbers_that_exist():
         assert 0 < low < high, (kind, part, key)
     assert prior_of("accelerator", "coral", "tiles_x") is None
     assert prior_of("accelerator", "coral", "conv_cycles_per_step") is not None
+
+
+def test_a_range_over_hosts_holds_the_hosts_that_were_measured():
+    """Output rates over USB 3: a prior that most hosts lie outside of is no prior of a host that nobody measured."""
+    low, high = prior_of("host", "any", "bus.usb3.in_bytes_per_s")
+    told = {name: load_host(name).quantities.get("bus.usb3.in_bytes_per_s") for name in part_names("host")}
+    rates = {n: q.value for n, q in told.items() if q and q.status == "fitted" and q.std_error < 0.25 * q.value}
+    assert len(rates) >= 8
+    assert all(low * 0.95 <= rate <= high * 1.05 for rate in rates.values()), rates
+
+
+def test_a_desktop_s_fixed_time_over_pcie_is_a_slower_board_s_at_most():
+    low, high = prior_of("host", "x86-desktop", "bus.pcie.floor_ns")
+    board = load_host("raspberry-pi-cm4")
+    assert low >= board.driver_cpu_ns / 5
+    assert high == pytest.approx(board.quantities["bus.pcie.floor_ns"].value, rel=0.05)
 
 
 def test_a_rounded_figure_is_believed_less():
