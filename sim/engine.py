@@ -56,7 +56,7 @@ Runner = Callable[..., Window]
 
 
 def simulate(
-    scenario: Scenario, sink: SpanSink | None = None, compare: bool = True, by: Runner | None = None
+    scenario: Scenario, sink: SpanSink | None = None, compare: bool = True, by: Runner | None = None, trust: bool = True
 ) -> Results:
     """Simulate a scenario until it is steady (or for its ``inferences`` or ``duration_s``) and summarise it.
 
@@ -73,6 +73,8 @@ def simulate(
         Also say what one thread on one accelerator would do, for the gains.
     by
         What runs set-ups in place of :func:`run` (:mod:`sim.fast.choice`).
+    trust
+        Also say how far to trust the answer, and which changes help: for what only compares figures, a third of its time.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def simulate(
     setup = settled(scenario, by)
     window = by(setup, sink)
     _check_any(setup, window)
-    results = summarise(setup, window, compare)
+    results = summarise(setup, window, compare, trust)
     is_short = results.window.completions * events(setup) <= MOST_TWICE
     if compare and is_short and setup.hand_over is not None and setup.share_a_lock:
         _add_lock_ends(results, by)
