@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from html import escape
 from typing import Any
 
 from hwmodels.version import program_version
@@ -86,6 +85,8 @@ class Results:
 
     def _repr_html_(self) -> str:
         """The same as a small table, for notebooks."""
+        from html import escape  # its table of entities is read by notebooks only
+
         s = self.summary
         low, high = s["interval90"].get("throughput_ips", (s["throughput_ips"],) * 2)
         rows = {

@@ -74,7 +74,7 @@ def simulate(
     by
         What runs set-ups in place of :func:`run` (:mod:`sim.fast.choice`).
     trust
-        Also say how far to trust the answer, and which changes help: for what only compares figures, a third of its time.
+        Also say how far to trust the answer, and which changes help; not for what only compares figures.
 
     Returns
     -------

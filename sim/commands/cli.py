@@ -328,7 +328,7 @@ def run_app(typer_app: typer.Typer) -> None:
 
 
 def _collect_seldom() -> None:
-    """Look for cyclic garbage seldom, and not at the end: what a command loads it keeps, and looking was a fifth of it."""
+    """Look for cyclic garbage seldom, and not at the end: what a command loads, it keeps."""
     gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)
 
