@@ -143,13 +143,16 @@ def case_rows(base: Setup, case: Case, sd: float, by: Runner = run) -> Iterator[
         One row of the results file for each number of threads and accelerators of the case.
     """
     fixed, one = {"case": case.name, **traits(base), "error": ""}, baseline(base, [1.0])
+    rows: dict[tuple[int, int], Row] = {}
     for many in case.accelerators:
         if replace(base, accelerators=base.accelerators * many).no_room:
             continue
         for threads in case.threads:
             used = min(threads, many)  # a bound thread leaves further accelerators idle
             setup = resized(base, threads, used)
-            row = point_row(setup, by(bounded(setup), most=_most(setup)), sd, one)
+            if (threads, used) not in rows:
+                rows[threads, used] = point_row(setup, by(bounded(setup), most=_most(setup)), sd, one)
+            row = rows[threads, used]
             yield fixed | (row if used == many else with_idle(row, setup, resized(base, threads, many)))
 
 
