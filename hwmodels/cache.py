@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["ByIdentity", "for_each", "forget", "remembered"]
@@ -11,8 +12,8 @@ __all__ = ["ByIdentity", "for_each", "forget", "remembered"]
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-_MEMORIES: list[Any] = []  # every function that remembers
-PLAIN = (str, int, float, bool, tuple, type(None))
+_MEMORIES: list[OrderedDict[Any, Any]] = []  # of every function that remembers
+PLAIN = frozenset({str, int, float, bool, tuple, type(None)})
 
 
 class ByIdentity:
@@ -50,9 +51,9 @@ def forget(beyond: int = 0) -> None:
 
     For programs that run long in little memory, as a page does: a browser's Python never gives memory back.
     """
-    if sum(memory.cache_info().currsize for memory in _MEMORIES) > beyond:
+    if sum(map(len, _MEMORIES)) > beyond:
         for memory in _MEMORIES:
-            memory.cache_clear()
+            memory.clear()
 
 
 def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -64,19 +65,20 @@ def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         """Return the function with a memory."""
-
-        @lru_cache(maxsize=maxsize)
-        def cached(*keys: Hashable) -> R:
-            """Call with what the keys stand for."""
-            return function(*[key.value if isinstance(key, ByIdentity) else key for key in keys])  # type: ignore[arg-type, call-arg]  # unwrapped
-
-        _MEMORIES.append(cached)
+        memory: OrderedDict[tuple[Hashable, ...], tuple[R, tuple[Any, ...]]] = OrderedDict()
+        _MEMORIES.append(memory)
 
         @wraps(function)
         def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
             """Look up, and call where nothing is remembered."""
             given: tuple[Any, ...] = (*arguments, *named.values()) if named else arguments
-            return cached(*[one if isinstance(one, PLAIN) else ByIdentity(one) for one in given])
+            # An object's number, negative: no plain number is so small. The result holds the object.
+            key = tuple([one if type(one) in PLAIN else -id(one) for one in given])
+            found = memory.pop(key, None) or (function(*arguments, **named), given)
+            memory[key] = found  # the youngest
+            if len(memory) > maxsize:
+                memory.popitem(last=False)
+            return found[0]
 
         return wrapper
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hwmodels.cache import remembered
 from hwmodels.host import Host
 from hwmodels.thermal import SHUTDOWN_C
 
@@ -83,6 +84,7 @@ def active_j(
     return (clock_share * clocked_pj + energies.actions_pj(actions)) * 1e-12
 
 
+@remembered(4096)  # accelerators alike, and all that rest
 def heated_w(energies: Energies, cold_w: float, rest_w: float, ambient: float = ROOM_C) -> float:
     """Mean power (W) with the leakage of its own heat: ``cold_w`` holds the leakage of ``rest_w`` in a room of 25 C.
 

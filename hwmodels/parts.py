@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
+from hwmodels.cache import remembered
 from hwmodels.errors import LIKELY, InputError, nearest, reason
 from hwmodels.files import read_text
 from hwmodels.part_keys import Keys, line_of, split_key, split_line
@@ -176,6 +177,7 @@ def _shipped(folder: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (Path(__file__).parent / folder).glob("*.toml")))
 
 
+@remembered(1024)
 def shipped_name(kind: str, part: Part) -> str:
     """Return the shipped part that a part is, or else the nearest one it is based on; empty where there is none."""
     names = part_names(kind)

@@ -256,7 +256,13 @@ class StageTimes:
 
     def total(self, key: str) -> int:
         """Return the sum over all passes of one of their numbers, such as ``held_ns``."""
-        return sum(getattr(stage, key) for stage in self.accelerator_stages)
+        if key not in self._totals:
+            self._totals[key] = sum(getattr(stage, key) for stage in self.accelerator_stages)
+        return self._totals[key]
+
+    @cached_property
+    def _totals(self) -> dict[str, int]:
+        return {}
 
     def with_passes(self, change: Callable[[AcceleratorStage], AcceleratorStage]) -> StageTimes:
         """Return the times with every pass through the accelerator changed; what the CPU does stays."""
@@ -315,7 +321,7 @@ class StageTimes:
         """The first inference of a new interpreter: parameters are sent, and result memory is touched first."""
         return self.first_invoke_ns + self.first_touch_ns
 
-    @property
+    @cached_property
     def latency_ns(self) -> int:
         """One request alone, pre- and postprocessing and the program's own work included."""
         return self.preprocess_ns + self.invoke_ns + self.postprocess_ns + self.app.ns

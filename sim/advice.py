@@ -115,7 +115,7 @@ def _tried(scenario: Scenario, step: Step, measure: _Measure) -> Iterator[dict[s
 
     changed = scenario.with_options(**step.options)
     try:
-        tried = simulate(changed, compare=False)
+        tried = simulate(changed, compare=False, trust=False)
     except InputError:
         return
     if tried.setup.no_room:

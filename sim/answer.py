@@ -6,13 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 from hwmodels.version import program_version
 from sim.bottleneck import bottleneck, spoken
 from sim.choices.market import power_notes
-from sim.closed_form.baseline import baseline
+from sim.closed_form.baseline import Baseline, baseline
 from sim.closed_form.bounds import throughput_bound
 from sim.closed_form.remedies import Remedy, explains, remedies, worded
 from sim.machine.states import BREAKDOWN, WAYS, states_of
@@ -102,7 +101,7 @@ class Results:
         return f"<table><caption>{escape(self.setup.scenario.models)}</caption>{cells}</table>"
 
 
-def answer(setup: Setup, found: Figures, compare: bool = True) -> dict[str, Any]:
+def answer(setup: Setup, found: Figures, compare: bool = True, one: Baseline | None = None) -> dict[str, Any]:
     """Return what was found of a set-up under the keys of the contract; :func:`trusted` adds how far to trust it.
 
     Parameters
@@ -111,6 +110,8 @@ def answer(setup: Setup, found: Figures, compare: bool = True) -> dict[str, Any]
         What was asked, and what was found.
     compare
         Whether the gains over one thread on one accelerator are wanted; they are null without.
+    one
+        That baseline of a closed loop, where it is known already.
     """
     now, power = found.performance, found.performance.power
     kind, text = found.limit
@@ -126,7 +127,7 @@ def answer(setup: Setup, found: Figures, compare: bool = True) -> dict[str, Any]
         },
         "utilisation": dict(found.utilisation),
         "time_breakdown_ms": dict(found.breakdown_ms),
-        **gains(setup, found, compare),
+        **gains(setup, found, compare, one),
         "bottleneck": kind,
         "bottleneck_text": text,
         "interval90": {},
@@ -142,15 +143,16 @@ def answer(setup: Setup, found: Figures, compare: bool = True) -> dict[str, Any]
     }  # fmt: skip
 
 
-def gains(setup: Setup, found: Figures, compare: bool) -> dict[str, Any]:
+def gains(setup: Setup, found: Figures, compare: bool, one: Baseline | None = None) -> dict[str, Any]:
     """Return the gains over the same work with one thread on one accelerator, and what exactly that is."""
     keys = ("speedup_vs_one_thread", "energy_gain_vs_one_thread", "energy_accelerator_gain_vs_one_thread")
     if compare and setup.is_baseline:
         return dict.fromkeys(keys, 1.0) | {"baseline": setup.scenario.options() | {"models": setup.models[0]}}
-    rates = [row["throughput_ips"] for row in found.models.values()]
-    came = found.performance.throughput_ips if setup.scenario.arrival_process.process.is_open else 0.0
-    one = baseline(setup, rates, came, found.cold) if compare else None
-    if one is None or one.performance is None:
+    if compare and (one is None or found.cold):
+        rates = [row["throughput_ips"] for row in found.models.values()]
+        came = found.performance.throughput_ips if setup.scenario.arrival_process.process.is_open else 0.0
+        one = baseline(setup, rates, came, found.cold)
+    if not compare or one is None or one.performance is None:
         reason = one.reason if one else "not asked for"
         return dict.fromkeys(keys) | {"baseline": None, "baseline_reason": reason}
     now, alone = found.performance, one.performance
@@ -186,9 +188,13 @@ def _remedies(setup: Setup, summary: Mapping[str, Any]) -> list[Remedy]:
     return [remedy for remedy in found if is_sure or remedy.helps is not False]
 
 
-def summarise(setup: Setup, window: Window, compare: bool = True) -> Results:
-    """Build the answer of a run, with its gains over one thread on one accelerator unless nobody asks for them."""
-    return Results(trusted(setup, answer(setup, figures(setup, window), compare)), setup, window)
+def summarise(setup: Setup, window: Window, compare: bool = True, trust: bool = True) -> Results:
+    """Build the answer of a run.
+
+    ``compare`` adds its gains over one thread on one accelerator, ``trust`` how far to trust it.
+    """
+    found = answer(setup, figures(setup, window), compare)
+    return Results(trusted(setup, found) if trust else found, setup, window)
 
 
 def figures(setup: Setup, window: Window) -> Figures:
@@ -316,9 +322,9 @@ def breakdown_ms(window: Window) -> dict[str, float]:
     A query lasts longer than its samples do on average: they wait for the last of them.
     """
     mean, whole = merged(window.latency), latencies(window)
-    total = sum(window.state_ns(state) for state in BREAKDOWN)
-    scale = ratio(mean.sum_ns, total * max(1, mean.n) * 1e6)
-    parts = {state.name.lower(): window.state_ns(state) * scale for state in BREAKDOWN}
+    spent_ns = {state.name.lower(): window.state_ns(state) for state in BREAKDOWN}
+    scale = ratio(mean.sum_ns, sum(spent_ns.values()) * max(1, mean.n) * 1e6)
+    parts = {name: ns * scale for name, ns in spent_ns.items()}
     if window.queries.n:
         parts["wait"] += (ratio(whole.sum_ns, whole.n) - ratio(mean.sum_ns, mean.n)) / 1e6
     return parts

@@ -52,7 +52,7 @@ SETTLED = 0.005  # relative width of the interval at which a run without a perio
 
 
 def simulate(
-    scenario: Scenario, sink: SpanSink | None = None, compare: bool = True, by: Runner | None = None
+    scenario: Scenario, sink: SpanSink | None = None, compare: bool = True, by: Runner | None = None, trust: bool = True
 ) -> Results:
     """Simulate a scenario until it is steady (or for its ``inferences`` or ``duration_s``) and summarise it.
 
@@ -69,6 +69,8 @@ def simulate(
         Also say what one thread on one accelerator would do, for the gains.
     by
         What runs set-ups in place of :func:`run` (:mod:`sim.fast.choice`).
+    trust
+        Also say how far to trust the answer, and which changes help; not for what only compares figures.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def simulate(
     setup = settled(scenario, by)
     window = by(setup, sink)
     _check_any(setup, window)
-    results = summarise(setup, window, compare)
+    results = summarise(setup, window, compare, trust)
     if compare:
         add_lock_ends(results, by)
     results.summary["wall_s"] = time.perf_counter() - started

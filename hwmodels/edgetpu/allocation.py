@@ -148,20 +148,19 @@ def allocate(layers: Sequence[Layer], capacity_bytes: int, accelerator: EdgeTpu,
     tuple of bool
         For each layer, whether it is kept; true for layers without parameters.
     """
-    order = sorted(range(len(layers)), key=lambda at: _rank(layers[at], at, accelerator, compiler))
+    sizes = [footprint_bytes(layer, accelerator, compiler) for layer in layers]
+    order = sorted(range(len(layers)), key=lambda at: _rank(layers[at], at, sizes[at], compiler))
     cached, free = [True] * len(layers), capacity_bytes
     for at in order:
-        size = footprint_bytes(layers[at], accelerator, compiler)
-        cached[at] = size <= free and not _always_streams(layers[at], compiler)
-        free -= size if cached[at] else 0
+        cached[at] = sizes[at] <= free and not _always_streams(layers[at], compiler)
+        free -= sizes[at] if cached[at] else 0
     return tuple(cached)
 
 
-def _rank(layer: Layer, at: int, accelerator: EdgeTpu, compiler: Compiler) -> tuple[int, int, int]:
-    """Sort key by which layers are served; ``at`` is the place in order of execution."""
+def _rank(layer: Layer, at: int, size: int, compiler: Compiler) -> tuple[int, int, int]:
+    """Sort key by which layers are served; ``at`` is the place in order of execution, ``size`` the footprint."""
     if not compiler.ranks_layers:
         return 0, 0, at
-    size = footprint_bytes(layer, accelerator, compiler)
     if is_depthwise(layer):
         return 0, -size, -at
     if is_dense(layer):

@@ -69,8 +69,8 @@ def power_notes(scenario: Scenario) -> list[str]:
     links = [link.strip() for link in scenario.link.split(",")]
     on_usb = scenario.accelerators if len(links) == 1 else sum(link.startswith("usb") for link in links)
     also = [ALSO[scenario.host, link] for link in dict.fromkeys(links) if (scenario.host, link) in ALSO]
-    given = load_host(scenario.host).usb_ports_a
-    if not given or not links[0].startswith("usb") or on_usb * STICK_A <= given:
+    given = load_host(scenario.host).usb_ports_a if links[0].startswith("usb") else 0
+    if not given or on_usb * STICK_A <= given:
         return also
     need = f"{on_usb} sticks peak at {on_usb * STICK_A:g} A ({STICK_A * 1e3:.0f} mA each)"
     supply = " with a 5 A supply" if scenario.host == "raspberry-pi-5" else ""

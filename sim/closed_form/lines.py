@@ -271,7 +271,8 @@ def _loading(
 ) -> tuple[Demand, float]:
     """Mean demand of threads on one accelerator, and the share of inferences that send parameters again."""
     share = reload_share(setup, models, accelerator)
-    return mean_demand([with_load(needs[model][accelerator], share) for model in models]), share
+    rows = [needs[model][accelerator] for model in models]
+    return mean_demand([with_load(row, share) for row in rows] if share else rows), share
 
 
 def reload_share(setup: Setup, models: Sequence[int], accelerator: int) -> float:

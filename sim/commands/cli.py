@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from copy import copy
 from io import TextIOWrapper
@@ -19,6 +21,9 @@ from sim.commands.patience import patience
 from sim.scenario import option_fields
 
 __all__ = ["app", "main", "narrowed", "run_app"]
+
+#: Containers that are made between two looks for garbage (Python's own number is 700): more than a short command makes.
+GARBAGE = 200_000
 
 # typer carries its own copy of click in newer versions: take the class from what it exports.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -309,6 +314,7 @@ def main() -> None:
 
 def run_app(typer_app: typer.Typer) -> None:
     """Run a typer app so that every kind of bad input is one line, never a traceback."""
+    _collect_seldom()
     _replace_unprintable()
     try:
         code = narrowed(typer_app, sys.argv[1:2])(standalone_mode=False)
@@ -328,6 +334,12 @@ def run_app(typer_app: typer.Typer) -> None:
         if code == 130:
             _fail("interrupted", 130)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _collect_seldom() -> None:
+    """Look for cyclic garbage seldom, and not at the end: what a command loads, it keeps."""
+    gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)
 
 
 def narrowed(typer_app: Any, words: list[str]) -> Any:

@@ -18,7 +18,6 @@ from sim.commands.tables import Rows, new_console, note, say
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.power import host_rest_w
 from sim.scenario import place
-from sim.views.comparison import figure_keys
 
 __all__ = ["gain_rows", "host_notes", "meant", "print_comparison", "print_network", "print_run", "print_zoo"]
 
@@ -213,6 +212,8 @@ def _size(n_bytes: float) -> str:
 
 def print_comparison(setups: Sequence[str], found: Mapping[str, Any]) -> None:
     """Print set-ups side by side: a line for each figure that differs, and why below it."""
+    from sim.views.comparison import figure_keys
+
     console, answers = new_console(), found["setups"]
     say(console, meant(answers[0]["scenario"]["models"], answers[0]["models"]), "italic")
     for number, text in enumerate(setups, 1):

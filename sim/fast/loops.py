@@ -6,6 +6,8 @@ and lock of that machine. So the rules of stopping and the sums of a window stan
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from sim.fast.wiring import wired
 from sim.window import Window
 
 __all__ = ["Loop"]
+
+FEW = 128  # values that Python counts in the time in which numpy has sorted them
 
 
 class Loop(Run):
@@ -77,9 +81,8 @@ class Loop(Run):
         for model, counts in enumerate(zip(self.opened.latency, self.opened.invokes, strict=True)):
             own = rows if len(self.setup.models) == 1 else rows[:, rows[at.OF_MODEL] == model]
             for column, one in zip((at.LATENCY_NS, at.INVOKE_NS), counts, strict=True):
-                values, times = np.unique(own[column], return_counts=True)
-                one.add_counts(dict(zip(values.tolist(), times.tolist(), strict=True)))
-        self.opened.note(rows[at.END].tolist(), np.unique(rows[at.OF_THREAD]).tolist())
+                one.add_counts(_counted(own[column]))
+        self.opened.note(rows[at.END].tolist(), _counted(rows[at.OF_THREAD]))
 
     def _note_history(self, rows: Any) -> None:
         """Note completions for the search of a period, as :meth:`sim.engine.Run.completed` does."""
@@ -114,3 +117,11 @@ class Loop(Run):
             stage = stages[kind]
             self.recorder.passes[number, id(stage)] = int(passes[number, kind, at.COUNT])
             self.recorder.stages[id(stage)] = stage
+
+
+def _counted(values: Any) -> Mapping[int, int]:
+    """How often each value comes: few are counted by Python, many by numpy."""
+    if len(values) < FEW:
+        return Counter(values.tolist())
+    found, times = np.unique(values, return_counts=True)
+    return dict(zip(found.tolist(), times.tolist(), strict=True))

@@ -32,6 +32,7 @@ class Span(NamedTuple):
     n_bytes: int
 
 
+MANY = len(State)
 SpanSink = Callable[[Span], None]
 
 
@@ -69,8 +70,8 @@ class Totals:
         Multiply-accumulates, and bytes read from wide and moved in narrow memory.
     """
 
-    time_ns: list[float] = field(default_factory=lambda: [0.0] * len(State))
-    n_bytes: list[float] = field(default_factory=lambda: [0.0] * len(State))
+    time_ns: list[float] = field(default_factory=lambda: [0.0] * MANY)
+    n_bytes: list[float] = field(default_factory=lambda: [0.0] * MANY)
     waited_ns: float = 0.0
     actions: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -136,8 +137,8 @@ class Recorder:
     def __init__(self, components: Components, models: Sequence[str], sink: SpanSink | None = None) -> None:
         self.components, self.names = components, components.names
         self.models, self.sink = list(models), sink
-        self.time_ns = [[0] * len(State) for _ in self.names]
-        self.n_bytes = [[0] * len(State) for _ in self.names]
+        self.time_ns = [[0] * MANY for _ in self.names]
+        self.n_bytes = [[0] * MANY for _ in self.names]
         self.waited_ns = [0] * len(self.names)
         self.passes: dict[tuple[int, int], int] = {}
         self.stages: dict[int, AcceleratorStage] = {}

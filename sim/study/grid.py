@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hwmodels.cache import remembered
 from hwmodels.stages import AcceleratorStage, StageTimes, StepTime
 from sim.answer import answer, figures
+from sim.closed_form.baseline import Baseline, baseline
 from sim.closed_form.columns import stage_columns
 from sim.engine import Runner, run
 from sim.fast.choice import SIMPY, runner
@@ -140,14 +142,17 @@ def case_rows(base: Setup, case: Case, sd: float, by: Runner = run) -> Iterator[
     dict
         One row of the results file for each number of threads and accelerators of the case.
     """
-    fixed = {"case": case.name, **traits(base), "error": ""}
+    fixed, one = {"case": case.name, **traits(base), "error": ""}, baseline(base, [1.0])
+    rows: dict[tuple[int, int], Row] = {}
     for many in case.accelerators:
         if replace(base, accelerators=base.accelerators * many).no_room:
             continue
         for threads in case.threads:
             used = min(threads, many)  # a bound thread leaves further accelerators idle
             setup = resized(base, threads, used)
-            row = point_row(setup, by(bounded(setup), most=_most(setup)), sd)
+            if (threads, used) not in rows:
+                rows[threads, used] = point_row(setup, by(bounded(setup), most=_most(setup)), sd, one)
+            row = rows[threads, used]
             yield fixed | (row if used == many else with_idle(row, setup, resized(base, threads, many)))
 
 
@@ -175,8 +180,12 @@ def bounded(setup: Setup) -> Setup:
     apart = not setup.bus_of[0].is_shared
     if setup.bus_of[0].is_memory:  # nothing is cached, and ports differ
         return setup
-    times = times.with_passes(lambda stage: replace(_merged(stage) if apart else stage, load_bytes=0))
-    return replace(setup, stage_times=((times,) * len(setup.accelerators),))
+    return replace(setup, stage_times=((_bounded_times(times, apart),) * len(setup.accelerators),))
+
+
+@remembered(64)  # the points of a case have them in common
+def _bounded_times(times: StageTimes, apart: bool) -> StageTimes:
+    return times.with_passes(lambda stage: replace(_merged(stage) if apart else stage, load_bytes=0))
 
 
 def _most(setup: Setup) -> int:
@@ -209,13 +218,14 @@ def _sum(steps: Sequence[StepTime]) -> StepTime:
     )
 
 
-def point_row(setup: Setup, window: Window, sd: float) -> Row:
+def point_row(setup: Setup, window: Window, sd: float, one: Baseline | None = None) -> Row:
     """The row of a simulated point: what ``run --json`` says of it, flat, and the stage columns.
 
-    The interval is that of the network's one-thread uncertainty ``sd`` (relative standard deviation).
+    The interval is that of the network's one-thread uncertainty ``sd`` (relative standard deviation). ``one`` is what
+    its gains compare with, where many points have that in common.
     """
     found, scale = figures(setup, window), math.exp(Z90 * sd)
-    summary = answer(setup, found)
+    summary = answer(setup, found, one=one)
     ips = window.throughput_ips
     more = {"interval90": {"throughput_ips": [ips / scale, ips * scale]}, "engine": window.engine}
     left_out = ("simulated_s", "throughput_ci95_ips", "baseline_reason")

@@ -70,7 +70,9 @@ def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(key: str, value: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, str | int | float):
+        yield key, value
+    elif isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _flat(f"{key}_{name}", inner)
     elif isinstance(value, list) and key == "warnings":

@@ -80,8 +80,9 @@ def at_end(part: Accelerator, key: str, end: int) -> Accelerator:
     """Return the part with one number at the low (0) or high (1) end of its range."""
     span = part.quantities[key].range
     assert span is not None
-    whole = isinstance(getattr(part, key), int)  # counts and bytes stay whole, and above zero
-    return part.moved(key, ceil(span[end]) if whole else span[end])
+    now = getattr(part, key)
+    moved = ceil(span[end]) if isinstance(now, int) else span[end]  # counts and bytes stay whole, and above zero
+    return part if moved == now else part.moved(key, moved)
 
 
 def with_part(setup: Setup, old: Accelerator, new: Accelerator, key: str = "") -> Setup:

@@ -18,7 +18,9 @@ NETWORK = "mobilenet_v2_1.0_224"
 def child(*arguments: str) -> tuple[float, float]:
     """CPU seconds and peak memory (MB) of one command."""
     code = f"import sys; sys.argv = ['edgetpusim', *{list(arguments)!r}]; from sim.commands.cli import main; main()"
-    pid = os.posix_spawn(sys.executable, [sys.executable, "-c", code], os.environ, file_actions=_quiet())
+    # What was installed is compiled: the first of several runs compiles it here, wherever Python is told not to.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-c", code], environment, file_actions=_quiet())
     _, _, used = os.wait4(pid, 0)
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
@@ -27,9 +29,10 @@ def _quiet() -> list[tuple[int, int, str, int, int]]:
     return [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
 
 
-def best(*arguments: str, times: int = 5) -> str:
-    cpu, memory = min(child(*arguments) for _ in range(times))
-    return f"{cpu:.2f} CPU-s, {memory:.0f} MB"
+def median(*arguments: str, times: int = 5) -> str:
+    child(*arguments)
+    cpu, memory = zip(*sorted(child(*arguments) for _ in range(times)), strict=True)
+    return f"{cpu[times // 2]:.3f} CPU-s in the median of {times} (least {cpu[0]:.3f}), {max(memory):.0f} MB"
 
 
 def engine(inferences: int = 100_000, name: str = "simpy", **options: object) -> float:
@@ -97,11 +100,13 @@ def large_file() -> str:
 
 
 def main() -> None:
-    print(f"run {NETWORK} --threads 4, cold: {best('run', NETWORK, '--threads', '4')}")
-    print(f"--help: {best('--help')}")
+    print(f"run {NETWORK} --threads 4, cold: {median('run', NETWORK, '--threads', '4')}")
+    print(f"run {NETWORK} --json, cold: {median('run', NETWORK, '--json')}")
+    for words in (("--help",), ("zoo", "list"), ("advise", NETWORK)):
+        print(f"{' '.join(words)}, cold: {median(*words)}")
     # A child's peak memory starts at its parent's: commands first, what makes this process large after them.
     for inferences in ("10000", "1000000"):
-        print(f"run --inferences {inferences}: {best('run', NETWORK, '--threads', '4', '--inferences', inferences)}")
+        print(f"run --inferences {inferences}: {median('run', NETWORK, '--threads', '4', '--inferences', inferences)}")
     print(f"reading a large file: {large_file()}")
     for name in (NETWORK, "yolov8n_320", "inception_resnet_v2_299"):
         print(f"an interaction of a lesson, {name}: {interaction(name):.2f} CPU-s")
