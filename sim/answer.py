@@ -88,6 +88,8 @@ class Results:
 
     def _repr_html_(self) -> str:
         """The same as a small table, for notebooks."""
+        from html import escape  # its table of entities is read by notebooks only
+
         s = self.summary
         low, high = s["interval90"].get("throughput_ips", (s["throughput_ips"],) * 2)
         rows = {
