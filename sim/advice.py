@@ -71,15 +71,20 @@ def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None =
     none = {"already_met": False, "cheapest": None, "nearest": None}
     best = search(scenario, limits, found.summary, shop) if limits and limits.given else none
     return {
-        "now": _with_helps(found, rows), "notes": power_notes(scenario),
+        "now": _with_helps(found, rows, now.is_open), "notes": power_notes(scenario),
         "judged_by": "work" if is_mix else "throughput", "steps": rows, **best,
     }  # fmt: skip
 
 
-def _with_helps(found: Results, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The summary of a run that says what helps as the steps found it, which were simulated and can be had."""
+def _with_helps(found: Results, rows: Sequence[Mapping[str, Any]], is_open: bool) -> dict[str, Any]:
+    """The summary of a run that says what helps as the steps found it, which were simulated and can be had.
+
+    Where requests come at a rate, a step that shortens their wait is not called useless, though no more is done.
+    """
     summary = found.summary
     served = [row for row in rows if not (row["not_served"] or row["overloads"])]
+    if is_open:
+        served = [row for row in served if row["gain"] > 1 + NOTABLE or row["p95_change"] > 1 - NOTABLE]
     tried = [Remedy(row["change"], row["options"], round(row["gain"], 6)) for row in served]
     tried = [] if summary["bottleneck"] == "arrivals" else sorted(tried, key=lambda remedy: -remedy.gain)
     text = f"{figures(found.setup, found.window).limit[1]} {spoken(tried)}".strip()

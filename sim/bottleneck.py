@@ -17,6 +17,7 @@ AT_ITS_PACE = 0.98  # of what its slowest segment allows: a pipeline that no mor
 LATE = 0.02  # of a run, after its last request: what could end sooner
 MOST_NAMED = 2
 WAITED_FOR = 0.7  # use of threads from which on requests wait for them long
+SHORTER = 2.0  # so many times as long they wait for threads as for what all threads share: then more threads help
 ANOTHER_THREAD = "one more thread"  # what people ask first
 ON_LINK = states_of(group="link")
 DOING: dict[Group, str] = {
@@ -63,11 +64,16 @@ def bottleneck(
 def _not_faster(setup: Setup, window: Window, used: Mapping[str, float]) -> str:
     """A sentence about requests that do not come faster; they may wait for threads that wait for nothing shared."""
     busy, count = _busy_threads(setup, window), setup.threads
-    if busy < WAITED_FOR or busy < max(used.values()):
+    if busy < WAITED_FOR or _queue(busy) < SHORTER * _queue(max(used.values())):
         return f"Requests do not come faster: the busiest resource is used {max(used.values()):.0%}."
     who = "the one thread, which is" if count == 1 else f"the {count} threads, which are"
     text = f"Requests do not come faster, and wait for {who} busy {busy:.0%} of the time"
     return f"{text}." if setup.pipelines else f"{text}: more threads shorten the wait."
+
+
+def _queue(used: float) -> float:
+    """How long requests wait for what is used so much, up to a factor: its queue, each of whom takes its share."""
+    return used**2 / max(1 - used, 1e-9)
 
 
 def _busy_threads(setup: Setup, window: Window) -> float:

@@ -92,3 +92,34 @@ def test_no_link_is_said_to_be_useless_where_it_moves_the_cut():
     }
     assert "link pcie" not in said["profiled"]
     assert "link pcie" in said["12,40"]
+
+
+@pytest.mark.parametrize("options", [
+    {"models": "yolov5n_320", "host": "jetson-nano", "cameras": "8x5"},
+    {"models": NET, "host": "raspberry-pi-4", "cameras": "9x30", "threads": 2},
+    {"models": "ssdlite_mobiledet_320", "host": "raspberry-pi-4", "cameras": "16x5", "link": "usb2"},
+])  # fmt: skip
+def test_no_change_is_called_useless_that_ends_waits_or_drops(options):
+    """Cameras that nearly fill an accelerator: no more frames come than are served, and yet results come sooner."""
+    scenario = Scenario(**options)
+    now = simulate(scenario).summary
+    for remedy in now["remedies"]:
+        if remedy["helps"] is False:
+            then = simulate(scenario.with_options(**remedy["options"]), compare=False).summary
+            assert then["age_ms"]["p95"] > 0.9 * now["age_ms"]["p95"], remedy["change"]
+            assert then["skipped_share"] > now["skipped_share"] - 0.02, remedy["change"]
+
+
+@pytest.mark.parametrize("share", [0.8, 0.95])
+@pytest.mark.parametrize(("preprocess", "is_said"), [("none", False), ("resize:1280x720", True)])
+@pytest.mark.parametrize("host", ["raspberry-pi-4", "jetson-nano", "raspberry-pi-5"])
+def test_more_threads_shorten_a_wait_where_that_is_said(host, preprocess, is_said, share):
+    """Not where what all threads share is as busy as they are: then another one only adds hand-overs."""
+    closed = Scenario(models="mobilenet_v2_1.0_224", host=host, preprocess=preprocess)
+    rate_ips = share * simulate(closed, compare=False).summary["throughput_ips"]
+    scenario = closed.with_options(arrivals=f"poisson:{rate_ips:.1f}")
+    now = simulate(scenario).summary
+    assert ("more threads shorten the wait" in now["bottleneck_text"]) == is_said, now["bottleneck_text"]
+    if is_said:
+        then = simulate(scenario.with_options(threads=2)).summary
+        assert then["latency_ms"]["mean"] < 0.9 * now["latency_ms"]["mean"]
