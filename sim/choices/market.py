@@ -143,9 +143,8 @@ def read_prices(path: str | Path) -> Prices:
     try:
         table = tomllib.loads(read_text(Path(path)))
     except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else str(error)
         raise InputError.problem(
-            str(path), f"cannot be read ({why})", "give a TOML file such as docs/prices.toml"
+            str(path), f"cannot be read ({reason(error)})", "give a TOML file such as docs/prices.toml"
         ) from None
     known = ("currency", "per_kwh", "hosts", "accelerators")
     for key in table:

@@ -51,8 +51,8 @@ def scenario_of(model: str, text: str) -> Any:
     """
     try:
         words = shlex.split(text)
-    except ValueError as error:
-        raise InputError.problem(f"the set-up {text}", f"cannot be read ({error})", "close the quotes") from None
+    except ValueError:
+        raise InputError.problem(f"the set-up {text}", "has quotes that do not close", "close the quotes") from None
     found: list[Any] = []
 
     def keep(scenario: Any) -> None:
