@@ -61,10 +61,11 @@ def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None =
     """
     from sim.engine import simulate
 
+    shop = shop or Shop()
+    _check_years(shop, limits)
     found = simulate(scenario)
     is_mix, weights = len(found.summary["models"]) > 1, weights_ns(found.setup)
     each = weights if is_mix else dict.fromkeys(map(base_name, found.summary["models"]), 1.0)
-    shop = shop or Shop()
     now = _Measure(found.summary, each, scenario.arrival_process.process.is_open, shop)
     rows = [row for step in _steps(scenario, shop) for row in _tried(scenario, step, now)]
     rows.sort(key=lambda row: (bool(row["not_served"]) or row["overloads"], *_rank(row, now.is_open), row["change"]))
@@ -74,6 +75,13 @@ def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None =
         "now": _with_helps(found, rows), "notes": power_notes(scenario),
         "judged_by": "work" if is_mix else "throughput", "steps": rows, **best,
     }  # fmt: skip
+
+
+def _check_years(shop: Shop, limits: Limits | None) -> None:
+    """Raise :class:`InputError` for years that count in what is cheapest, where nothing is looked for."""
+    if shop.prices and shop.prices.years and not (limits and limits.given):
+        remedy = "give --min-ips, --max-p95-ms, --max-p99-ms or --max-w"
+        raise InputError.problem("--years", "cannot act, as there is no limit that a set-up has to meet", remedy)
 
 
 def _with_helps(found: Results, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

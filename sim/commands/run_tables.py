@@ -129,11 +129,9 @@ def _camera_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if "age_ms" not in s:
         return []
     age = s["age_ms"]
-    tail = _tail(age)
-    return [
-        ("frames skipped", f"{s['skipped_share']:.2%}", f"cameras {s['scenario']['cameras']}"),
-        ("age of a result", f"{age['mean']:.3f} ms", tail),
-    ]
+    skipped = ("frames skipped", f"{s['skipped_share']:.2%}", f"cameras {s['scenario']['cameras']}")
+    aged = ("age of a result", f"{age['mean']:.3f} ms", _tail(age))
+    return [skipped, aged if age["max"] else ("age of a result", "-", "no frame was done")]
 
 
 def _lock_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
