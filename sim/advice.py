@@ -77,6 +77,11 @@ def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None =
     }  # fmt: skip
 
 
+def _first_said(remedy: Remedy) -> tuple[float, bool]:
+    """The largest gain first; of those that look alike, what nobody has to buy."""
+    return -round(remedy.gain, 2), bool(remedy.options.keys() & {"host", "link", "accelerators", "size"})
+
+
 def _check_years(shop: Shop, limits: Limits | None) -> None:
     """Raise :class:`InputError` for years that count in what is cheapest, where nothing is looked for."""
     if shop.prices and shop.prices.years and not (limits and limits.given):
@@ -89,7 +94,7 @@ def _with_helps(found: Results, rows: Sequence[Mapping[str, Any]]) -> dict[str, 
     summary = found.summary
     served = [row for row in rows if not (row["not_served"] or row["overloads"])]
     tried = [Remedy(row["change"], row["options"], round(row["gain"], 6)) for row in served]
-    tried = [] if summary["bottleneck"] == "arrivals" else sorted(tried, key=lambda remedy: -remedy.gain)
+    tried = [] if summary["bottleneck"] == "arrivals" else sorted(tried, key=_first_said)
     text = f"{figures(found.setup, found.window).limit[1]} {spoken(tried)}".strip()
     return summary | {"bottleneck_text": text, "remedies": worded(tried)}
 

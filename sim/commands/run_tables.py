@@ -140,7 +140,7 @@ def _lock_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if ends is None:
         return []
     rates, tails = (_span(ends["throughput_ips"], 1), _span(ends["latency_p99_ms"], 3))
-    return [("mutex or fair lock", f"{rates} /s", f"p99 {tails} ms")] if " to " in rates + tails else []
+    return [("mutex or fair lock", "", f"{rates} /s, p99 {tails} ms")] if " to " in rates + tails else []
 
 
 def _span(ends: Sequence[float], digits: int) -> str:

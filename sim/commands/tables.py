@@ -1,8 +1,8 @@
 """Text and tables on the terminal, at any width: no number and no name is cut or broken.
 
-Text wraps between words. A table that is wider than the terminal wraps its headers and its columns of prose, and
-where that does not suffice, each row becomes a block of ``name: value``. Where the output is no terminal and
-``COLUMNS`` is not set, there is no limit: a line of a file or a pipe is a row.
+Text wraps between words. A table that is wider than the terminal wraps its headers and its columns of prose. Where
+that does not suffice, or takes more lines, each row becomes a block of ``name: value``. Where the output is no terminal
+and ``COLUMNS`` is not set, there is no limit: a line of a file or a pipe is a row.
 """
 
 from __future__ import annotations
@@ -61,13 +61,20 @@ class Rows:
         if self.title:
             say(console, self.title, "italic")
         widths = self._widths(console.width)
-        if widths:
+        blocks = [line for line in self._blocks(console.width) if line.plain.strip()]
+        if widths and self._height(widths) <= max(len(blocks), len(self.rows)):
             console.print(self._grid(widths))
             return
-        for line in self._blocks(console.width):
+        for line in blocks:
             line.rstrip()
-            if line:
-                console.print(line, soft_wrap=True)
+            console.print(line, soft_wrap=True)
+
+    def _height(self, widths: Sequence[int]) -> int:
+        """Lines of the rows side by side: prose in a narrow column may take more than the same in a block."""
+        return sum(
+            max(len(_wrapped(cell.plain, width)) or 1 for cell, width in zip(row, widths, strict=True))
+            for row in self.rows
+        )
 
     def _widths(self, width: int) -> list[int]:
         """Return the width of each column, or none where even wrapped headers and prose do not fit."""
