@@ -262,7 +262,17 @@ def read_terminal(descriptor):
 def test_a_terminal_limits_what_is_shown_on_it_and_not_what_goes_through_a_pipe():
     shown, piped = in_terminal(True), in_terminal(False)
     assert max(map(len, shown)) <= 60
-    assert [line for line in piped if "mobilenet_v2_1.0_224" in line and "classification" in line and "300.8" in line]
+    assert [line for line in piped if "mobilenet_v2_1.0_224" in line and "224x224x3" in line and "300.8" in line]
+
+
+def test_the_list_of_the_first_page_is_a_table_in_80_columns():
+    """A row is a line, its numbers stand below each other, and what is the same for all is said once."""
+    lines = printed(("zoo", "list", "--task", "detection", "--sort", "macs"), 80).splitlines()
+    count = int(lines[0].split()[0])
+    rows = [line for line in lines if re.search(r" \d+x\d+x3 ", line)]
+    assert lines[0].endswith("networks, detection") and len(rows) == count
+    macs = [float(row.split()[2]) for row in rows]
+    assert macs == sorted(macs) and len({row.index(row.split()[2]) + len(row.split()[2]) for row in rows}) == 1
 
 
 ASKED = ("run", "estimate", "advise", "compare", "capacity")

@@ -249,10 +249,13 @@ def print_zoo(rows: list[dict[str, Any]]) -> None:
     from hwmodels.networks.generated import FAMILIES
 
     console = new_console()
-    table = Rows(f"{len(rows)} networks", "name", "task", "input", "M MACs", "M parameters", "ops", "CPU ops")
+    tasks = {row["task"] for row in rows}
+    each = ["task"] if len(tasks) > 1 else []
+    title = f"{len(rows)} networks{'' if each else f', {next(iter(tasks))}'}"
+    table = Rows(title, "name", *each, "input", "M MACs", "M params", "ops", "CPU ops")
     for row in rows:
         table.add(
-            row["name"], row["task"], "x".join(map(str, row["input"])), f"{row['macs'] / 1e6:.1f}",
+            row["name"], *(row[key] for key in each), "x".join(map(str, row["input"])), f"{row['macs'] / 1e6:.1f}",
             f"{row['parameters'] / 1e6:.2f}", str(row["ops"]), str(row["cpu_ops_on_coral"]),
         )  # fmt: skip
     table.show(console)

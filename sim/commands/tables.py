@@ -19,7 +19,8 @@ from rich.text import Text
 __all__ = ["Rows", "new_console", "note", "say"]
 
 LIMITLESS = 1_000_000
-GAP = 3  # what stands between two columns
+GAP = 3  # what stands between two columns, with a line in the middle
+NARROW = 1  # and without, where a table fits so alone
 #: A column of prose that is narrower than this reads worse than a block.
 PROSE = 20
 INDENT = "  "
@@ -60,10 +61,11 @@ class Rows:
         """Print the table, or its rows as blocks where they do not fit side by side."""
         if self.title:
             say(console, self.title, "italic")
-        widths = self._widths(console.width)
+        gap = next((gap for gap in (GAP, NARROW) if self._widths(console.width, gap)), GAP)
+        widths = self._widths(console.width, gap)
         blocks = [line for line in self._blocks(console.width) if line.plain.strip()]
         if widths and self._height(widths) <= max(len(blocks), len(self.rows)):
-            console.print(self._grid(widths))
+            console.print(self._grid(widths, gap))
             return
         for line in blocks:
             line.rstrip()
@@ -76,10 +78,10 @@ class Rows:
             for row in self.rows
         )
 
-    def _widths(self, width: int) -> list[int]:
+    def _widths(self, width: int, gap: int) -> list[int]:
         """Return the width of each column, or none where even wrapped headers and prose do not fit."""
         least = [self._least(i) for i in range(len(self.columns))]
-        room = width - GAP * (len(least) - 1) - sum(least)
+        room = width - gap * (len(least) - 1) - sum(least)
         if room < 0:
             return []
         for i in sorted(range(len(least)), key=lambda i: i in self.prose):
@@ -99,8 +101,10 @@ class Rows:
     def _cells(self, i: int) -> int:
         return max((row[i].cell_len for row in self.rows), default=0)
 
-    def _grid(self, widths: Sequence[int]) -> Table:
+    def _grid(self, widths: Sequence[int], gap: int) -> Table:
         table = Table(show_edge=False, pad_edge=False, show_header=any(self.columns))
+        if gap == NARROW:
+            table.box, table.padding = None, (0, 1, 0, 0)
         for i, (column, width) in enumerate(zip(self.columns, widths, strict=True)):
             header = "\n".join(_wrapped(column, width))
             table.add_column(header, justify="left" if i in self.left else "right", width=width)
