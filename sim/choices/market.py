@@ -17,6 +17,7 @@ from hwmodels.files import read_text
 from hwmodels.host import BusCosts, load_host
 from hwmodels.link import load_link
 from sim.scenario import Scenario
+from sim.setup import accelerator_count
 
 __all__ = ["HOURS_A_YEAR", "Prices", "cannot_be_had", "has_port", "power_notes", "read_prices"]
 
@@ -26,7 +27,8 @@ STICK_A = 0.9  # peak of a USB accelerator (its datasheet; google-coral/edgetpu 
 PORT_A = {"usb2": 0.5, "usb3": 0.9}  # what one port gives (Universal Serial Bus 2.0, 7.2.1; 3.2, 11.4.5)
 #: (host, link) -> what else it takes (geerlingguy/raspberry-pi-pcie-devices issue 44).
 ALSO = {
-    ("raspberry-pi-5", "pcie"): "an M.2 card on a Raspberry Pi 5 takes a HAT with a slot and a kernel of 4 KB pages"
+    ("raspberry-pi-5", "pcie"): "an M.2 card on a Raspberry Pi 5 takes a HAT with a slot and a kernel of 4 KB pages",
+    ("dev-board", "usb3"): "this is a stick on a Dev Board; the chip that it has itself is --link pcie",
 }
 
 
@@ -68,7 +70,7 @@ def power_notes(scenario: Scenario) -> list[str]:
     if scenario.is_on_cpu:
         return []
     links = [link.strip() for link in scenario.link.split(",")]
-    each = links * scenario.accelerators if len(links) == 1 else links
+    each = links * accelerator_count(scenario) if len(links) == 1 else links
     also = [ALSO[scenario.host, link] for link in dict.fromkeys(links) if (scenario.host, link) in ALSO]
     sticks = [link for link in each if load_link(link).std_clock]
     if not sticks:
