@@ -139,7 +139,7 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
     """Print a capacity: the rate, the cameras, what holds it there, and whether a named rate is within it."""
     console = new_console()
     if not found["rate_ips"]:
-        say(console, f"No rate keeps the limits: {found['limit']}.")
+        say(console, f"No {'number of cameras' if scenario.cameras else 'rate'} keeps the limits: {found['limit']}.")
         return
     low, high = found["interval90"]
     at = found["at"]
