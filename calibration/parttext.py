@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hwmodels.errors import InputError, need
+from hwmodels.errors import InputError, need, reason
 from hwmodels.part_keys import split_key
 from hwmodels.quantities import Quantity
 
@@ -36,7 +36,7 @@ def with_quantities(text: str, quantities: Mapping[str, Quantity], digits: int =
     try:
         document = tomlkit.parse(text)
     except tomlkit.exceptions.ParseError as error:
-        raise InputError.problem("the part file", f"is no TOML file ({error})") from None
+        raise InputError.problem("the part file", f"is no TOML file ({reason(error)})") from None
     for key, quantity in quantities.items():
         table, row, column = split_key(key)
         place = _row(document, table, row) if row else document

@@ -31,7 +31,7 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, Cells]]]:
     try:
         text = read_text(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        why = reason(error) if isinstance(error, OSError) else "not UTF-8 text"
+        why = reason(error)
         raise InputError.problem(str(path), f"cannot be read ({why})", "give a CSV file") from None
     if "\0" in text:
         raise InputError.problem(str(path), "holds binary data", "give a CSV file")

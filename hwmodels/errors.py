@@ -9,6 +9,15 @@ from typing import Any
 
 __all__ = ["LIKELY", "InputError", "either", "nearest", "need", "reason"]
 
+#: What Python's readers say -> the same in plain words.
+PLAIN = {
+    r"could not convert string to float: (.*)": r"\1 is no number",
+    r"invalid literal for int\(\) with base 10: (.*)": r"\1 is no whole number",
+    r"Illegal character '\\n' \(at (line \d+), column \d+\)": r"\1 ends too early",
+    r"(.*) \(at (line \d+), column \d+\)": r"\2: \1",
+    r"(.*) \(at end of document\)": r"at its end: \1",
+    r".*: (line \d+) column \d+ \(char \d+\)": r"\1 is no JSON",
+}
 LIKELY = 0.5  # how alike two names are of which one may be meant for the other
 LONGEST = 400  # characters of what came, which may be a whole file
 
@@ -88,10 +97,16 @@ def either(names: Iterable[str]) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Return why something failed, for brackets in a message: the system's words in lower case, or the error's own."""
+    """Return why something failed, for brackets in a message: the system's words in lower case, or the error's own.
+
+    What Python says of a damaged file comes in plain words.
+    """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return str(error) or type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8 text"
+    text = str(error) or type(error).__name__
+    return next((re.sub(raw, plain, text) for raw, plain in PLAIN.items() if re.fullmatch(raw, text)), text)
 
 
 def nearest(got: str, names: Iterable[str], alike: float = LIKELY) -> str:

@@ -327,7 +327,7 @@ def _read(path: Path, _modified_ns: int) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError.problem(str(path), f"is no TOML file ({error})") from None
+        raise InputError.problem(str(path), f"is no TOML file ({reason(error)})") from None
 
 
 def _table(kind: str, keys: Keys, chain: list[Path]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def read_profiles(path: str | Path) -> dict[str, Profile]:
         ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError.problem(
-            str(path), f"cannot be read ({error})", "give a CSV file of profiles in UTF-8"
+            str(path), f"cannot be read ({reason(error)})", "give a CSV file of profiles in UTF-8"
         ) from None
 
 

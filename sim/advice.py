@@ -61,10 +61,11 @@ def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None =
     """
     from sim.engine import simulate
 
+    shop = shop or Shop()
+    _check_years(shop, limits)
     found = simulate(scenario)
     is_mix, weights = len(found.summary["models"]) > 1, weights_ns(found.setup)
     each = weights if is_mix else dict.fromkeys(map(base_name, found.summary["models"]), 1.0)
-    shop = shop or Shop()
     now = _Measure(found.summary, each, scenario.arrival_process.process.is_open, shop)
     rows = [row for step in _steps(scenario, shop) for row in _tried(scenario, step, now)]
     rows.sort(key=lambda row: (bool(row["not_served"]) or row["overloads"], *_rank(row, now.is_open), row["change"]))
@@ -74,6 +75,18 @@ def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None =
         "now": _with_helps(found, rows, now.is_open), "notes": power_notes(scenario),
         "judged_by": "work" if is_mix else "throughput", "steps": rows, **best,
     }  # fmt: skip
+
+
+def _first_said(remedy: Remedy) -> tuple[float, bool]:
+    """The largest gain first; of those that look alike, what nobody has to buy."""
+    return -round(remedy.gain, 2), bool(remedy.options.keys() & {"host", "link", "accelerators", "size"})
+
+
+def _check_years(shop: Shop, limits: Limits | None) -> None:
+    """Raise :class:`InputError` for years that count in what is cheapest, where nothing is looked for."""
+    if shop.prices and shop.prices.years and not (limits and limits.given):
+        remedy = "give --min-ips, --max-p95-ms, --max-p99-ms or --max-w"
+        raise InputError.problem("--years", "cannot act, as there is no limit that a set-up has to meet", remedy)
 
 
 def _with_helps(found: Results, rows: Sequence[Mapping[str, Any]], is_open: bool) -> dict[str, Any]:
@@ -86,7 +99,7 @@ def _with_helps(found: Results, rows: Sequence[Mapping[str, Any]], is_open: bool
     if is_open:
         served = [row for row in served if row["gain"] > 1 + NOTABLE or row["p95_change"] > 1 - NOTABLE]
     tried = [Remedy(row["change"], row["options"], round(row["gain"], 6)) for row in served]
-    tried = [] if summary["bottleneck"] == "arrivals" else sorted(tried, key=lambda remedy: -remedy.gain)
+    tried = [] if summary["bottleneck"] == "arrivals" else sorted(tried, key=_first_said)
     text = f"{figures(found.setup, found.window).limit[1]} {spoken(tried)}".strip()
     return summary | {"bottleneck_text": text, "remedies": worded(tried)}
 

@@ -221,7 +221,7 @@ def figures(setup: Setup, window: Window) -> Figures:
         is_overloaded=overloaded,
         starved=starved(setup, window),
         cold=0 if window.start_ns else window.count,
-        notes=warm_up_note(setup, window),
+        notes=[*warm_up_note(setup, window), *age_note(setup, window)],
         more={
             "throughput_ci95_ips": interval_of(window),
             "simulated_s": window.ran_ns / 1e9,
@@ -390,6 +390,12 @@ def warm_up_note(setup: Setup, window: Window) -> list[str]:
     longest = first_check(len(setup.thread_models))
     words = f"figures are those from {window.start_ns / 1e9:.3g} s on: the start, with the first inference, is left out"
     return [f"{words} (--inferences {longest} or fewer holds it)"] if asked and window.start_ns else []
+
+
+def age_note(setup: Setup, window: Window) -> list[str]:
+    """Say that no age is known, where no frame's last inference was seen."""
+    is_unknown = setup.scenario.cameras and not window.frames.ages_ns
+    return ["no frame was done while the run was measured: the age of a result is not known"] if is_unknown else []
 
 
 def starvation_note(names: Sequence[str]) -> list[str]:

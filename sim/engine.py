@@ -8,7 +8,7 @@ first part left out; its interval comes from batch means.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,10 +16,9 @@ import simpy
 
 from hwmodels.errors import InputError
 from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
-from sim.answer import Results, cannot_keep_up, power_of, summarise
-from sim.budget import check_effort, most_inferences
+from sim.answer import Results, cannot_keep_up, latencies, merged, power_of, summarise
+from sim.budget import check_effort, events, most_inferences
 from sim.closed_form.bounds import throughput_bound
-from sim.lock_ends import Runner, add_lock_ends
 from sim.machine.accelerator import SimAccelerator
 from sim.machine.cameras import Cameras
 from sim.machine.clock import Clock
@@ -34,6 +33,7 @@ from sim.machine.workloads import ThreadPool, jitter, mixed_loop
 from sim.scenario import Scenario
 from sim.setup import Bus, Setup, at_divisor, build, with_best_cut
 from sim.steady import batch_means_interval, first_check, period
+from sim.trust.lock_ends import add_lock_ends
 from sim.window import Mark, Window
 
 __all__ = ["Run", "Runner", "components", "run", "settled", "simulate", "wire"]
@@ -48,7 +48,11 @@ FILLED = 4  # times that waiting frames could have filled up before a run that n
 SCENES = 50  # of each camera, after which a run that nobody limited may end
 ROWS = 1024
 WARM_UP = 0.25  # most of a run that may be left out as warm-up
+MOST_TWICE = 500_000  # events of a run that is repeated for the other end of a lock's fairness
 SETTLED = 0.005  # relative width of the interval at which a run without a period stops
+
+#: Runs a set-up as :func:`run` does.
+Runner = Callable[..., Window]
 
 
 def simulate(
@@ -89,7 +93,7 @@ def simulate(
     _check_any(setup, window)
     results = summarise(setup, window, compare, trust)
     if compare:
-        add_lock_ends(results, by)
+        _compare_locks(results, by)
     results.summary["wall_s"] = time.perf_counter() - started
     return results
 
@@ -99,6 +103,27 @@ def _check_any(setup: Setup, window: Window) -> None:
     duration_s = setup.scenario.duration_s
     if duration_s and not window.completions and not window.frames.skipped:
         raise InputError.problem(f"--duration {duration_s:g}", "ends before the first inference", "give a longer one")
+
+
+def _compare_locks(results: Results, by: Runner) -> None:
+    """Add what the other kind of lock gives, where threads share an accelerator and the run is short enough."""
+    setup, window = results.setup, results.window
+    is_short = window.completions * events(setup) <= MOST_TWICE
+    if not is_short or setup.hand_over is None or not setup.share_a_lock:
+        return
+    other = {"mutex": "fair", "fair": "mutex"}[setup.scenario.lock]
+    then = by(replace(setup, scenario=replace(setup.scenario, lock=other))) if window.was_raced else window
+    add_lock_ends(results.summary, _of_a_lock(setup, window), _of_a_lock(setup, then), other)
+
+
+def _of_a_lock(setup: Setup, window: Window) -> dict[str, float]:
+    """What has an interval, and percentiles of the latency."""
+    latency_ms, invoke_ms = latencies(window).summary_ms(), merged(window.invokes).summary_ms()
+    return {
+        "throughput_ips": window.throughput_ips,
+        "latency_mean_ms": latency_ms["mean"], "latency_p50_ms": latency_ms["p50"], "latency_p99_ms": latency_ms["p99"],
+        "invoke_mean_ms": invoke_ms["mean"], "energy_mj_per_inference": power_of(setup, window).energy_mj,
+    }  # fmt: skip
 
 
 def settled(scenario: Scenario, by: Runner | None = None) -> Setup:

@@ -28,9 +28,9 @@ from sim.machine.cameras import parse_cameras
 from sim.machine.workloads import Arrivals, parse_arrivals, positive
 
 __all__ = [
-    "DEFAULT_FRAME", "Scenario", "app_ms_and_kind", "flag", "frame_size", "in_turn", "mixed_accelerators",
-    "name_and_count", "option_defaults", "option_fields", "parse_cascade", "parse_models", "parse_rates", "place",
-    "usual_places",
+    "DEFAULT_FRAME", "MAX_SEGMENTS", "Scenario", "app_ms_and_kind", "flag", "frame_size", "in_turn",
+    "mixed_accelerators", "name_and_count", "option_defaults", "option_fields", "parse_cascade", "parse_models",
+    "parse_rates", "place", "usual_places",
 ]  # fmt: skip
 
 DEFAULT_FRAME = (1280, 720)
@@ -84,7 +84,9 @@ class Scenario:
         "threads", "threads, processes, pipeline, or coexec (threads beyond one an accelerator run on the CPU).",
         choices=("threads", "processes", "pipeline", "coexec"),
     )  # fmt: skip
-    num_segments: int = _option(0, "Segments of a pipeline (0: one for each accelerator).", range=(0, MAX_SEGMENTS))
+    num_segments: int = _option(
+        0, f"Segments of a pipeline, up to {MAX_SEGMENTS} (0: one for each accelerator).", range=(0, MAX_SEGMENTS)
+    )
     segmentation: str = _option(
         "compiler",
         "compiler (equal parameters), profiled (equal time), best (as simulated) or numbers such as 12,30.",

@@ -87,7 +87,7 @@ class Mark:
         self.latency = [LatencyCounts() for _ in range(models)]
         self.invokes = [LatencyCounts() for _ in range(models)]
         self.queries, self.served = LatencyCounts(), set[int]()
-        self.frames = machine.frames = FrameLog()
+        self.frames = machine.frames = machine.frames.followed(now)
         #: (end ns, model, latency ns, ns inside invoke(), thread) of completions that are not counted yet.
         self.rows: list[tuple[int, int, int, int, int]] = []
         self.ends_ns, self.every, self.done = [now], 1, 0
@@ -115,7 +115,7 @@ class Mark:
         """Close the window."""
         self.flush()
         machine = self.machine
-        machine.frames = FrameLog()
+        machine.frames = self.frames.followed(now)
         low, high = batch_means_interval(self.ends_ns)
         elapsed_ns = max(1, now - self.start_ns)
         last_arrival_ns, waiting = machine.arrivals_end or (None, len(machine.queue))

@@ -197,3 +197,19 @@ def test_a_pipeline_serves_cameras():
 def test_what_is_no_camera_is_refused(text):
     with pytest.raises(InputError, match="--cameras must be NxFPS such as 3x10"):
         Scenario(models=NET, cameras=text)
+
+
+@pytest.mark.parametrize("regions", [1.0, 3.0])
+@pytest.mark.parametrize("inferences", [1, 2, 30, 200])
+def test_every_frame_that_is_done_has_an_age_and_none_is_zero(regions, inferences):
+    """Law: as many ages as frames whose last inference is counted, or a note that there is none."""
+    asked = Scenario(
+        models="ssdlite_mobiledet_320", host="raspberry-pi-4", cameras="3x10", regions=regions, inferences=inferences
+    )
+    found = simulate(asked, compare=False)
+    ages = found.window.frames.ages_ns
+    said = any("no frame was done" in note for note in found.summary["warnings"])
+    assert said == (not ages) and all(age > 0 for age in ages)
+    if regions == 1:
+        assert len(ages) == found.window.count
+        assert found.summary["age_ms"]["max"] >= found.summary["latency_ms"]["max"]

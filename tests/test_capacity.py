@@ -103,6 +103,17 @@ def test_the_most_cameras_are_valid_and_one_more_is_not():
     assert most == int(simulate(one.with_options(cameras="")).summary["throughput_ips"] / 10)
 
 
+def test_a_limit_that_one_camera_breaks_says_what_one_camera_gets():
+    one = Scenario(models="ssd_mobilenet_v2_coco_300", host="raspberry-pi-4", cameras="2x10")
+    found = capacity(one, Limits(max_p99_ms=5))
+    alone_ms = simulate(one.with_options(cameras="1x10")).summary["age_ms"]["p99"]
+    assert (found["cameras"], found["at"]) == (0, None)
+    assert (
+        found["limit"].startswith("p99 above 5 ms (results of one camera: ")
+        and f"p99 {alone_ms:.4g} ms" in found["limit"]
+    )
+
+
 @pytest.mark.parametrize(("options", "more", "words"), [
     ({"deadline_ms": 50}, {}, "--deadline-ms cannot act here"),
     ({"cameras": "4x10"}, {"camera_fps": 5.0}, "--camera-fps cannot act here"),

@@ -123,6 +123,11 @@ def test_the_energy_of_years_decides_against_a_cheap_machine_that_idles_at_34_wa
     assert row["total"] == pytest.approx(row["price"] + years * row["money_per_year"])
 
 
+def test_years_need_a_limit_that_a_set_up_has_to_meet():
+    with pytest.raises(InputError, match="--years cannot act, as there is no limit"):
+        advise(Scenario(models=NET, host="raspberry-pi-4"), Limits(), Shop(prices=CHEAP_PC.over(3)))
+
+
 @pytest.mark.parametrize(("prices", "years", "words"), [
     (Prices(), 3, "--years cannot act, as energy has no price"), (CHEAP_PC, 0, "--years must be"),
     (CHEAP_PC, 99, "--years must be"),

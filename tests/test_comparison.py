@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 import pytest
 from typer.testing import CliRunner
@@ -135,3 +136,16 @@ def test_figures_that_are_alike_are_said_to_be():
     none = runner.invoke(app, ["compare", NET, "--threads 1", ""])
     assert "power_w.total" in few.stdout and "no other figure differs by more than 1 %" in few.stdout
     assert "no figure differs by more than 1 %" in none.stdout
+
+
+@pytest.mark.parametrize(("words", "meant"), [
+    (["--host", "pi4", "--host", "pi5"], ["--host pi4", "--host pi5"]), (["--host pi4", "--host", "pi5"], ["--host pi4", "--host pi5"]),
+    (["--threads", "2", "--accelerators", "2", "--threads", "4"], ["--threads 2 --accelerators 2", "--threads 4"]),
+    (["--link", "usb2"], ["", "--link usb2"]), (["pi4", "pi5"], ["", "--threads 4"]),
+])  # fmt: skip
+def test_options_without_quotes_are_answered_with_the_command_that_was_meant(words, meant):
+    """And that command is one that runs."""
+    error = CliRunner().invoke(app, ["compare", NET, *words]).exception
+    told = str(error).partition("in quotes: ")[2]
+    assert shlex.split(told) == ["edgetpusim", "compare", NET, *meant]
+    assert [scenario_of(NET, text).models for text in meant] == [NET] * len(meant)

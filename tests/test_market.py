@@ -37,7 +37,11 @@ def test_what_cannot_be_had_says_why(options, why):
     ({"host": "raspberry-pi-4", "accelerators": 2}, ("1.8 A", "1.2 A", "powered hub")),
     ({"host": "raspberry-pi-5", "accelerators": 2}, ("1.8 A", "1.6 A", "5 A supply")),
     ({"host": "raspberry-pi-5", "link": "pcie"}, ("HAT", "4 KB")),
-    ({"host": "x86-desktop", "accelerators": 4}, ()),
+    ({"host": "x86-desktop", "accelerators": 4}, ("3.6 A", "0.9 A by its standard", "a port of its own")),
+    ({"host": "n100"}, ()), ({"host": "n100", "accelerators": 2}, ("1.8 A", "a port of its own", "powered hub")),
+    ({"host": "nano", "accelerators": 2}, ("1.8 A", "0.9 A by its standard", "powered hub")),
+    ({"host": "zero2w"}, ("a stick peaks at 0.9 A", "0.5 A by its standard", "powered hub")),
+    ({"host": "n100", "link": "pcie", "accelerators": 2}, ()), ({"host": "n100", "link": "usb3,pcie", "accelerators": 2}, ()),
     ({"host": "raspberry-pi-4", "accelerators": 0}, ()),
 ])  # fmt: skip
 def test_what_else_it_takes_is_said(options, words):

@@ -182,6 +182,25 @@ def test_a_folder_in_place_of_a_file_is_named(refused, reader, tmp_path):
     refused(*words).check(name)
 
 
+#: What Python's own readers say, which nobody but a programmer of Python reads.
+RAW = re.compile(
+    r"codec can't|could not convert|invalid literal|base 10|b'|\(char \d|, column \d|NoneType|object|0x[0-9a-f]{2}"
+)
+DAMAGE = {
+    "half a line": b'kind = "host', "a key without a value": b"a = 1\nb = = 3\n", "words": b"one two\nthree\n", "JSON": b'{"a": [1,',
+    "another encoding": "größe = 1\n".encode("latin-1"), "nothing": b"", "a header alone": b"model,metric,value\n1,2\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_told_in_plain_words(refused, reader, tmp_path, damage):
+    name, words = reader
+    (tmp_path / name).write_bytes(DAMAGE[damage])
+    told = refused(*words)
+    told.check(name)
+    assert not RAW.search(told.err), told.err
+
+
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=200))
 def test_a_damaged_file_is_named(refused, reader, tmp_path, data):

@@ -34,8 +34,9 @@ COMMANDS = {
     "capacity": ("capacity", "conv5x3x3_f32_64x64", "--max-p99-ms", "20", "--inferences", "300", *PI),
     "compare": ("compare", NET, "--host raspberry-pi-4", "--host raspberry-pi-5", "--host raspberry-pi-5 --link pcie"),
     "compare of many": ("compare", NET, *(f"--threads {threads}" for threads in range(1, 9))),
-    "compile": ("compile", "vgg_16_224"),
-    "compile with an operator on the CPU": ("compile", "yolov5s_352"),
+    "compile": ("compile", "vgg_16_224", "--layers"),
+    "compile summed up": ("compile", "vgg_16_224"),
+    "compile with an operator on the CPU": ("compile", "yolov5s_352", "--layers"),
     "compile of segments": ("compile", "inception_v3_299", "--num-segments", "3"),
     "compile of a set": ("compile", "mobilenet_v1_1.0_224,inception_v3_299", "--cocompile"),
     "zoo list": ("zoo", "list"),
@@ -261,7 +262,17 @@ def read_terminal(descriptor):
 def test_a_terminal_limits_what_is_shown_on_it_and_not_what_goes_through_a_pipe():
     shown, piped = in_terminal(True), in_terminal(False)
     assert max(map(len, shown)) <= 60
-    assert [line for line in piped if "mobilenet_v2_1.0_224" in line and "classification" in line and "300.8" in line]
+    assert [line for line in piped if "mobilenet_v2_1.0_224" in line and "224x224x3" in line and "300.8" in line]
+
+
+def test_the_list_of_the_first_page_is_a_table_in_80_columns():
+    """A row is a line, its numbers stand below each other, and what is the same for all is said once."""
+    lines = printed(("zoo", "list", "--task", "detection", "--sort", "macs"), 80).splitlines()
+    count = int(lines[0].split()[0])
+    rows = [line for line in lines if re.search(r" \d+x\d+x3 ", line)]
+    assert lines[0].endswith("networks, detection") and len(rows) == count
+    macs = [float(row.split()[2]) for row in rows]
+    assert macs == sorted(macs) and len({row.index(row.split()[2]) + len(row.split()[2]) for row in rows}) == 1
 
 
 ASKED = ("run", "estimate", "advise", "compare", "capacity")

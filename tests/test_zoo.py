@@ -120,5 +120,5 @@ def test_a_network_of_one_s_own_can_be_forgotten(tmp_path, monkeypatch, shared_m
     assert "mine" not in names()
     with pytest.raises(InputError, match="none was added"):
         remove_network("mine")
-    with pytest.raises(InputError, match="not a shipped one"):
+    with pytest.raises(InputError, match="is a shipped network"):
         remove_network("mobilenet_v2_1.0_224")

@@ -48,7 +48,7 @@ def open_model(path: Path) -> Iterator[tuple[Any, mmap.mmap]]:
                 if data[4:8] != b"TFL3":
                     raise InputError.problem(
                         str(path),
-                        f"has the identifier {data[4:8]!r}",
+                        "is no TFLite file, or a damaged one",
                         "give a TFLite file (FlatBuffer, identifier TFL3)",
                     )
                 yield tflite.Model.GetRootAsModel(data, 0), data

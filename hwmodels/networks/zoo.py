@@ -321,10 +321,11 @@ def remove_network(name: str) -> Path:
     """
     own = [path.stem for path in user_folder().glob("*.json")]
     if name not in own:
-        shipped = "a network of the user's own, not a shipped one" if _is_plain(name) and _trace_path(name) else ""
-        raise InputError.value(
-            "NAME of zoo remove", name, shipped or either(own or ["none was added"]), nearest(name, own)
-        )
+        where = f"{name!r} of zoo remove"
+        if _is_plain(name) and _trace_path(name):
+            raise InputError.problem(where, "is a shipped network", "name one of your own")
+        remedy = f"name {either(own)}" if own else "none was added"
+        raise InputError.problem(where, "is no network of your own", remedy, nearest(name, own))
     target = user_folder() / f"{name}.json"
     target.unlink()
     return target

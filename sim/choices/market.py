@@ -17,15 +17,18 @@ from hwmodels.files import read_text
 from hwmodels.host import BusCosts, load_host
 from hwmodels.link import load_link
 from sim.scenario import Scenario
+from sim.setup import accelerator_count
 
 __all__ = ["HOURS_A_YEAR", "Prices", "cannot_be_had", "has_port", "power_notes", "read_prices"]
 
 MOST_YEARS = 50
 HOURS_A_YEAR = 8766  # 365.25 days
 STICK_A = 0.9  # peak of a USB accelerator (its datasheet; google-coral/edgetpu issues 11 and 154)
+PORT_A = {"usb2": 0.5, "usb3": 0.9}  # what one port gives (Universal Serial Bus 2.0, 7.2.1; 3.2, 11.4.5)
 #: (host, link) -> what else it takes (geerlingguy/raspberry-pi-pcie-devices issue 44).
 ALSO = {
-    ("raspberry-pi-5", "pcie"): "an M.2 card on a Raspberry Pi 5 takes a HAT with a slot and a kernel of 4 KB pages"
+    ("raspberry-pi-5", "pcie"): "an M.2 card on a Raspberry Pi 5 takes a HAT with a slot and a kernel of 4 KB pages",
+    ("dev-board", "usb3"): "this is a stick on a Dev Board; the chip that it has itself is --link pcie",
 }
 
 
@@ -67,14 +70,31 @@ def power_notes(scenario: Scenario) -> list[str]:
     if scenario.is_on_cpu:
         return []
     links = [link.strip() for link in scenario.link.split(",")]
-    on_usb = scenario.accelerators if len(links) == 1 else sum(link.startswith("usb") for link in links)
+    each = links * accelerator_count(scenario) if len(links) == 1 else links
     also = [ALSO[scenario.host, link] for link in dict.fromkeys(links) if (scenario.host, link) in ALSO]
-    given = load_host(scenario.host).usb_ports_a if links[0].startswith("usb") else 0
-    if not given or on_usb * STICK_A <= given:
+    sticks = [link for link in each if load_link(link).std_clock]
+    if not sticks:
         return also
-    need = f"{on_usb} sticks peak at {on_usb * STICK_A:g} A ({STICK_A * 1e3:.0f} mA each)"
-    supply = " with a 5 A supply" if scenario.host == "raspberry-pi-5" else ""
-    return [*also, f"{need}, the ports of {scenario.host} give {given:g} A together{supply}: use a powered hub"]
+    given = load_host(scenario.host).usb_ports_a
+    need_a = len(sticks) * STICK_A
+    peak = f"{len(sticks)} sticks peak at {need_a:g} A ({STICK_A * 1e3:.0f} mA each)"
+    peak = peak if len(sticks) > 1 else f"a stick peaks at {STICK_A:g} A"
+    if given and need_a > given:
+        supply = " with a 5 A supply" if scenario.host == "raspberry-pi-5" else ""
+        also += [f"{peak}, the ports of {scenario.host} give {given:g} A together{supply}: use a powered hub"]
+    elif not given and any(PORT_A[_standard(link)] < STICK_A for link in sticks):
+        standard = f"a USB 2 port gives {PORT_A['usb2']:g} A by its standard"
+        also += [f"{peak}, {standard}: use a powered hub where it gives no more"]
+    elif not given and len(sticks) > 1:
+        standard = f"a USB 3 port gives {PORT_A['usb3']:g} A by its standard"
+        also += [f"{peak}, {standard}: give each a port of its own, or use a powered hub"]
+    return also
+
+
+def _standard(link: str) -> str:
+    """The USB standard of a stick's link: its own, or that of the link that it is based on."""
+    part = load_link(link)
+    return next((name for name in (part.name, *part.bases) if name in PORT_A), "usb3")
 
 
 @dataclass(frozen=True)
@@ -143,9 +163,8 @@ def read_prices(path: str | Path) -> Prices:
     try:
         table = tomllib.loads(read_text(Path(path)))
     except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else str(error)
         raise InputError.problem(
-            str(path), f"cannot be read ({why})", "give a TOML file such as docs/prices.toml"
+            str(path), f"cannot be read ({reason(error)})", "give a TOML file such as docs/prices.toml"
         ) from None
     known = ("currency", "per_kwh", "hosts", "accelerators")
     for key in table:

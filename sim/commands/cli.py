@@ -18,7 +18,7 @@ from sim.commands import capacity, compare, design_space, lab, parts, site, virt
 from sim.commands.completion import complete_model, completer_of, is_asked_for
 from sim.commands.options import InGroups, file_option, scenario_command, unknown_option
 from sim.commands.patience import patience
-from sim.scenario import option_fields
+from sim.scenario import MAX_SEGMENTS, option_fields
 
 __all__ = ["app", "main", "narrowed", "run_app"]
 
@@ -164,7 +164,9 @@ def compile_command(
     model: Model,
     size: Size = "coral",
     compiler: Compiler = NEWEST,
-    num_segments: Annotated[int, typer.Option(help="Also cut into N segments for a pipeline.")] = 1,
+    num_segments: Annotated[
+        int, typer.Option(help=f"Also cut into N segments for a pipeline, 1 to {MAX_SEGMENTS}.")
+    ] = 1,
     segmentation: Annotated[
         str, typer.Option(help="compiler (equal parameters), profiled (equal time) or CUTS 3,9.")
     ] = "compiler",

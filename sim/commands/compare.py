@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="As of run; every set-up runs it.")],
-    setups: Annotated[list[str], typer.Argument(metavar='"OPTIONS"...', help="Options of run, a text each set-up.")],
+    setups: Annotated[
+        list[str] | None, typer.Argument(metavar='"OPTIONS"...', help="Options of run, a text each set-up.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Set-ups side by side: which figures differ, and why.
@@ -32,6 +35,9 @@ def compare(
     """
     from sim.views.comparison import compare as side_by_side
 
+    setups = setups or []
+    if any(text and not text.startswith("-") for text in setups):
+        raise InputError.problem("compare", "takes each set-up as one text in quotes", quoted(model, setups))
     if not LEAST <= len(setups) <= MOST:
         what = f"takes {LEAST} to {MOST} set-ups and was given {len(setups)}"
         raise InputError.problem("compare", what, 'give each a text of options, such as "" "--threads 4"')
@@ -44,6 +50,18 @@ def compare(
     print_comparison(setups, found)
 
 
+def quoted(model: str, words: Sequence[str]) -> str:
+    """Return the command that was meant by options without quotes: a set-up begins where an option comes again."""
+    groups: list[list[str]] = [[]]
+    for word in (part for text in words for part in text.split()):
+        if word in groups[-1] and word.startswith("-"):
+            groups.append([])
+        groups[-1].append(word)
+    texts = [" ".join(group) for group in groups if group[:1] and group[0].startswith("-")]
+    texts = texts if len(texts) > 1 else ["", *(texts or ["--threads 4"])]
+    return " ".join(["edgetpusim compare", model, *(f'"{text}"' for text in texts)])
+
+
 def scenario_of(model: str, text: str) -> Any:
     """Return the scenario that ``edgetpusim run MODEL`` with these options runs.
 
@@ -51,8 +69,8 @@ def scenario_of(model: str, text: str) -> Any:
     """
     try:
         words = shlex.split(text)
-    except ValueError as error:
-        raise InputError.problem(f"the set-up {text}", f"cannot be read ({error})", "close the quotes") from None
+    except ValueError:
+        raise InputError.problem(f"the set-up {text}", "has quotes that do not close", "close the quotes") from None
     found: list[Any] = []
 
     def keep(scenario: Any) -> None:

@@ -14,7 +14,7 @@ from hwmodels.networks.graph import LayerGraph
 from hwmodels.networks.heads import load_with_heads
 from hwmodels.networks.zoo import load_network
 from hwmodels.timing import cycles_to_ns
-from sim.scenario import Scenario
+from sim.scenario import MAX_SEGMENTS, Scenario
 from sim.setup import cuts_of, parts_of
 
 __all__ = ["compile_report", "many_report", "set_report", "with_heads"]
@@ -34,8 +34,11 @@ def compile_report(
 ) -> dict[str, Any]:
     """Return placement, parameter memory, bytes on the link and cycles of a network on a size.
 
-    Raises :class:`InputError` for an unknown network, size, compiler or segmentation.
+    Raises :class:`InputError` for an unknown network, size, compiler or segmentation, or a number of segments that none
+    of its kind can have.
     """
+    if not 1 <= num_segments <= MAX_SEGMENTS:
+        raise InputError.value("--num-segments", num_segments, f"1 to {MAX_SEGMENTS}")
     accelerator = load_accelerator(size)
     executable = compile_graph(load_network(model), accelerator, compiler)
     report = _report(executable, accelerator, compiler)

@@ -82,10 +82,10 @@ def _pipeline_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def meant(written: str, networks: Collection[str]) -> str:
-    """What was written, and the network that is meant where it has another name: that says its input's size."""
-    name = next(iter(networks)) if len(networks) == 1 else written
-    is_file = written.endswith(".tflite") or "/" in written
-    return written if is_file or name in (written, *re.split("[:@]", written)[:1]) else f"{written} ({name})"
+    """What was written, and the networks that are meant where one has another name: that says its input's size."""
+    parts = [re.split("[:@]", part)[0] for part in re.split("[,>]", written)]
+    is_plain = any(part.endswith(".tflite") or "/" in part for part in parts) or set(networks) <= set(parts)
+    return written if is_plain or written in networks else f"{written} ({', '.join(networks)})"
 
 
 def gain_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -129,11 +129,9 @@ def _camera_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if "age_ms" not in s:
         return []
     age = s["age_ms"]
-    tail = _tail(age)
-    return [
-        ("frames skipped", f"{s['skipped_share']:.2%}", f"cameras {s['scenario']['cameras']}"),
-        ("age of a result", f"{age['mean']:.3f} ms", tail),
-    ]
+    skipped = ("frames skipped", f"{s['skipped_share']:.2%}", f"cameras {s['scenario']['cameras']}")
+    aged = ("age of a result", f"{age['mean']:.3f} ms", _tail(age))
+    return [skipped, aged if age["max"] else ("age of a result", "-", "no frame was done")]
 
 
 def _lock_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -142,7 +140,7 @@ def _lock_rows(s: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if ends is None:
         return []
     rates, tails = (_span(ends["throughput_ips"], 1), _span(ends["latency_p99_ms"], 3))
-    return [("mutex or fair lock", f"{rates} /s", f"p99 {tails} ms")] if " to " in rates + tails else []
+    return [("mutex or fair lock", "", f"{rates} /s, p99 {tails} ms")] if " to " in rates + tails else []
 
 
 def _span(ends: Sequence[float], digits: int) -> str:
@@ -221,8 +219,10 @@ def print_comparison(setups: Sequence[str], found: Mapping[str, Any]) -> None:
     figures = [row for row in found["differences"] if not row["key"].startswith("scenario.")]
     if figures:
         _print_figures(console, figures, len(setups))
-    if len(figures) < len(figure_keys(answers)):
-        say(console, f"no {'other ' if figures else ''}figure differs by more than 1 %")
+    different = [row["key"] for row in figures]
+    alike = [key for key in figure_keys(answers) if key not in different]
+    if alike:
+        say(console, f"no {'other ' if figures else ''}figure differs by more than 1 %: {_alike(answers[0], alike)}")
     hosts = {one["scenario"]["host"]: text for one in answers for text in host_notes(one["scenario"])}
     for text in hosts.values():
         note(console, text)
@@ -230,6 +230,13 @@ def print_comparison(setups: Sequence[str], found: Mapping[str, Any]) -> None:
     for text in unseen(warnings, console.is_terminal):
         having = [str(number) for number, one in enumerate(answers, 1) if text in one["warnings"]]
         note(console, text, "" if len(having) == len(answers) else f" ({', '.join(having)})")
+
+
+def _alike(answer: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Figures that are about the same for all set-ups, by their keys."""
+    from sim.views.comparison import figure_at
+
+    return ", ".join(f"{key} {_short(figure_at(answer, key))}" for key in keys)
 
 
 def _print_figures(console: Console, figures: Sequence[Mapping[str, Any]], setups: int) -> None:
@@ -251,10 +258,13 @@ def print_zoo(rows: list[dict[str, Any]]) -> None:
     from hwmodels.networks.generated import FAMILIES
 
     console = new_console()
-    table = Rows(f"{len(rows)} networks", "name", "task", "input", "M MACs", "M parameters", "ops", "CPU ops")
+    tasks = {row["task"] for row in rows}
+    each = ["task"] if len(tasks) > 1 else []
+    title = f"{len(rows)} networks{'' if each else f', {next(iter(tasks))}'}"
+    table = Rows(title, "name", *each, "input", "M MACs", "M params", "ops", "CPU ops")
     for row in rows:
         table.add(
-            row["name"], row["task"], "x".join(map(str, row["input"])), f"{row['macs'] / 1e6:.1f}",
+            row["name"], *(row[key] for key in each), "x".join(map(str, row["input"])), f"{row['macs'] / 1e6:.1f}",
             f"{row['parameters'] / 1e6:.2f}", str(row["ops"]), str(row["cpu_ops_on_coral"]),
         )  # fmt: skip
     table.show(console)

@@ -139,7 +139,7 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
     """Print a capacity: the rate, the cameras, what holds it there, and whether a named rate is within it."""
     console = new_console()
     if not found["rate_ips"]:
-        say(console, f"No rate keeps the limits: {found['limit']}.")
+        say(console, f"No {'number of cameras' if scenario.cameras else 'rate'} keeps the limits: {found['limit']}.")
         return
     low, high = found["interval90"]
     at = found["at"]
@@ -147,7 +147,11 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
     table = Rows(_title(at), "", "", "", prose=[2])
     rows = [
         ("highest rate", f"{found['rate_ips']:.1f} /s", f"90 %: {low:.1f} to {high:.1f}"),
-        ("of the most served", f"{found['rate_ips'] / found['most_ips']:.0%}", f"which is {found['most_ips']:.1f} /s"),
+        (
+            "of the most served",
+            f"{min(1.0, found['rate_ips'] / found['most_ips']):.0%}",
+            f"which is {found['most_ips']:.1f} /s",
+        ),
         ("cameras", f"{found['cameras']}", f"of {found['camera_fps']:g} frames a second"),
         (f"{name} there", f"p95 {waited['p95']:.1f} ms", f"p99 {waited['p99']:.1f} ms"),
         ("power there", f"{at['power_w']['total']:.2f} W", f"accelerators used {at['utilisation']['accelerator']:.0%}"),

@@ -1,8 +1,8 @@
 """Text and tables on the terminal, at any width: no number and no name is cut or broken.
 
-Text wraps between words. A table that is wider than the terminal wraps its headers and its columns of prose, and
-where that does not suffice, each row becomes a block of ``name: value``. Where the output is no terminal and
-``COLUMNS`` is not set, there is no limit: a line of a file or a pipe is a row.
+Text wraps between words. A table that is wider than the terminal wraps its headers and its columns of prose. Where
+that does not suffice, or takes more lines, each row becomes a block of ``name: value``. Where the output is no terminal
+and ``COLUMNS`` is not set, there is no limit: a line of a file or a pipe is a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from rich.text import Text
 __all__ = ["Rows", "new_console", "note", "say"]
 
 LIMITLESS = 1_000_000
-GAP = 3  # what stands between two columns
+GAP = 3  # what stands between two columns, with a line in the middle
+NARROW = 1  # and without, where a table fits so alone
 #: A column of prose that is narrower than this reads worse than a block.
 PROSE = 20
 INDENT = "  "
@@ -60,19 +61,27 @@ class Rows:
         """Print the table, or its rows as blocks where they do not fit side by side."""
         if self.title:
             say(console, self.title, "italic")
-        widths = self._widths(console.width)
-        if widths:
-            console.print(self._grid(widths))
+        gap = next((gap for gap in (GAP, NARROW) if self._widths(console.width, gap)), GAP)
+        widths = self._widths(console.width, gap)
+        blocks = [line for line in self._blocks(console.width) if line.plain.strip()]
+        if widths and self._height(widths) <= max(len(blocks), len(self.rows)):
+            console.print(self._grid(widths, gap))
             return
-        for line in self._blocks(console.width):
+        for line in blocks:
             line.rstrip()
-            if line:
-                console.print(line, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
-    def _widths(self, width: int) -> list[int]:
+    def _height(self, widths: Sequence[int]) -> int:
+        """Lines of the rows side by side: prose in a narrow column may take more than the same in a block."""
+        return sum(
+            max(len(_wrapped(cell.plain, width)) or 1 for cell, width in zip(row, widths, strict=True))
+            for row in self.rows
+        )
+
+    def _widths(self, width: int, gap: int) -> list[int]:
         """Return the width of each column, or none where even wrapped headers and prose do not fit."""
         least = [self._least(i) for i in range(len(self.columns))]
-        room = width - GAP * (len(least) - 1) - sum(least)
+        room = width - gap * (len(least) - 1) - sum(least)
         if room < 0:
             return []
         for i in sorted(range(len(least)), key=lambda i: i in self.prose):
@@ -92,8 +101,10 @@ class Rows:
     def _cells(self, i: int) -> int:
         return max((row[i].cell_len for row in self.rows), default=0)
 
-    def _grid(self, widths: Sequence[int]) -> Table:
+    def _grid(self, widths: Sequence[int], gap: int) -> Table:
         table = Table(show_edge=False, pad_edge=False, show_header=any(self.columns))
+        if gap == NARROW:
+            table.box, table.padding = None, (0, 1, 0, 0)
         for i, (column, width) in enumerate(zip(self.columns, widths, strict=True)):
             header = "\n".join(_wrapped(column, width))
             table.add_column(header, justify="left" if i in self.left else "right", width=width)

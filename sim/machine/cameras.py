@@ -165,7 +165,7 @@ class _Camera:
             for _ in range(regions):
                 yield from self.pool.serve(next(self.machine.requests), env.now)
             if regions:
-                self.machine.frames.ages_ns.append(env.now - taken_ns)
+                self.machine.frames.ended(env.now, taken_ns)
 
 
 def frame_gaps_ns(asked: Cameras, number: int) -> Iterator[int]:

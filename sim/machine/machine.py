@@ -51,11 +51,26 @@ class Thread:
 
 @dataclass(slots=True)
 class FrameLog:
-    """What became of frames: how many came, how many were dropped, and how old each result was (ns)."""
+    """What became of frames: how many came, how many were dropped, and how old each result was (ns).
+
+    ``before`` is the log that this one followed, at ``since_ns``.
+    """
 
     frames: int = 0
     skipped: int = 0
     ages_ns: list[int] = field(default_factory=list)
+    since_ns: int = -1
+    before: FrameLog | None = None
+
+    def ended(self, now: int, taken_ns: int) -> None:
+        """Note a frame whose last inference ended: it belongs to where that was counted, before this log began."""
+        log = self.before if self.before is not None and now == self.since_ns else self
+        log.ages_ns.append(now - taken_ns)
+
+    def followed(self, now: int) -> FrameLog:
+        """Return the log of what comes from now on."""
+        self.before = None
+        return FrameLog(since_ns=now, before=self)
 
     @property
     def skipped_share(self) -> float:

@@ -136,10 +136,15 @@ def _cameras(scenario: Scenario, asked: Cameras, limit: Limits, progress: Callab
         middle = (low + high) // 2
         low, high = (low, middle) if limit.broken_by(at(middle)) else (middle, high)
     spread = exp(Z90 * relative_sd(build(scenario)))
+    more = at(low + 1)
+    broken = limit.broken_by(more) or "it was not tried with more"
+    if not low:
+        age = more["age_ms"]
+        broken += f" (results of one camera: p95 {age['p95']:.4g} ms, p99 {age['p99']:.4g} ms)"
     return {
         "rate_ips": low * each, "interval90": [low * each / spread, low * each * spread], "most_ips": most_ips,
         "cameras": low, "assumed": [], "camera_fps": asked.fps,
-        "limit": limit.broken_by(at(low + 1)) or "it was not tried with more",
+        "limit": broken,
         "valid": not limit.broken_by(at(asked.count)), "limits": asdict(limit), "at": at(low) if low else None,
     }  # fmt: skip
 

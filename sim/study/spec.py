@@ -123,7 +123,7 @@ def read_spec(path: Path) -> Spec:
     except OSError as error:
         raise InputError.problem(str(path), f"cannot be read ({reason(error)})", "give a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError.problem(str(path), f"is no TOML file ({error})") from None
+        raise InputError.problem(str(path), f"is no TOML file ({reason(error)})") from None
     return spec_of(table, str(path))
 
 

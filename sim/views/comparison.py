@@ -13,7 +13,7 @@ from sim.estimator import AROUND
 from sim.machine.states import BREAKDOWN, TRAITS
 from sim.scenario import Scenario
 
-__all__ = ["Difference", "compare", "differences", "figure_keys"]
+__all__ = ["Difference", "compare", "differences", "figure_at", "figure_keys"]
 
 NOTICEABLE = 0.01  # relative; what differs by less is not shown
 WORDS = {state.name.lower(): TRAITS[state].words for state in BREAKDOWN}
@@ -51,7 +51,9 @@ def differences(answers: Answers) -> list[Difference]:
         for key in answers[0]["scenario"]
         if len({repr(answer["scenario"][key]) for answer in answers}) > 1
     ]
-    figures = [(key, tuple(_at(answer, key) for answer in answers), why(answers)) for key, why in _figures(answers)]
+    figures = [
+        (key, tuple(figure_at(answer, key) for answer in answers), why(answers)) for key, why in _figures(answers)
+    ]
     return options + [Difference(key, values, why) for key, values, why in figures if _differ(values)]
 
 
@@ -67,7 +69,8 @@ def figure_keys(answers: Answers) -> list[str]:
     return [key for key, _ in _figures(answers)]
 
 
-def _at(answer: Mapping[str, Any], key: str) -> Any:
+def figure_at(answer: Mapping[str, Any], key: str) -> Any:
+    """Return the figure of an answer that a key such as ``latency_ms.mean`` names."""
     value: Any = answer
     for part in key.split("."):
         value = value[part]
