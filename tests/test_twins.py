@@ -128,7 +128,7 @@ def test_allocation_against_all_compiler_logs(family):
     errors, right = [], []
     for name in (name for name in on_chip if name.startswith(family)):
         layers = generate(name).layers
-        flags = allocation.allocate(layers, 8_000_000, CORAL, NEW)
+        flags = allocation.allocate(layers, allocation.parameter_capacity_bytes(layers, CORAL, NEW), CORAL, NEW)
         kept = sum(parameters.on_chip_bytes(x, NEW) for x, cached in zip(layers, flags, strict=True) if cached)
         errors.append(abs(kept - on_chip[name]) / (on_chip[name] + off_chip[name]))
         largest = max(parameters.on_chip_bytes(layer, NEW) for layer in layers)
@@ -136,5 +136,5 @@ def test_allocation_against_all_compiler_logs(family):
     print(
         f"\n{family}: {len(right)} networks, mean difference {sum(errors) / len(errors):.2%}, spills {sum(right)} right"
     )
-    assert sum(errors) / len(errors) <= 0.02
-    assert sum(right) >= 0.98 * len(right)
+    assert sum(errors) / len(errors) <= 0.001
+    assert all(right)

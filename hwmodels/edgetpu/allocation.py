@@ -128,8 +128,7 @@ def allocate(layers: Sequence[Layer], capacity_bytes: int, accelerator: EdgeTpu,
     A layer is cached if it still fits; else it streams as a whole and others, smaller ones, may still be cached. Early
     compilers serve layers in order of execution. Those from 14 on serve depthwise layers first, then dense
     ones from the smallest to the largest, then convolutions from the largest to the smallest, of equals the later one,
-    and tables last. With 8.0 MB this gives the
-    number of spilled layers in 156 of 157 logs of villarrubia_synthetic.csv (8.15 MB: all).
+    and tables last. With 8.13 MB this gives what all 157 logs of single networks keep (villarrubia_synthetic.csv).
 
     Parameters
     ----------

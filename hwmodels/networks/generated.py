@@ -25,12 +25,16 @@ LARGEST = {
 
 @dataclass(frozen=True)
 class Family:
-    """One family: pattern of its names, what the network is, and the builder that takes the numbers in the name."""
+    """One family: pattern of its names, what the network is, and the builder that takes the numbers in the name.
+
+    Those that were measured ``untrained`` have biases of zero, as the bytes in their logs show.
+    """
 
     pattern: str
     text: str
     build: Callable[..., None]
     example: str
+    untrained: bool = False
 
     @property
     def regex(self) -> re.Pattern[str]:
@@ -40,10 +44,14 @@ class Family:
 
 @dataclass
 class Chain:
-    """A chain of layers under construction; ``last`` is the tensor the next layer reads."""
+    """A chain of layers under construction; ``last`` is the tensor the next layer reads.
+
+    Where it is ``untrained``, its biases are zero throughout: the compiler leaves them out.
+    """
 
     last: Tensor
     layers: list[Layer] = field(default_factory=list)
+    untrained: bool = False
 
     def add(
         self, op: str, shape: tuple[int, ...], weights: tuple[tuple[int, ...], ...] = (), **options: object
@@ -56,6 +64,7 @@ class Chain:
         sources = (self.last, *cast("tuple[Tensor, ...]", others))
         output = Tensor(self.last.id + 1, str(options.pop("dtype", "int8")), shape)
         constants = tuple(Tensor(-1, "int8" if i == 0 else "int32", w) for i, w in enumerate(weights))
+        options.setdefault("zero_bias", self.untrained and len(weights) > 1)
         # mypy: options are further fields of a layer, by name
         layer = Layer(len(self.layers), op, sources, (output,), constants, **options)  # type: ignore[arg-type]  # fields by name
         self.layers.append(layer)
@@ -116,7 +125,7 @@ def _size(name: str, key: str, text: str) -> int:
 
 
 def _graph(name: str, family: Family, sizes: dict[str, int]) -> LayerGraph:
-    network = Chain(Tensor(0, "int8", (1,)))
+    network = Chain(Tensor(0, "int8", (1,)), untrained=family.untrained)
     family.build(network, **sizes)
     inputs = network.layers[0].inputs
     return LayerGraph(name, tuple(network.layers), inputs, (network.last,), {"family": family.pattern})
@@ -256,15 +265,18 @@ FAMILIES: dict[str, Family] = {
     for family in (
         Family(
             "conv5x3x3_f<F>_64x64", "input 64x64x3, five 3x3 'same' convolutions of F filters with ReLU",
-            _conv5x3x3, "conv5x3x3_f442_64x64",
+            _conv5x3x3, "conv5x3x3_f442_64x64", untrained=True,
         ),
         Family(
             "n<F>_nmacs<m>",
             "3x3 convolutions of F filters on a 64x64x3 float input, m multiply-accumulates in all"
             " (Jorgitou98/EdgeTPU-QuantRL-Evaluation)",
-            _conv_by_macs, "n100_nmacs1485619200",
+            _conv_by_macs, "n100_nmacs1485619200", untrained=True,
         ),
-        Family("fc5_n<N>_in64_out10", "64 -> N -> N -> N -> N -> 10 dense", _fc5, "fc5_n1000_in64_out10"),
+        Family(
+            "fc5_n<N>_in64_out10", "64 -> N -> N -> N -> N -> 10 dense",
+            _fc5, "fc5_n1000_in64_out10", untrained=True,
+        ),
         Family(
             "stride_<W>x<H>", "input WxHx3, one 1x1 convolution with 1 filter and stride (W, H): nearly pure input",
             _stride, "stride_256x256",
@@ -308,7 +320,7 @@ FAMILIES: dict[str, Family] = {
         Family(
             "residual_d<D>_w<W>_r<R>",
             "RxR input, 4 stages of D basic blocks of W to 8W channels, 100 classes (mouad-zouhdi/sparta-edgetpu)",
-            _residual, "residual_d16_w32_r224",
+            _residual, "residual_d16_w32_r224", untrained=True,
         ),
     )
 }  # fmt: skip
