@@ -17,7 +17,7 @@ __all__ = ["Accelerator", "Effect"]
 
 #: What a number of an accelerator acts on: cycles of layers and no byte, the clock, the rate of its port to memory,
 #: powers and energies, how sure an answer is, the area it takes; or what is compiled, with everything that follows.
-Effect = Literal["cycles", "clock", "port", "energy", "spread", "area", "program"]
+Effect = Literal["cycles", "clock", "port", "energy", "spread", "area", "memory", "program"]
 
 
 @dataclass(frozen=True, kw_only=True)
