@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import ClassVar, Literal, Self
 
 from hwmodels.energy import Energies
@@ -17,7 +18,7 @@ __all__ = ["Accelerator", "Effect"]
 
 #: What a number of an accelerator acts on: cycles of layers and no byte, the clock, the rate of its port to memory,
 #: powers and energies, how sure an answer is, the area it takes; or what is compiled, with everything that follows.
-Effect = Literal["cycles", "clock", "port", "energy", "spread", "area", "program"]
+Effect = Literal["cycles", "clock", "port", "energy", "spread", "area", "memory", "program"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,7 @@ class Accelerator(Part, ABC):
         return any(self.quantities[key].status == "assumed" for key in self.STRUCTURE if key in self.quantities)
 
     @classmethod
+    @cache
     def effect(cls, key: str) -> Effect:
         """Return what a number acts on; an unknown key is a mistake of the caller."""
         (spec,) = (spec for spec in fields(cls) if spec.name == key)

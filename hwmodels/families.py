@@ -42,6 +42,7 @@ __all__ = [
     "more_cycles_of",
     "order_counts",
     "recosted",
+    "refitted",
     "sizes",
 ]  # fmt: skip
 
@@ -72,6 +73,9 @@ class Family:
         family's compiled files cannot be read.
     order_counts
         (compiler) -> whether it matters in which order networks are named that are compiled together.
+    keeps_alike
+        (executable, part, compiler) -> whether a part that differs in its parameter memory alone keeps the same
+        parameters, so that the program is the same; None compiles anew.
     more_cycles
         (layers' plans and their numbers, part, other part, the one number in which they differ) -> cycles that they
         take longer on the other; None compiles anew.
@@ -88,6 +92,7 @@ class Family:
     token_of_twin: Callable[[LayerGraph, LayerGraph], str] | None = None
     order_counts: Callable[[str], bool] = lambda _: False
     more_cycles: Callable[[Sequence[tuple[LayerPlan, int]], Any, Any, str], float] | None = None
+    keeps_alike: Callable[[Executable, Any, str], bool] | None = None
     link: str = "usb3"
     host: str = "x86-xeon"
 
@@ -112,6 +117,7 @@ FAMILIES: dict[str, Family | Callable[[], Family]] = {
         edgetpu.token_of_twin,
         edgetpu.order_counts,
         more_cycles,
+        edgetpu.keeps_alike,
     ),
     "dpu": _dpu,
 }
@@ -236,6 +242,9 @@ def recosted(executable: Executable, part: Accelerator, compiler: str = NEWEST) 
     if executable.source == "file":
         return executable
     cycles = of_layers(executable.graph, part)
+    plans = [plan for segment in executable.accelerator_segments for plan in segment.plans]
+    if all(plan.cycles == cycles[plan.layer.index] for plan in plans):
+        return executable
     segments = tuple(
         replace(segment, plans=tuple(replace(plan, cycles=cycles[plan.layer.index]) for plan in segment.plans))
         if segment.device == "accelerator"
@@ -243,6 +252,14 @@ def recosted(executable: Executable, part: Accelerator, compiler: str = NEWEST) 
         for segment in executable.segments
     )
     return replace(executable, segments=segments)
+
+
+def refitted(executable: Executable, part: Accelerator, compiler: str = NEWEST) -> Executable:
+    """Return a network compiled by itself for another part, which differs in its parameter memory alone."""
+    is_same = family_of(part).keeps_alike
+    if is_same is not None and is_same(executable, part, compiler):
+        return executable
+    return compile_graph(executable.graph, part, compiler)
 
 
 def more_cycles_of(executable: Executable, part: Accelerator, other: Accelerator, key: str) -> float:

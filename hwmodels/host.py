@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import ClassVar
 
 from hwmodels.part_keys import number, rows
@@ -124,6 +125,7 @@ class Host(Part):
     buses: Mapping[str, BusCosts] = rows("bus", BusCosts)
 
     @classmethod
+    @cache
     def acts_on(cls, key: str) -> str:
         """Return what a number acts on: an ``operator`` on the CPU, the ``frame`` of a request, or any ``program``."""
         spec = next((spec for spec in fields(cls) if spec.name == key), None)

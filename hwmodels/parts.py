@@ -285,6 +285,7 @@ def _by_rule(kind: str, text: str) -> str:
     return plain if plain in names else min(begun, key=len, default=text)
 
 
+@lru_cache(maxsize=1024)
 def _path(kind: str, name_or_path: str) -> Path:
     names, name_or_path = part_names(kind), meant_name(kind, name_or_path)
     if name_or_path in names:

@@ -42,11 +42,11 @@ def spec(tmp_path):
     return path
 
 
-def test_a_dask_cluster_gives_the_same_file(spec, tmp_path):
+def test_a_dask_cluster_of_four_workers_gives_the_file_of_two_processes(spec, tmp_path):
     distributed = pytest.importorskip("distributed")
     here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
-    sweep(spec, here, workers=1)
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
+    sweep(spec, here, workers=2)
+    options = {"n_workers": 4, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(**options, local_directory=str(tmp_path)) as cluster:
         sweep(spec, there, dask=cluster.scheduler_address)
     assert here.read_bytes() == there.read_bytes()

@@ -48,7 +48,9 @@ class EdgeTpu(Accelerator):
     cells_per_tile: int = number("Cells of a tile; each makes one output channel at a time.", effect="cycles")
     macs_per_cell: int = number("Multiply-accumulates of a cell in a cycle.")
     narrow_bytes_per_tile: int = number("Memory of a tile for activations.")
-    parameter_cache_bytes: int = number("Memory of the chip for parameters that stay from one inference to the next.")
+    parameter_cache_bytes: int = number(
+        "Memory of the chip for parameters that stay from one inference to the next.", effect="memory"
+    )
     weight_buffer_share: float = number("Share of a tap's weights that the compiler's buffers take.")
     conv_cycles_per_step: float = number(
         "A step of a convolution: one word of inputs to one group of outputs.", effect="cycles"

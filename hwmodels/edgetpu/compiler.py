@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hwmodels.cache import for_each
 from hwmodels.edgetpu.accelerator import EdgeTpu, load_accelerator
+from hwmodels.edgetpu.allocation import allocate_set
 from hwmodels.edgetpu.coefficients import NEWEST, Compiler, load_compiler
 from hwmodels.edgetpu.cost import cycles
 from hwmodels.edgetpu.outlook import Outlook, outlook
@@ -17,6 +19,7 @@ __all__ = [
     "cocompile",
     "compile_graph",
     "compile_into_many",
+    "keeps_alike",
     "layer_cycles",
     "memory_outlook",
     "on_chip_bytes",
@@ -50,6 +53,13 @@ def compile_graph(graph: LayerGraph, accelerator: EdgeTpu, compiler: Compiler | 
 def compile_into_many(graph: LayerGraph, accelerator: EdgeTpu, compiler: Compiler | str = NEWEST) -> Executable:
     """Compile a plain network into as many subgraphs as its unsupported operators make (``-m`` of the compiler)."""
     return compile_layers(graph, Target(accelerator, _version(compiler), many_subgraphs=True))
+
+
+def keeps_alike(executable: Executable, accelerator: EdgeTpu, compiler: Compiler | str = NEWEST) -> bool:
+    """Return whether the same layers of a network compiled by itself stay on the chip of another parameter memory."""
+    plans = [plan for plan in executable.plans if not plan.reason]
+    (kept,) = allocate_set([[plan.layer for plan in plans]], accelerator, _version(compiler))
+    return executable.source != "file" and kept == tuple(plan.cached for plan in plans)
 
 
 def token_of_twin(graph: LayerGraph, compiled: LayerGraph) -> str:
@@ -102,6 +112,6 @@ def on_chip_bytes(executable: Executable) -> int:
     return sum(plan.on_chip_bytes for plan in executable.plans if plan.cached)
 
 
-def layer_cycles(graph: LayerGraph, accelerator: EdgeTpu) -> list[float]:
+def layer_cycles(graph: LayerGraph, accelerator: EdgeTpu) -> Sequence[float]:
     """Cycles of every layer by itself, whether or not it maps where it stands."""
-    return [cycles(layer, accelerator) for layer in graph.layers]
+    return for_each(lambda layer: cycles(layer, accelerator), graph.alike)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from hwmodels.cache import remembered
+from hwmodels.cache import for_each, remembered
 from hwmodels.edgetpu import allocation, parameters
 from hwmodels.edgetpu.accelerator import EdgeTpu
 from hwmodels.edgetpu.banding import branch_bytes, spilled_bytes
 from hwmodels.edgetpu.coefficients import Compiler
-from hwmodels.edgetpu.cost import layer_cost, stream_passes
+from hwmodels.edgetpu.cost import Cost, layer_cost, stream_passes
 from hwmodels.edgetpu.instructions import caching_instruction_bytes, instruction_bytes
 from hwmodels.edgetpu.outlook import UNKNOWN_SPREAD, operator_notes, refusal_note, unknown_operators
 from hwmodels.edgetpu.placement import place, place_each
@@ -108,15 +108,16 @@ def _spill_notes(layers: Sequence[Layer], accelerator: EdgeTpu, spilled: int) ->
 
 
 def _plans(graph: LayerGraph, reasons: Sequence[str], cached: set[int], target: Target) -> list[LayerPlan]:
+    kinds = [kind for kind, reason in zip(graph.alike, reasons, strict=True) if not reason]
+    costs = iter(for_each(lambda kind: layer_cost(kind, target.accelerator), kinds))
     return [
-        LayerPlan(layer, reason) if reason else _tpu_plan(layer, layer.index in cached, target)
+        LayerPlan(layer, reason) if reason else _tpu_plan(layer, layer.index in cached, target, next(costs))
         for layer, reason in zip(graph.layers, reasons, strict=True)
     ]
 
 
-def _tpu_plan(layer: Layer, cached: bool, target: Target) -> LayerPlan:
+def _tpu_plan(layer: Layer, cached: bool, target: Target, cost: Cost) -> LayerPlan:
     accelerator, compiler = target.accelerator, target.compiler
-    cost = layer_cost(layer, accelerator)
     blob = parameters.blob_bytes(layer, compiler)
     streamed = 0 if cached else round(blob * stream_passes(layer, accelerator))
     return LayerPlan(

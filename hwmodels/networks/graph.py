@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from sys import intern
 from typing import TYPE_CHECKING, Any
@@ -169,6 +170,12 @@ class LayerGraph:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     meta: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def alike(self) -> tuple[Layer, ...]:
+        """For each layer the first of its kind: networks repeat their blocks, and layers of one kind cost the same."""
+        first: dict[tuple[object, ...], Layer] = {}
+        return tuple(first.setdefault(layer.kind, layer) for layer in self.layers)
 
     @property
     def macs(self) -> int:

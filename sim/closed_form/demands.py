@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
+from hwmodels.cache import remembered
 from hwmodels.stages import StageTimes
-from sim.setup import Setup
+from sim.setup import GilRules, Setup
 
 __all__ = ["Demand", "demand", "mean_demand", "with_load"]
 
@@ -47,9 +48,15 @@ def mean_demand(rows: Sequence[Demand]) -> Demand:
 
 def demand_of(times: StageTimes, setup: Setup | None = None) -> Demand:
     """Return the demand of one network, its parameters cached."""
-    locked, waited = _under_gil(times, setup)
-    slower = setup.native_slowdown - 1 if setup else 0
-    on_python_core = locked if setup and setup.has_python_core else 0.0
+    if setup is None:
+        return _demand(times, 0, *_under_gil(times, 1.0), False)
+    locked, waited = _under_gil(times, setup.host.gil_share, setup.gil) if setup.gil else (0, 0)
+    return _demand(times, setup.native_slowdown - 1, locked, waited, setup.has_python_core)
+
+
+@remembered(4096)
+def _demand(times: StageTimes, slower: int, locked: float, waited: float, has_python_core: bool) -> Demand:
+    on_python_core = locked if has_python_core else 0.0
     driver_ns = times.total("driver_ns")
     native = times.op_core_ns + times.host_python_ns + driver_ns + times.total("copy_ns") - on_python_core
     return Demand(
@@ -63,17 +70,12 @@ def demand_of(times: StageTimes, setup: Setup | None = None) -> Demand:
     )
 
 
-def _under_gil(times: StageTimes, setup: Setup | None) -> tuple[float, float]:
+def _under_gil(times: StageTimes, share: float, gil: GilRules | None = None) -> tuple[float, float]:
     """Python work under the GIL, and the switch intervals that other busy Python threads make it wait (ns)."""
-    share = setup.host.gil_share if setup else 1.0
     locked = (share * times.preprocess_ns, times.python_ns, share * times.postprocess_ns, times.app.locked_ns)
-    if setup is None:
+    if gil is None or not gil.turn_ns:
         return sum(locked), 0
-    if setup.gil is None:
-        return 0, 0
-    gil = setup.gil
-    turns = sum(ceil(part / gil.interval_ns) for part in locked) if gil.turn_ns else 0
-    return sum(locked), turns * gil.turn_ns
+    return sum(locked), sum(ceil(part / gil.interval_ns) for part in locked) * gil.turn_ns
 
 
 def with_load(need: Demand, share: float) -> Demand:

@@ -98,6 +98,7 @@ def keeps_home(setup: Setup) -> bool:
 def _bound_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Line]:
     """Thread i belongs to accelerator i modulo their number; one that never uses it is a line of its own."""
     count = len(setup.accelerators)
+    alike: dict[tuple[int, ...], tuple[Demand, float]] = {}  # accelerators of which the same threads ask the same
     for accelerator in range(count):
         mine = setup.thread_models[accelerator::count]
         users = tuple(model for model in mine if needs[model][accelerator].held_ns)
@@ -105,7 +106,10 @@ def _bound_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Li
         if are_unequal(setup, users):
             yield from _turn_lines(setup, users, accelerator, needs)
         elif users:
-            yield _line(setup, accelerator, users, len(users), *_loading(setup, users, accelerator, needs))
+            kind = (*users, *[id(needs[model][accelerator]) for model in users])
+            if kind not in alike:
+                alike[kind] = _loading(setup, users, accelerator, needs)
+            yield _line(setup, accelerator, users, len(users), *alike[kind])
         yield from (_line(setup, accelerator, (model,), 1, needs[model][accelerator]) for model in rest)
 
 

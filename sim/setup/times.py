@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
+from hwmodels.cache import remembered
 from hwmodels.cpu import frame_ns, postprocess_ns
 from hwmodels.executable import Executable, LayerPlan, Segment
 from hwmodels.host import Host
@@ -64,9 +65,19 @@ def _on_cpu(setup: Setup, host: Host, network: Executable, row: Sequence[StageTi
 
 
 def _stage_times(scenario: Scenario, executable: Executable, bus: Channel, host: Host, clock_hz: float) -> StageTimes:
-    times = stage_times(executable, bus, host, clock_hz, scenario.cpu_kernels, scenario.num_threads)
-    before, after = host_ns(scenario, host, executable.graph)
-    times = replace(times, app=app_work(scenario)).stretched(stretch(scenario.background_load))
+    work = (scenario.cpu_kernels, scenario.num_threads, scenario.app_ms, scenario.background_load, scenario.preprocess)
+    return _times_of_work(executable, bus, host, clock_hz, *work)
+
+
+@remembered(4096)  # many threads and accelerators have it in common, and an interval moves each number for all of them
+def _times_of_work(
+    executable: Executable, bus: Channel, host: Host, clock_hz: float,
+    kernels: str, num_threads: int, app_ms: str, background_load: float, preprocess: str,
+) -> StageTimes:  # fmt: skip
+    times = stage_times(executable, bus, host, clock_hz, kernels, num_threads)
+    factor = stretch(background_load)
+    times = replace(times, app=_app_work(app_ms)).stretched(factor)
+    before, after = _host_ns(preprocess, factor, host, executable.graph)
     return replace(times, preprocess_ns=before, postprocess_ns=after)
 
 
@@ -92,7 +103,11 @@ def _at_the_ends(
 
 def host_ns(scenario: Scenario, host: Host, graph: LayerGraph) -> tuple[int, int]:
     """Pre- and postprocessing of one request beside other programs (ns); 0 unless the scenario asks for them."""
-    frame, factor = frame_size(scenario.preprocess), stretch(scenario.background_load)
+    return _host_ns(scenario.preprocess, stretch(scenario.background_load), host, graph)
+
+
+def _host_ns(preprocess: str, factor: float, host: Host, graph: LayerGraph) -> tuple[int, int]:
+    frame = frame_size(preprocess)
     if frame is None:
         return 0, 0
     return round(frame_ns(graph, host, *frame) * factor), round(postprocess_ns(graph, host) * factor)
@@ -100,7 +115,11 @@ def host_ns(scenario: Scenario, host: Host, graph: LayerGraph) -> tuple[int, int
 
 def app_work(scenario: Scenario) -> AppWork:
     """The program's own work of a request, nobody else on its core; none unless the scenario names it."""
-    ms, kind = app_ms_and_kind(scenario.app_ms)
+    return _app_work(scenario.app_ms)
+
+
+def _app_work(app_ms: str) -> AppWork:
+    ms, kind = app_ms_and_kind(app_ms)
     return AppWork(**{f"{kind}_ns": round(ms * 1e6)})
 
 

@@ -249,6 +249,7 @@ def _link_scales(host: Host, bus: Channel) -> Iterator[tuple[str, float]]:
             yield key, 1 + quantity.spread / value
 
 
+@remembered(4096)
 def _scaled(times: StageTimes, key: str, scale: float) -> StageTimes:
     """The network with one kind of link time scaled."""
     return times.with_passes(lambda stage: replace(stage, **_SCALED[key](stage, scale)))
@@ -291,6 +292,7 @@ def _more_cycles(executable: Executable, part: Accelerator, key: str) -> float:
     return max(0.0, more_cycles_of(executable, part, _with_more_of(part, key), key))
 
 
+@remembered(4096)
 def _slower(times: StageTimes, more_ns: int) -> StageTimes:
     """The network with time added to its first pass."""
     first = times.accelerator_stages[:1]

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, expm1, hypot, log, sqrt
 
-from hwmodels.accelerator import Accelerator
+from hwmodels.accelerator import Accelerator, Effect
 from hwmodels.cache import remembered
 from hwmodels.executable import Executable
-from hwmodels.families import compile_graph, compile_together, recosted
+from hwmodels.families import compile_graph, compile_together, recosted, refitted
 from hwmodels.stages import StageTimes
 from hwmodels.timing import stage_times
 from sim.closed_form.flows import Flow, flows, power_at
@@ -107,19 +107,13 @@ def with_part(setup: Setup, old: Accelerator, new: Accelerator, key: str = "") -
     clocks = tuple(hz * ratio if i in where else hz for i, hz in enumerate(setup.clocks_hz))
     changed = replace(setup, accelerators=accelerators, clocks_hz=clocks)
     if effect != "clock":
-        changed = _compiled_anew(changed, where, new, effect == "cycles")
+        changed = _compiled_anew(changed, where, new, effect)
     return _timed_anew(changed, where)
 
 
-def _compiled_anew(setup: Setup, where: Sequence[int], part: Accelerator, cycles_only: bool) -> Setup:
-    """The executables of some accelerators for another part; ``cycles_only`` where no byte changes its place."""
-    rows = {i: [row[i] for row in setup.executables] for i in where}
-    compiled = {
-        i: [_recosted(executable, part, setup.scenario.compiler) for executable in row]
-        if cycles_only
-        else _compile(row, part, setup)
-        for i, row in rows.items()
-    }
+def _compiled_anew(setup: Setup, where: Sequence[int], part: Accelerator, effect: Effect) -> Setup:
+    """The executables of some accelerators for another part, as far as what its number acts on changes them."""
+    compiled = {i: _compile([row[i] for row in setup.executables], part, setup, effect) for i in where}
     executables = tuple(
         tuple(compiled[i][model] if i in compiled else executable for i, executable in enumerate(row))
         for model, row in enumerate(setup.executables)
@@ -132,11 +126,21 @@ def _recosted(executable: Executable, part: Accelerator, compiler: str) -> Execu
     return recosted(executable, part, compiler)
 
 
-def _compile(executables: Sequence[Executable], part: Accelerator, setup: Setup) -> list[Executable]:
+def _compile(
+    executables: Sequence[Executable], part: Accelerator, setup: Setup, effect: Effect
+) -> list[Executable]:  # fmt: skip
+    """Compile for another part: no byte changes its place with cycles, few programs change with the memory."""
     compiler = setup.scenario.compiler
+    if effect == "cycles":
+        return [_recosted(executable, part, compiler) for executable in executables]
     if setup.scenario.cocompile:
         return compile_together([executable.graph for executable in executables], part, compiler)
-    return [compile_graph(executable.graph, part, compiler) for executable in executables]
+    compiled = refitted if effect == "memory" else _from_its_graph
+    return [compiled(executable, part, compiler) for executable in executables]
+
+
+def _from_its_graph(executable: Executable, part: Accelerator, compiler: str) -> Executable:
+    return compile_graph(executable.graph, part, compiler)
 
 
 def _timed_anew(setup: Setup, where: Sequence[int]) -> Setup:
