@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("numba")
 
 from engines import LOOPS, built, differences, retimed, totals
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scenarios import scenarios
 
@@ -38,6 +38,7 @@ USUAL = {"models": NET, "threads": 4}
 )
 def test_random_loops_are_equal(scenario, most, lock, inferences, duration_s):
     setup = retimed(build(scenario), lock=lock, inferences=inferences, duration_s=duration_s)
+    assume(not any(line.is_lane for line in setup.channels))  # two cards of a host with one slot share it
     assert refusal(setup) == ""
     assert differences(setup, most or 200) == {}
 
