@@ -47,7 +47,7 @@ def child(*arguments: str) -> tuple[float, float, float]:
 
 def main() -> None:
     """Enlarge in a process of its own, as its memory would count for the children."""
-    source, count = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+    source, count = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         large = Path(folder) / "large.parquet"
         code = f"from results import enlarge; from pathlib import Path; print(enlarge(Path({str(source)!r}), Path({str(large)!r}), {count}))"
