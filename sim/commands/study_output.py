@@ -175,6 +175,12 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
         note(console, text)
 
 
+def _seed_row(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The seed with which a run repeats the answer, where requests come by chance."""
+    seed = str(found["at"]["scenario"]["seed"])
+    return [("seed", seed, "late as often as many seeds on average")] if found["at_random"] else []
+
+
 def _assumption(found: Mapping[str, Any]) -> str:
     """Why there is a limit that nobody gave, and how the rate stands to what is served at most."""
     words = f"p99 at most {found['limits']['max_p99_ms']:g} ms was taken, ten times what a request takes alone"

@@ -60,10 +60,10 @@ def capacity(
     -------
     dict
         ``rate_ips`` and ``interval90`` of it, ``most_ips`` (what is served at most, however long requests wait),
-        ``cameras``, ``limit`` (what a little more breaks), ``valid`` (whether
-        the rate that was named keeps the limits; without one, whether any does) and ``at``: the answer of ``run`` at
-        the highest rate, None where there is none; ``limits`` and, of them, those that were ``assumed``; ``at_random`` says
-        whether requests come by chance, for which ``at`` has a seed that is typical.
+        ``cameras``, ``limit`` (what a little more breaks), ``valid`` (whether the rate that was named keeps the limits;
+        without one, whether any does) and ``at``: the answer of ``run`` at the highest rate, None where there is none;
+        ``limits`` and, of them, those that were ``assumed``; ``at_random`` says whether requests come by chance, for
+        which ``at`` has a seed that is typical.
 
     Raises
     ------
