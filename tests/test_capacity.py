@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -71,6 +72,7 @@ def test_without_a_limit_requests_at_random_wait_ten_times_as_long_as_one_takes(
     assert capacity(ONE.with_options(arrivals="periodic:30"), Limits(max_w=9.0))["assumed"] == []
     text = CliRunner().invoke(app, ["capacity", NET]).stdout
     assert "No limit of latency was given" in text and "of the most served" in text
+    assert re.search(rf"^seed +│ +{found['at']['scenario']['seed']} ", text, re.MULTILINE)
 
 
 def test_limits_that_nothing_meets():

@@ -155,6 +155,11 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
         ("cameras", f"{found['cameras']}", f"of {found['camera_fps']:g} frames a second"),
         (f"{name} there", f"p95 {waited['p95']:.1f} ms", f"p99 {waited['p99']:.1f} ms"),
         ("power there", f"{at['power_w']['total']:.2f} W", f"accelerators used {at['utilisation']['accelerator']:.0%}"),
+        *(
+            [("seed", str(at["scenario"]["seed"]), "late as often as many seeds on average")]
+            if found["at_random"]
+            else []
+        ),
     ]
     for row in rows:
         table.add(*row)
@@ -168,6 +173,12 @@ def print_capacity(found: Mapping[str, Any], scenario: Any) -> None:
         say(console, f"{word}: {asked}{_requests(scenario.arrival_process.rate_ips)} a second.")
     for text in host_notes(at["scenario"]):
         note(console, text)
+
+
+def _seed_row(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The seed with which a run repeats the answer, where requests come by chance."""
+    seed = str(found["at"]["scenario"]["seed"])
+    return [("seed", seed, "late as often as many seeds on average")] if found["at_random"] else []
 
 
 def _assumption(found: Mapping[str, Any]) -> str:

@@ -60,9 +60,10 @@ def capacity(
     -------
     dict
         ``rate_ips`` and ``interval90`` of it, ``most_ips`` (what is served at most, however long requests wait),
-        ``cameras``, ``limit`` (what a little more breaks), ``valid`` (whether
-        the rate that was named keeps the limits; without one, whether any does) and ``at``: the answer of ``run`` at
-        the highest rate, None where there is none; ``limits`` and, of them, those that were ``assumed``.
+        ``cameras``, ``limit`` (what a little more breaks), ``valid`` (whether the rate that was named keeps the limits;
+        without one, whether any does) and ``at``: the answer of ``run`` at the highest rate, None where there is none;
+        ``limits`` and, of them, those that were ``assumed``; ``at_random`` says whether requests come by chance, for
+        which ``at`` has a seed that is typical.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def capacity(
     return {
         "rate_ips": rate, "interval90": [rate / spread, rate * spread], "most_ips": throughput_bound(closed),
         "cameras": int(rate / fps), "camera_fps": fps, "limit": broken, "valid": valid, "limits": asdict(limit),
-        "assumed": list(assumed), "at": search.at(rate) if rate else None,
+        "assumed": list(assumed), "at_random": kind in AT_RANDOM, "at": search.at(rate) if rate else None,
     }  # fmt: skip
 
 
@@ -143,7 +144,7 @@ def _cameras(scenario: Scenario, asked: Cameras, limit: Limits, progress: Callab
         broken += f" (results of one camera: p95 {age['p95']:.4g} ms, p99 {age['p99']:.4g} ms)"
     return {
         "rate_ips": low * each, "interval90": [low * each / spread, low * each * spread], "most_ips": most_ips,
-        "cameras": low, "assumed": [], "camera_fps": asked.fps,
+        "cameras": low, "assumed": [], "at_random": False, "camera_fps": asked.fps,
         "limit": broken,
         "valid": not limit.broken_by(at(asked.count)), "limits": asdict(limit), "at": at(low) if low else None,
     }  # fmt: skip

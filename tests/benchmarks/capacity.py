@@ -5,7 +5,7 @@ Without INFERENCES runs are as long as a user's.
 One thread on one accelerator, requests at random, a limit of 2.5 to 8 service times for the 99th percentile. For each
 scenario it prints how far the highest rate is from the one at which one request in a hundred takes longer by theory
 (C. D. Crommelin, 1932), and whether it is just valid: a run at the rate, with the seed that the answer names, keeps the
-limit, and 1 % more does not. 50 scenarios take about three minutes of a core.
+limit, and 1 % more does not. 50 scenarios take some minutes.
 """
 
 from __future__ import annotations
