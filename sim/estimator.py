@@ -113,6 +113,11 @@ def _left_out(setup: Setup) -> list[str]:
         notes.append(
             "the closed form does not know how unlike accelerators share a full bus: only a run tells their rates"
         )
+    if len(setup.thread_models) > 1 and any(bus.is_fluid and bus.channel.is_lane for bus in setup.buses):
+        notes.append(
+            "the closed form takes cards on one lane to meet at random, and they may fall into step: only a run tells "
+            "their rates"
+        )
     unknown = _above_the_run(setup)
     if unknown:
         notes.append(f"the closed form does not know {' and '.join(unknown)}: its rate is an upper bound")

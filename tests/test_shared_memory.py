@@ -96,3 +96,19 @@ def test_host_work_of_many_threads_fills_no_more_than_the_cores_do_together():
     setup = build(Scenario(models="erfnet_512x1024", size="dpu-b4096"))
     times = setup.stage_times[0][0]
     assert summary["throughput_ips"] == pytest.approx(setup.host.parallel_cores * 1e9 / times.ops_ns, rel=0.05)
+
+
+@pytest.mark.parametrize("dispatch", ["bind", "round_robin", "least_loaded", "affinity"])
+@pytest.mark.parametrize("model", ["inception_v3_299", "mobilenet_v2_1.0_224"])
+@pytest.mark.parametrize("accelerators", [2, 4])
+def test_one_thread_is_in_nobody_s_way_on_a_lane(model, accelerators, dispatch):
+    """Whatever card it takes: while it is there it is nowhere else. The run has the lane for itself, and the estimate."""
+    given = {"models": model, "host": "raspberry-pi-5", "link": "pcie", "accelerators": accelerators}
+    alone = Scenario(**given, dispatch=dispatch)
+    ran = simulate(alone, compare=False).summary["throughput_ips"]
+    assert estimate(alone)["throughput_ips"] == pytest.approx(ran, rel=1e-3)
+
+
+def test_several_threads_on_a_lane_are_said_to_fall_into_step():
+    two = Scenario(models="inception_v3_299", host="raspberry-pi-5", link="pcie", accelerators=2, threads=2)
+    assert any("fall into step" in note for note in estimate(two)["warnings"])

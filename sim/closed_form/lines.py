@@ -70,7 +70,9 @@ def lines(setup: Setup) -> tuple[Line, ...]:
     """
     if setup.pipelines:
         return ()
-    return tuple(_lines(beside_others(setup, _accelerator_rates)))
+    count = len(setup.thread_models)
+    by_others = 1.0 if keeps_home(setup) else (count - 1) / max(1, count)
+    return tuple(_lines(beside_others(setup, _accelerator_rates, by_others)))
 
 
 def _accelerator_rates(setup: Setup) -> list[float]:

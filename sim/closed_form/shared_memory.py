@@ -25,7 +25,7 @@ CLOSE = 1e-3
 MOST_SUBSETS = 10  # other accelerators of which every subset is looked at; of more, their mean number counts
 
 
-def beside_others(setup: Setup, rates_of: Callable[[Setup], Sequence[float]]) -> Setup:
+def beside_others(setup: Setup, rates_of: Callable[[Setup], Sequence[float]], by_others: float = 1.0) -> Setup:
     """Return the set-up with each accelerator's transfers as long as they take beside the others on memory or lane.
 
     Parameters
@@ -34,13 +34,15 @@ def beside_others(setup: Setup, rates_of: Callable[[Setup], Sequence[float]]) ->
         As it is returned where no memory and no lane is shared.
     rates_of
         (a set-up) -> inferences per ns through each of its accelerators, nobody being in anybody's way.
+    by_others
+        Share of the other accelerators' inferences that are not of the same thread: one that is here is not there.
     """
     if not any(bus.is_fluid for bus in setup.buses):
         return setup
     both = {way: [1.0] * len(setup.accelerators) for way in WAYS.values()}
     now = setup
     for _ in range(ROUNDS):
-        rates = rates_of(now)
+        rates = [by_others * rate for rate in rates_of(now)]
         found = {way: _factors(setup, rates, factors, way) for way, factors in both.items()}
         moved = max(abs(a - b) for way in both for a, b in zip(found[way], both[way], strict=True))
         both = {way: [(a + b) / 2 for a, b in zip(found[way], both[way], strict=True)] for way in both}
