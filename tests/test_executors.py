@@ -35,6 +35,22 @@ if __name__ == "__main__":
 """
 
 
+LARGE = """
+import time
+from sim.study.executors import executor
+if __name__ == "__main__":
+    for moment in range(5):
+        try:
+            with executor(2) as workers:
+                results = [workers.pool.submit(bytes, 30_000_000) for _ in range(60)]
+                results[0].result()
+                time.sleep(0.01 * moment)
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            print("ended")
+"""
+
+
 @pytest.fixture
 def spec(tmp_path):
     path = tmp_path / "spec.toml"
@@ -139,3 +155,11 @@ def group_lives(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_worker_that_hands_over_a_result_does_not_end_in_the_middle_of_it(tmp_path):
+    """Its reader would wait for the rest for ever: workers that leave at any moment let their block end."""
+    main = tmp_path / "large.py"
+    main.write_text(LARGE)
+    done = subprocess.run([sys.executable, str(main)], capture_output=True, text=True, timeout=300)
+    assert done.stdout.split() == ["ended"] * 5, done.stderr

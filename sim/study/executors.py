@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -23,6 +23,7 @@ __all__ = ["ClusterLostError", "Each", "Workers", "executor", "given"]
 Each = Callable[[Callable[[str], Any], Sequence[str]], Iterable[Any]]
 
 DASK_TIMEOUT_S = 10
+PAUSE_S = 0.01  # between looks at a worker that hands over a result
 PATIENCE_S = 30  # with a cluster that has no worker left: a nanny may start new ones
 
 
@@ -61,7 +62,7 @@ def _processes(width: int) -> Iterator[Workers]:
     # Not fork: a forked child of a process with threads (polars) can hang.
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(width, mp_context=context, initializer=_end_with, initargs=(here,))
+    pool = _Pool(width, mp_context=context, initializer=_end_with, initargs=(here,))
     try:
         with _ctrl_c_ignored():  # a worker that is started now inherits that
             pool.submit(int)
@@ -87,16 +88,52 @@ def _ctrl_c_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+class _Pool(ProcessPoolExecutor):
+    """Processes that know whether they work or hand over what they have done."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Submit a call, as the executor does."""
+        return super().submit(_worked, function, *args, **kwargs)
+
+
+class _Working:
+    """Whether this worker computes. Only then may it end: half a result would leave its reader waiting for the rest."""
+
+    gate = threading.Lock()  # held while that changes, and by whoever ends the worker
+    now = False
+
+
+def _worked(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call the function in a worker."""
+    with _Working.gate:
+        _Working.now = True
+    try:
+        return function(*args, **kwargs)
+    finally:
+        with _Working.gate:
+            _Working.now = False
+
+
 def _end_with(pipe: Connection) -> None:
     """End this worker when the other end of a pipe is closed, by hand or because its process was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who closes the pipe
 
     def watch() -> None:
-        """Leave as soon as the parent's end of the pipe is gone."""
+        """Leave as soon as the parent's end of the pipe is gone and nobody waits for the rest of a result."""
         with suppress(OSError):
             pipe.poll(None)
-        os._exit(1)
+        while True:
+            with _Working.gate:
+                if _Working.now or not _has_parent():
+                    os._exit(1)
+            time.sleep(PAUSE_S)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _has_parent() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.is_alive()
 
 
 @contextmanager
