@@ -35,7 +35,7 @@ def test_services_are_fitted_and_switches_are_not():
 
 
 def test_service_and_switch_times_of_nine_networks():
-    """Umassos/ibis on a Raspberry Pi 4. Switches were never fitted: loads of two SSDs take longer than their bytes do."""
+    """Umassos/ibis on a Raspberry Pi 4. Switches were never fitted; two are flagged, since they hold the host's clock."""
     rows = validate([service_tables()[0]])["rows"]
     errors = {
         metric: [abs(row["error"]) for row in rows if row["metric"] == metric]
@@ -44,4 +44,7 @@ def test_service_and_switch_times_of_nine_networks():
     assert [len(found) for found in errors.values()] == [9, 9]
     assert fmean(errors["invoke_latency_ms"]) < 0.05
     assert fmean(errors["param_load_ms"]) < 0.115
+    usable = [abs(row["error"]) for row in rows if row["metric"] == "param_load_ms" and not row["flag"]]
+    assert len(usable) == 7
+    assert fmean(usable) < 0.1
     assert fmean(errors["invoke_latency_ms"] + errors["param_load_ms"]) < 0.08
