@@ -32,6 +32,8 @@ NETWORKS = {
     ("deepedgebench", "mobilenet_v2_224"): "mobilenet_v2_1.4_224",
     ("deepedgebench", "mobilenet_v1_small"): "mobilenet_v1_0.25_128",
 }
+#: The same for rows with an accelerator. Sparta's GoogLeNet is torchvision's, as its scripts show (docs/measuring.md).
+ON_ACCELERATOR = {("sparta", "inception_v1_224"): "googlenet_pytorch_224"}
 #: Those whose watts are predicted under the other name with an accelerator, too: the zoo has none of theirs.
 STAND_INS = frozenset([("deepedgebench", "mobilenet_v1_small")])
 #: Boards whose CPU has a part of its own for a 32-bit system.
@@ -41,12 +43,13 @@ WORD_SIZES = ("raspberry-pi-3b", "raspberry-pi-3b-plus", "raspberry-pi-4")
 def corrected(row: Measurement) -> Measurement:
     """Return a row with its network's true name.
 
-    ``NETWORKS`` holds those that a source calls otherwise; rows with an accelerator keep their name and their flag.
+    ``NETWORKS`` holds those that a source calls otherwise; rows with an accelerator keep their name and their flag,
+    unless ``ON_ACCELERATOR`` has another.
     The CPU rows of villarrubia's convolutions with several threads are named by their number n in the series, not by
     their filters (32 + 10 n): so named they lie on the single-thread times divided by 1.85, 3.4 and up to 7.
     """
     if row.link != "none":
-        return row
+        return replace(row, model=ON_ACCELERATOR.get((row.source_id, row.model), row.model))
     match = re.fullmatch(r"conv5x3x3_f(\d+)_64x64", row.model)
     if match and row.source_id == "villarrubia" and row.threads > 1:
         return replace(row, model=f"conv5x3x3_f{32 + 10 * int(match[1])}_64x64")

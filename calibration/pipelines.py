@@ -11,11 +11,12 @@ from functools import cache, lru_cache
 from itertools import combinations, pairwise
 from math import ceil
 
+from calibration.kept import cache_holding
 from calibration.measurements import Measurement
 from calibration.scenarios import scenario_of
 from calibration.setups import Conditions, Parts, Skip, conditions_of, network_of
 from hwmodels.cuts import cut_by_parameters, in_cutting_order, split
-from hwmodels.edgetpu import allocation, parameters
+from hwmodels.edgetpu import parameters
 from hwmodels.edgetpu.accelerator import EdgeTpu
 from hwmodels.edgetpu.coefficients import NEWEST, load_compiler
 from hwmodels.edgetpu.compiler import compile_graph
@@ -126,10 +127,9 @@ def as_logged(part: LayerGraph, kept_mib: float, streamed_mib: float, accelerato
     512 input channels, and of two layers with 640 not 6.43.
     """
     compiler = load_compiler(NEWEST)
-    beside = accelerator.parameter_cache_bytes - allocation.parameter_capacity_bytes(part.layers, accelerator, compiler)
     footprint = sum(parameters.footprint_bytes(layer, accelerator, compiler) for layer in part.layers)
     kept = kept_mib * MIB if streamed_mib else footprint
-    return accelerator.with_numbers({"parameter_cache_bytes": beside + ceil(kept * (1 + ROUNDED))}, "a compiler's log")
+    return cache_holding(part, ceil(kept * (1 + ROUNDED)), accelerator)
 
 
 def pipeline_segments(row: Measurement, parts: Parts) -> list[Executable]:

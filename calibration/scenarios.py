@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from calibration.kept import cache_holding, kept_bytes
 from calibration.measurements import Measurement
 from calibration.setups import Parts, Skip, conditions_of, network_of
 from hwmodels.errors import InputError
@@ -18,7 +19,10 @@ __all__ = ["run_spread", "scenario_of", "simulated_figure", "simulated_summary"]
 
 def scenario_of(row: Measurement, parts: Parts, **options: Any) -> Scenario:
     """Return the scenario of a row's network, host, link, clock and compiler; ``options`` say how it runs."""
-    conditions = conditions_of(row)
+    conditions, kept = conditions_of(row), kept_bytes(row)
+    if kept is not None:
+        part = cache_holding(network_of(row), kept, parts.accelerator())
+        options["numbers"] = {"size.parameter_cache_bytes": part.parameter_cache_bytes}
     return Scenario(
         models=network_of(row).name, size=parts.accelerator_name, link=parts.link(conditions.link).name,
         clock=conditions.clock, host=conditions.host, compiler=conditions.compiler, cpu_kernels=conditions.kernels,

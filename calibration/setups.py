@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from calibration.corrections import corrected, host_part_of, true_host
 from calibration.harness.microbench import named_network
+from calibration.kept import cache_holding, kept_bytes
 from calibration.measurements import Measurement
 from calibration.shipped import source_table
 from calibration.tables import shipped_table
@@ -239,7 +240,9 @@ def executable_of(row: Measurement, parts: Parts, model: str = "") -> Executable
     if conditions.link == "none":
         plans = tuple(LayerPlan(layer, "CPU only") for layer in graph.layers)
         return Executable(graph.name, graph, (Segment("cpu", plans),), token="")
-    return compile_graph(graph, parts.accelerator(), conditions.compiler)
+    kept, accelerator = kept_bytes(row), parts.accelerator()
+    part = accelerator if kept is None else cache_holding(graph, kept, accelerator)
+    return compile_graph(graph, part, conditions.compiler)
 
 
 def times_of(executable: Executable, row: Measurement, parts: Parts) -> StageTimes:

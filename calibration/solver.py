@@ -56,12 +56,15 @@ class Search:
         Relative change of the cost and of the parameters at which the search ends.
     inflate
         Standard errors grow where residuals scatter more than the 1 that they are believed to.
+    step
+        Relative step of the differences; None: SciPy's own. Residuals in whole units need a coarser one.
     """
 
     loss: Literal["linear", "soft_l1"] = "linear"
     margin: float = 1.0
     tolerance: float = 1e-14
     inflate: bool = True
+    step: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +155,10 @@ def solve(residuals: Residuals, parameters: Sequence[Parameter], search: Search 
     found = optimize.least_squares(
         whole, start, bounds=(low, high), x_scale=size, loss=search.loss, f_scale=search.margin,
         ftol=search.tolerance, xtol=search.tolerance, gtol=min(SLOPE, search.tolerance), max_nfev=MOST_STEPS,
+        diff_step=search.step,
     )  # fmt: skip
     # A search of one step gives the Jacobian of the plain residuals, which a robust one hides.
-    plain = optimize.least_squares(whole, found.x, jac="3-point", max_nfev=1)
+    plain = optimize.least_squares(whole, found.x, jac="3-point", max_nfev=1, diff_step=search.step)
     return Solution(tuple(parameters), found.x, plain.jac, plain.fun, _weights(plain.fun, search), search.inflate)
 
 

@@ -93,6 +93,13 @@ def test_the_same_bytes_under_another_shape_are_free(op):
     assert layer_cost(layer(op, SHAPE, (1, 16 * 16 * 32)), coral(layer_cycles=0)).cycles == 0
 
 
+def test_a_reshape_moves_each_position_that_it_makes_of_channels():
+    part = coral(layer_cycles=0, reshape_cycles_per_position=5)
+    assert layer_cost(layer("RESHAPE", (1, 1, 224, 224), (1, 224, 224, 1)), part).cycles == 5 * 224 * 224
+    assert layer_cost(layer("RESHAPE", (1, 19, 19, 12), (1, 1083, 4)), part).cycles == 5 * 1083
+    assert layer_cost(layer("RESHAPE", (1, 20, 20, 64), (1, 400, 64)), part).cycles == 0
+
+
 def test_a_dense_layer_of_few_outputs_goes_by_its_input_words():
     part = coral(layer_cycles=0, dense_cycles_per_step=10)
     assert layer_cost(dense(1000, 100), part).cycles == 10 * 250

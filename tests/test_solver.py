@@ -130,3 +130,15 @@ def test_what_the_data_cannot_tell_apart_is_named() -> None:
     ((first, second, correlation),) = found.correlated(0.9)
     assert (first, second) == (0, 1)
     assert correlation < -0.99
+
+
+def test_residuals_in_whole_units_need_a_coarser_step() -> None:
+    """A line through 0 whose readings are rounded: the usual step sees no slope at all."""
+    x = np.arange(1.0, 9.0)
+
+    def residuals(b: Array) -> Array:
+        return np.round(100 * b[0] * x) - 300 * x
+
+    slope = [Parameter("slope", 2.0)]
+    assert solve(residuals, slope).x[0] == 2.0
+    assert solve(residuals, slope, Search(step=0.01)).x[0] == pytest.approx(3.0, rel=0.01)

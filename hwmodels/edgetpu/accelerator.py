@@ -79,6 +79,7 @@ class EdgeTpu(Accelerator):
     prelu_cycles_per_element: float = number(
         "An element of a rectifier with a slope of its own, in one tile.", effect="cycles"
     )
+    reshape_cycles_per_position: float = number("A position that a reshape makes of channels.", effect="cycles")
     softmax_cycles_per_class: float = number("A class of a softmax.", effect="cycles")
     layer_cycles: float = number("Fixed cost of a layer.", effect="cycles")
     spill_factor: float = number(

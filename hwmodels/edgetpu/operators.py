@@ -210,9 +210,16 @@ def softmax(layer: Layer, accelerator: EdgeTpu) -> float:
     return accelerator.softmax_cycles_per_class * layer.output.n_elements
 
 
+@reads("reshape_cycles_per_position")
+def reshape(layer: Layer, accelerator: EdgeTpu) -> float:
+    """Reshape: the same bytes, but positions that were channels of another are moved to their tiles one by one."""
+    before, after = (prod(tensor.hwc[:2]) for tensor in (layer.input, layer.output))
+    return accelerator.reshape_cycles_per_position * after if after > before else 0.0
+
+
 @reads()
 def free(_layer: Layer, _accelerator: EdgeTpu) -> float:
-    """Reshapes and their kin: the same bytes under another shape."""
+    """Squeezes and their kin: the same bytes under another shape."""
     return 0.0
 
 
@@ -324,7 +331,7 @@ OPERATORS: dict[str, Operator] = {
     "RESIZE_NEAREST_NEIGHBOR": _RESIZE,
     "QUANTIZE": Operator(data_movement, Program.QUANTIZE, works=False),
     "DEQUANTIZE": _MOVE,
-    "RESHAPE": Operator(free, Program.RESHAPE, _reshape_limit, works=False),
+    "RESHAPE": Operator(reshape, Program.RESHAPE, _reshape_limit, works=False),
     "SQUEEZE": _FREE,
     "EXPAND_DIMS": _FREE,
 }

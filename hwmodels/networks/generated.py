@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from hwmodels.errors import InputError
+from hwmodels.networks.googlenet import googlenet_pytorch
 from hwmodels.networks.graph import Layer, LayerGraph, Tensor
 from hwmodels.networks.naming import pattern_of
 from hwmodels.networks.operators import operator
@@ -62,7 +63,7 @@ class Chain:
         """
         others = options.pop("others", (self.last,) if operator(op).reads_two else ())
         sources = (self.last, *cast("tuple[Tensor, ...]", others))
-        output = Tensor(self.last.id + 1, str(options.pop("dtype", "int8")), shape)
+        output = Tensor(len(self.layers) + 1, str(options.pop("dtype", "int8")), shape)
         constants = tuple(Tensor(-1, "int8" if i == 0 else "int32", w) for i, w in enumerate(weights))
         options.setdefault("zero_bias", self.untrained and len(weights) > 1)
         # mypy: options are further fields of a layer, by name
@@ -259,6 +260,11 @@ def _basic_block(network: Chain) -> None:
     network.add("ADD", before.shape, others=(before,), activation="RELU6")
 
 
+def _googlenet_pytorch(network: Chain, R: int) -> None:  # noqa: N803 (as in the network's name)
+    _start(network, R, R, 3)
+    googlenet_pytorch(network, R)
+
+
 #: The families by pattern, as ``zoo list`` shows them.
 FAMILIES: dict[str, Family] = {
     family.pattern: family
@@ -321,6 +327,10 @@ FAMILIES: dict[str, Family] = {
             "residual_d<D>_w<W>_r<R>",
             "RxR input, 4 stages of D basic blocks of W to 8W channels, 100 classes (mouad-zouhdi/sparta-edgetpu)",
             _residual, "residual_d16_w32_r224", untrained=True,
+        ),
+        Family(
+            "googlenet_pytorch_<R>", "RxR input, torchvision's GoogLeNet as onnx2tf converts it: it scales each colour",
+            _googlenet_pytorch, "googlenet_pytorch_224",
         ),
     )
 }  # fmt: skip
