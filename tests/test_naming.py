@@ -11,11 +11,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from calibration.setups import network_of
+from calibration.shipped import load_dataset
 from hwmodels.errors import InputError
 from hwmodels.networks import zoo
+from hwmodels.networks.generated import is_generated
 from hwmodels.networks.graph import graph_hash
-from hwmodels.networks.naming import Alias
+from hwmodels.networks.naming import Alias, pieced
 from hwmodels.networks.zoo import aliases, canonical_name, load_network
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,3 +166,23 @@ def test_names_that_mean_no_network_or_several(name: str) -> None:
     assert resolved(name) == ""
     with pytest.raises(InputError):
         load_network(name)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["padding", "64x64", "2", "v2", "50", "lite", "0", "224", "n", "8"]), min_size=1, max_size=5
+    )
+)
+def test_numbers_that_somebody_wrote_apart_are_never_one(words):
+    numbers = re.findall(r"\d+", "_".join(words))
+    for spelling in pieced("_".join(words)):
+        found = re.findall(r"\d+", spelling)
+        assert all(number in numbers for number in found)
+
+
+def test_rows_of_a_generated_family_lead_to_the_network_that_they_name():
+    """The input's size that a row gives beside its name is no part of the name: ``padding_64x64`` with 2 x 2."""
+    rows = [row for name in ("jetson_nano_layers", "small_sources") for row in load_dataset(name)]
+    named = [row for row in rows if is_generated(row.model)]
+    assert len(named) > 100
+    assert {network_of(row).name for row in named} == {row.model for row in named}

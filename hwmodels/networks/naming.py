@@ -91,11 +91,11 @@ def pieced(name: str) -> list[str]:
 def _together(text: str) -> list[str]:
     """Spellings with words written as one: ``mobile_det`` and ``yolo_v8_nano`` are ``mobiledet``, ``yolov8n``.
 
-    A number stays by itself: it is a resolution or a width.
+    A number stays by itself: it is a resolution or a width. Two numbers are never one.
     """
     words = re.sub(rf"(?<=_)({'|'.join(LETTERS)})(?=_|$)", lambda match: LETTERS[match[1]], text)
     sized = words if re.match(r"yolo_?(v?\d+)", words) else text
-    found = [re.sub(r"_(?![\d.]{3,}|\d+x)", "", spelling) for spelling in (sized, text)]
+    found = [re.sub(r"_(?![\d.]{3,}|\d+x|(?<=\d_)\d)", "", spelling) for spelling in (sized, text)]
     found += [re.sub(r"^yolo(?=\d(?!\d))", "yolov", spelling) for spelling in found]
     return [one for one in dict.fromkeys(found) if one != text]
 
