@@ -14,6 +14,7 @@ from typing import Any
 
 import simpy
 
+from hwmodels.cache import still
 from hwmodels.errors import InputError
 from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
 from sim.answer import Results, cannot_keep_up, latencies, merged, power_of, summarise
@@ -55,6 +56,7 @@ SETTLED = 0.005  # relative width of the interval at which a run without a perio
 Runner = Callable[..., Window]
 
 
+@still()
 def simulate(
     scenario: Scenario, sink: SpanSink | None = None, compare: bool = True, by: Runner | None = None, trust: bool = True
 ) -> Results:

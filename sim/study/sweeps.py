@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwmodels.cache import still
 from hwmodels.errors import InputError, need
 from sim.fast.choice import SIMPY, chosen, runner
 from sim.scenario import mixed_accelerators, option_defaults
@@ -125,6 +126,7 @@ def _note_finished(running: Iterable[Future[Numbered]], journal: Journal) -> Non
             journal.add(dict(future.result()))
 
 
+@still()
 def evaluate_all(chunk: Numbered, engine: str = SIMPY) -> Numbered:
     """Simulate numbered points; what a worker does. Those that a second is too short for come back unanswered."""
     end = time.monotonic() + CHUNK_S
