@@ -58,11 +58,14 @@ def forget(beyond: int = 0) -> None:
             memory.clear()
 
 
-def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def remembered(
+    maxsize: int, of: Callable[..., tuple[Any, ...]] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Remember the last ``maxsize`` results of a pure function; texts, numbers and tuples count by their value.
 
     Every other argument counts by its identity: two equal networks are two networks. The oldest result is forgotten
-    first, and with it the last hold on its arguments.
+    first, and with it the last hold on its arguments. ``of`` picks from the arguments all that a result depends on,
+    where they hold more.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -74,6 +77,7 @@ def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
             """Look up, and call where nothing is remembered."""
             given: tuple[Any, ...] = (*arguments, *named.values()) if named else arguments
+            given = of(*arguments, **named) if of else given
             # An object's number, negative: no plain number is so small. The result holds the object.
             key = tuple([one if type(one) in PLAIN else -id(one) for one in given])
             found = memory.pop(key, None) or (function(*arguments, **named), given)

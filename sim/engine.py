@@ -447,16 +447,13 @@ class Run:
 
         Transfers that share a memory at every moment hardly ever repeat themselves to the nanosecond.
         """
-        least = LEAST_FLUID if self._is_fluid() else MAX_PERIODIC
+        least = LEAST_FLUID if self.setup.is_fluid else MAX_PERIODIC
         least = max(least, self.arrivals.count + 1)
         if not self._is_closed() or self.completions < least:
             return False
         self.opened.flush()
         low, high = batch_means_interval(self.opened.ends_ns)
         return bool(high - low <= SETTLED * low) and not self.setup.scenario.inferences
-
-    def _is_fluid(self) -> bool:
-        return any(bus.is_fluid for bus in self.setup.buses)
 
     def _open(self, now: int) -> None:
         self.opened = Mark(now, self.recorder, self.machine, len(self.setup.models))

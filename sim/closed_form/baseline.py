@@ -8,7 +8,7 @@ Where the run was measured from its cold start, the baseline sends its parameter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sim.closed_form.demands import demand_of, with_load
@@ -51,7 +51,7 @@ def baseline(setup: Setup, counts: Sequence[float], offered_ips: float = 0.0, co
     if idle or not whole:
         return Baseline(None, one, {}, f"{', '.join(idle) or 'nothing'} was never served: the work is not the same")
     shares = [count / whole for count in work]
-    each = [on_accelerator(one, i) for i in _unlike(one)]
+    each = [on_accelerator(one, i) for i in dict.fromkeys(one.kinds)]  # alike ones are equally fast
     fastest = min(each, key=lambda single: _time_ns(_flows(single, shares, cold)))
     rows = _flows(fastest, shares, cold)
     ips = 1e9 / _time_ns(rows)
@@ -59,21 +59,6 @@ def baseline(setup: Setup, counts: Sequence[float], offered_ips: float = 0.0, co
     rates = [replace(row, ips=ips * row.ips) for row in rows]
     mix = dict(zip(one.models, shares, strict=True)) if len(shares) > 1 else {}
     return Baseline(Performance(ips, power_at(fastest, rates)), fastest, mix)
-
-
-def _unlike(one: Setup) -> list[int]:
-    """The first of each kind of accelerator: alike ones are equally fast."""
-    kinds = zip(
-        map(id, one.accelerators), map(id, one.channels), one.clocks_hz, *map(_ids, one.stage_times), strict=True
-    )
-    found: dict[tuple[object, ...], int] = {}
-    for number, kind in enumerate(kinds):
-        found.setdefault(kind, number)
-    return list(found.values())
-
-
-def _ids(items: Iterable[object]) -> list[int]:
-    return [id(item) for item in items]
 
 
 def baseline_setup(setup: Setup) -> Setup:

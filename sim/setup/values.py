@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,8 +16,9 @@ from hwmodels.stages import AcceleratorStage, StageTimes
 from sim.machine.lock import HandOver
 from sim.scenario import Scenario
 
-__all__ = ["ON_CPU", "Bus", "GilRules", "Parts", "Setup", "at_divisor", "base_name", "buses_of"]
+__all__ = ["ON_CPU", "Bus", "GilRules", "Parts", "Rows", "Setup", "at_divisor", "base_name", "buses_of"]
 
+Rows = tuple[tuple[StageTimes, ...], ...]  # stage times by model, then by accelerator
 ON_CPU = " on the CPU"  # ends the name of a network's copy that coexecution runs there
 
 
@@ -150,6 +152,35 @@ class Setup:
     def buses(self) -> tuple[Bus, ...]:
         """Every bus with its accelerators."""
         return buses_of(self.channels)
+
+    @cached_property
+    def turn_buses(self) -> tuple[frozenset[int], ...]:
+        """Accelerators of each bus on which their transfers take turns."""
+        return tuple(frozenset(bus.accelerators) for bus in self.buses if bus.takes_turns)
+
+    @cached_property
+    def is_fluid(self) -> bool:
+        """Whether several accelerators contend at every moment for a memory or a lane."""
+        return any(bus.is_fluid for bus in self.buses)
+
+    @cached_property
+    def kinds(self) -> tuple[int, ...]:
+        """For each accelerator the first that is alike: the same part on the same link, with the same times."""
+        columns = [map(id, row) for row in self.stage_times]
+        every = zip(map(id, self.accelerators), map(id, self.channels), self.clocks_hz, *columns, strict=True)
+        first: dict[tuple[object, ...], int] = {}
+        return tuple(first.setdefault(kind, number) for number, kind in enumerate(every))
+
+    def with_times(self, rows: Rows, host: Host | None = None) -> Setup:
+        """Return the set-up with other stage times, of a host that differs in numbers alone.
+
+        What is known already of its buses and of which accelerators are alike stays.
+        """
+        other = copy(self)
+        vars(other).update(stage_times=rows, host=host or self.host)
+        for name in ("gil", "is_crowded"):
+            vars(other).pop(name, None)
+        return other
 
     @cached_property
     def bus_of(self) -> tuple[Bus, ...]:
