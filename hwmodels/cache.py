@@ -80,10 +80,13 @@ def remembered(
             given = of(*arguments, **named) if of else given
             # An object's number, negative: no plain number is so small. The result holds the object.
             key = tuple([one if type(one) in PLAIN else -id(one) for one in given])
-            found = memory.pop(key, None) or (function(*arguments, **named), given)
-            memory[key] = found  # the youngest
-            if len(memory) > maxsize:
-                memory.popitem(last=False)
+            found = memory.get(key)
+            if found is None:
+                found = memory[key] = function(*arguments, **named), given
+                if len(memory) > maxsize:
+                    memory.popitem(last=False)
+            elif len(memory) == maxsize:  # their order counts only where the oldest is to be forgotten
+                memory.move_to_end(key)
             return found[0]
 
         return wrapper

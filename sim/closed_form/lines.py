@@ -23,8 +23,8 @@ from sim.machine.states import WAYS
 from sim.setup import Bus, Setup
 
 __all__ = [
-    "Line", "beside_the_cpu", "changing_hands_ns", "expected_ips", "is_queue", "limits", "line_rate", "line_rates",
-    "lines", "pipeline_rates", "reload_share", "turn_loads",
+    "Line", "beside_the_cpu", "changing_hands_ns", "expected_ips", "expected_ips_once", "is_queue", "limits",
+    "line_rate", "line_rates", "lines", "pipeline_rates", "reload_share", "turn_loads",
 ]  # fmt: skip
 
 
@@ -68,11 +68,17 @@ def lines(setup: Setup) -> tuple[Line, ...]:
 
     On a memory that accelerators share, each of them takes as long as it does beside the others.
     """
+    return tuple(_beside_others(setup))
+
+
+def _beside_others(setup: Setup) -> Sequence[Line]:
     if setup.pipelines:
         return ()
+    if not setup.is_fluid:
+        return _lines(setup)
     count = len(setup.thread_models)
     by_others = 1.0 if keeps_home(setup) else (count - 1) / max(1, count)
-    return tuple(_lines(beside_others(setup, _accelerator_rates, by_others)))
+    return _lines(beside_others(setup, _accelerator_rates, by_others))
 
 
 def _accelerator_rates(setup: Setup) -> list[float]:
@@ -405,9 +411,14 @@ def expected_ips(setup: Setup) -> float:
     -----
     X = min over resources of capacity / demand, and N / (D + Z) for threads; see docs/concurrency.md.
     """
+    return expected_ips_once(setup)
+
+
+def expected_ips_once(setup: Setup) -> float:
+    """Return the same of a set-up that nobody asks of again: nothing is remembered."""
     if setup.pipelines:
         return pipeline_ips(setup)
-    return min(limits(setup, lines(setup)).values())
+    return min(limits(setup, _beside_others(setup)).values())
 
 
 def pipeline_ips(setup: Setup) -> float:

@@ -23,7 +23,7 @@ from hwmodels.parts import Part
 from hwmodels.quantities import Quantity
 from hwmodels.stages import AcceleratorStage, StageTimes
 from hwmodels.timing import cycles_to_ns
-from sim.closed_form.lines import expected_ips
+from sim.closed_form.lines import expected_ips, expected_ips_once
 from sim.setup import Rows, Setup, host_work, retimed
 from sim.trust.sensitivity import Sensitivity, sensitivities, sides, swept
 
@@ -144,8 +144,8 @@ def _shifts(setup: Setup) -> Iterator[float]:
     base, places = expected_ips(setup), list(dict.fromkeys(setup.kinds))
     for rows, host in _moved(setup):
         whole = tuple([tuple([row[places.index(kind)] for kind in setup.kinds]) for row in rows])
-        yield expected_ips(setup.with_times(whole, host)) / base - 1
-    yield from (expected_ips(more) / base - 1 for more in _memory_changes(setup))
+        yield expected_ips_once(setup.with_times(whole, host)) / base - 1
+    yield from (expected_ips_once(more) / base - 1 for more in _memory_changes(setup))
 
 
 def _what_moves(setup: Setup) -> tuple[Any, ...]:
