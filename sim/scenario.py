@@ -158,8 +158,9 @@ class Scenario:
         """Check every plain value; parts and networks are checked when they are loaded."""
         object.__setattr__(self, "host", meant_name("host", self.host or family_named(self.size).host))
         object.__setattr__(self, "link", _meant_links(self.link) or _usual_link(self.host, self.size))
-        for name, check in _checks().items():
-            check(getattr(self, name))
+        for name, (default, check) in _checks().items():
+            if (value := getattr(self, name)) is not default:
+                check(value)
         parse_arrivals(self.arrivals)
         parse_cameras(self.cameras)
         ambient_c(self.thermal)
@@ -258,14 +259,13 @@ def flag(spec: Field[Any]) -> str:
 
 
 @cache
-def _checks() -> dict[str, Callable[[Any], None]]:
-    """What checks each option that has a range or a choice of words."""
-    found: dict[str, Callable[[Any], None]] = {}
+def _checks() -> dict[str, tuple[Any, Callable[[Any], None]]]:
+    """The default of each option that has a range or a choice of words, and what checks another value."""
+    found: dict[str, tuple[Any, Callable[[Any], None]]] = {}
     for name, spec in option_fields().items():
-        if "range" in spec.metadata:
-            found[name] = partial(_check_range, flag(spec), spec.metadata["range"])
-        elif "choices" in spec.metadata:
-            found[name] = partial(_check_choice, flag(spec), spec.metadata["choices"])
+        for key, check in (("range", _check_range), ("choices", _check_choice)):
+            if key in spec.metadata:
+                found[name] = spec.default, partial(check, flag(spec), spec.metadata[key])
     return found
 
 

@@ -62,7 +62,7 @@ def line_rate(
     return lesser(threads / greater(1.0, alone_ns), 1 / greater(1.0, held_ns))
 
 
-@remembered(64)  # many ask the same of one set-up
+@remembered(1024)  # many ask the same of one set-up
 def lines(setup: Setup) -> tuple[Line, ...]:
     """Return the waiting lines of a set-up: one for each accelerator with its threads, one for threads on the CPU.
 
@@ -403,7 +403,7 @@ def beside_the_cpu(setup: Setup, rows: Sequence[Line], rates: Sequence[float]) -
     return [rate * shares[alone] for rate, alone in zip(rates, on_cpu, strict=True)]
 
 
-@remembered(64)  # many ask the same of one set-up
+@remembered(1024)  # many ask the same of one set-up
 def expected_ips(setup: Setup) -> float:
     """Return inferences per second of all models: the least that threads, accelerators, buses, cores, the GIL allow.
 
