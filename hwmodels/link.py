@@ -174,6 +174,7 @@ def port(line: Channel, port_bytes_per_s: float, number: int, host: Host) -> Cha
     return replace(line, out_bytes_per_s=out, in_bytes_per_s=inward, memory_bytes_per_s=line.out_bytes_per_s)
 
 
+@remembered(256)
 def rate_notes(link: Link, host: Host) -> list[str]:
     """Return a sentence where a link's numbers are not those that a reader expects: another bus's, or the host's.
 

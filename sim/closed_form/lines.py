@@ -62,7 +62,7 @@ def line_rate(
     return lesser(threads / greater(1.0, alone_ns), 1 / greater(1.0, held_ns))
 
 
-@remembered(1024)  # many ask the same of one set-up
+@remembered(64)  # many ask the same of one set-up
 def lines(setup: Setup) -> tuple[Line, ...]:
     """Return the waiting lines of a set-up: one for each accelerator with its threads, one for threads on the CPU.
 
@@ -110,14 +110,13 @@ def keeps_home(setup: Setup) -> bool:
 
 
 def _bound_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Line]:
-    """Thread i belongs to accelerator i modulo their number; alike accelerators with the same threads are alike."""
-    count = len(setup.accelerators)
+    """Threads keep their accelerators; those that are alike and have the same threads have the same lines."""
     found: dict[tuple[Any, int], list[Line]] = {}
-    for accelerator, kind in enumerate(setup.kinds):
-        mine = setup.thread_models[accelerator::count]
-        if (mine, kind) not in found:
-            found[mine, kind] = list(_lines_of_one(setup, mine, kind, needs))
-        yield from [line._replace(accelerator=accelerator) for line in found[mine, kind]]
+    for accelerator, pair in enumerate(zip(setup.threads_of, setup.kinds, strict=True)):
+        if pair not in found:
+            found[pair] = list(_lines_of_one(setup, *pair, needs))
+        for _, models, threads, need, ips, reload in found[pair]:
+            yield Line(accelerator, models, threads, need, ips, reload)
 
 
 def _lines_of_one(
@@ -403,7 +402,7 @@ def beside_the_cpu(setup: Setup, rows: Sequence[Line], rates: Sequence[float]) -
     return [rate * shares[alone] for rate, alone in zip(rates, on_cpu, strict=True)]
 
 
-@remembered(1024)  # many ask the same of one set-up
+@remembered(64)  # many ask the same of one set-up
 def expected_ips(setup: Setup) -> float:
     """Return inferences per second of all models: the least that threads, accelerators, buses, cores, the GIL allow.
 
@@ -411,14 +410,18 @@ def expected_ips(setup: Setup) -> float:
     -----
     X = min over resources of capacity / demand, and N / (D + Z) for threads; see docs/concurrency.md.
     """
-    return expected_ips_once(setup)
+    return _least(setup, lines)
 
 
 def expected_ips_once(setup: Setup) -> float:
     """Return the same of a set-up that nobody asks of again: nothing is remembered."""
+    return _least(setup, _beside_others)
+
+
+def _least(setup: Setup, lines_of: Callable[[Setup], Sequence[Line]]) -> float:
     if setup.pipelines:
         return pipeline_ips(setup)
-    return min(limits(setup, _beside_others(setup)).values())
+    return min(limits(setup, lines_of(setup)).values())
 
 
 def pipeline_ips(setup: Setup) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from hwmodels.accelerator import Accelerator
-from hwmodels.cache import read_once, remembered
+from hwmodels.cache import remembered
 from hwmodels.cuts import in_cutting_order, split
 from hwmodels.errors import InputError
 from hwmodels.families import load_accelerator
@@ -29,7 +29,6 @@ __all__ = ["build", "host_of"]
 P = TypeVar("P", bound=Part)
 
 
-@read_once
 def build(scenario: Scenario) -> Setup:
     """Load every part and network that a scenario names, and compile.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -90,7 +89,7 @@ class Parts:
     accelerators: tuple[Accelerator, ...]
     links: tuple[Link, ...]
 
-    @property
+    @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """The links as the host drives them; a memory as each accelerator's own port shows it."""
         lines = (channel(link, self.host) for link in self.links)
@@ -98,6 +97,11 @@ class Parts:
             port(line, part.port_bytes_per_s, number, self.host) if part.port_bytes_per_s else line
             for number, (line, part) in enumerate(zip(lines, self.accelerators, strict=True))
         )
+
+    @cached_property
+    def buses(self) -> tuple[Bus, ...]:
+        """Every bus with its accelerators."""
+        return buses_of(self.channels)
 
     def clocks_hz(self, state: str) -> tuple[float, ...]:
         """Core clocks of the accelerators in a clock state (``max`` or ``std``)."""
@@ -164,6 +168,11 @@ class Setup:
         return any(bus.is_fluid for bus in self.buses)
 
     @cached_property
+    def threads_of(self) -> tuple[tuple[int, ...], ...]:
+        """Networks of the threads of each accelerator: thread i belongs to accelerator i modulo their number."""
+        return tuple(self.thread_models[number :: len(self.accelerators)] for number in range(len(self.accelerators)))
+
+    @cached_property
     def kinds(self) -> tuple[int, ...]:
         """For each accelerator the first that is alike: the same part on the same link, with the same times."""
         columns = [map(id, row) for row in self.stage_times]
@@ -174,12 +183,14 @@ class Setup:
     def with_times(self, rows: Rows, host: Host | None = None) -> Setup:
         """Return the set-up with other stage times, of a host that differs in numbers alone.
 
-        What is known already of its buses and of which accelerators are alike stays.
+        What is known already of its buses, and of which accelerators are alike, stays.
         """
-        other = copy(self)
-        vars(other).update(stage_times=rows, host=host or self.host)
-        for name in ("gil", "is_crowded"):
-            vars(other).pop(name, None)
+        other = object.__new__(Setup)
+        vars(other).update(vars(self), stage_times=rows)
+        vars(other).pop("is_crowded", None)
+        if host is not None and host is not self.host:
+            vars(other)["host"] = host
+            vars(other).pop("gil", None)
         return other
 
     @cached_property
