@@ -64,10 +64,11 @@ class LatencyCounts:
 
     def add_counts(self, found: Mapping[int, int]) -> None:
         """Count latencies of which each is given with how often it came."""
-        self.sum_ns += sum(latency_ns * times for latency_ns, times in found.items())
-        self.n += sum(found.values())
+        counts, rounded = self.counts, self.rounded
         for latency_ns, times in found.items():
-            self.counts[_four_digits(latency_ns) if self.rounded else latency_ns] += times
+            self.sum_ns += latency_ns * times
+            self.n += times
+            counts[_four_digits(latency_ns) if rounded else latency_ns] += times
         if not self.rounded and len(self.counts) > EXACT_VALUES:
             self.rounded = True
             exact, self.counts = self.counts, Counter()
