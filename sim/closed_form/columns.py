@@ -76,7 +76,7 @@ def stage_columns(setup: Setup) -> dict[str, float]:
     kinds = [visits(setup.stage_times[model][row.accelerator]) for row in rows for model in row.models]
     mean = {key: sum(kind[key] for kind in kinds) / len(kinds) for key in kinds[0]}
     one = expected_ips(steady)
-    rest, busy = power_at(steady, flows(steady, 0.0)), power_at(steady, flows(steady, one))
+    rest, busy = power_at(steady, ()), power_at(steady, flows(steady, one))
     return {
         "stage_alone_ns": need.alone_ns, "stage_held_ns": need.held_ns, **mean,
         "stage_hand_over_ns": hand_over_ns(steady, need) if setup.share_a_lock else 0.0,
