@@ -180,6 +180,12 @@ class Setup:
         first: dict[tuple[object, ...], int] = {}
         return tuple(first.setdefault(kind, number) for number, kind in enumerate(every))
 
+    @cached_property
+    def one_of_each(self) -> tuple[Any, ...]:
+        """Part, channel, clock, and by model executable and stage times, of one accelerator of each kind."""
+        columns = (self.accelerators, self.channels, self.clocks_hz, *self.executables, *self.stage_times)
+        return tuple([column[kind] for kind in dict.fromkeys(self.kinds) for column in columns])
+
     def with_times(self, rows: Rows, host: Host | None = None) -> Setup:
         """Return the set-up with other stage times, of a host that differs in numbers alone.
 
@@ -187,7 +193,8 @@ class Setup:
         """
         other = object.__new__(Setup)
         vars(other).update(vars(self), stage_times=rows)
-        vars(other).pop("is_crowded", None)
+        for name in ("is_crowded", "one_of_each"):
+            vars(other).pop(name, None)
         if host is not None and host is not self.host:
             vars(other)["host"] = host
             vars(other).pop("gil", None)

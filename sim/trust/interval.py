@@ -150,9 +150,7 @@ def _shifts(setup: Setup) -> Iterator[float]:
 
 def _what_moves(setup: Setup) -> tuple[Any, ...]:
     """All that the stage times depend on: alike for every number of threads, and of accelerators of a kind."""
-    columns = (setup.accelerators, setup.channels, setup.clocks_hz, *setup.executables, *setup.stage_times)
-    one_of_each = [column[kind] for kind in dict.fromkeys(setup.kinds) for column in columns]
-    return setup.host, setup.scenario.mode, setup.is_on_cpu, *host_work(setup.scenario), *one_of_each
+    return setup.host, setup.scenario.mode, setup.is_on_cpu, *host_work(setup.scenario), *setup.one_of_each
 
 
 @remembered(128, of=_what_moves)
