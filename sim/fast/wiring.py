@@ -21,7 +21,7 @@ from sim.setup import Setup
 __all__ = ["Wiring", "room", "wired"]
 
 Row = Sequence[int]
-MOST_ROWS = 1 << 14  # completions that are counted at once
+MOST_ROWS = 2048  # completions that are counted at once
 
 
 @dataclass(frozen=True)
