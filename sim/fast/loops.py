@@ -61,7 +61,7 @@ class Loop(Run):
         window = self.closed or self._close()
         window.completions, window.ran_ns, window.was_raced = self.completions, self.now, self.was_raced
         window.engine = "fast"
-        del self.memory, self.wiring  # a run refers to itself, so that it is collected late
+        del self.memory, self.wiring, self.history  # a run refers to itself, so that it is collected late
         return window
 
     def _look(self) -> None:
