@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import ClassVar, Literal, Self
 
+from hwmodels.cache import remembered
 from hwmodels.energy import Energies
 from hwmodels.errors import InputError
 from hwmodels.link import Link
@@ -62,6 +63,7 @@ class Accelerator(Part, ABC):
     def without_leakage(self) -> Self:
         """Return the part as if it leaked no more when it is warm."""
 
+    @remembered(1024)
     def spread_of(self, graph: LayerGraph) -> float:
         """Relative standard deviation of a network's latency about the model's."""
         working = {layer.op for layer in graph.layers if layer.macs}

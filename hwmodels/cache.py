@@ -1,13 +1,15 @@
-"""One way to remember results: by the identity of large frozen values, which would take long to hash."""
+"""Ways to remember results: by the identity of large frozen values, and what was read as long as no file changes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["ByIdentity", "for_each", "forget", "remembered"]
+__all__ = ["ByIdentity", "for_each", "forget", "read_once", "remembered", "still"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,13 +38,13 @@ def for_each(function: Callable[[T], R], items: Iterable[T]) -> tuple[R, ...]:
 
     Many accelerators alike then cost as much as one.
     """
-    found: dict[ByIdentity, R] = {}
+    found: dict[int, tuple[T, R]] = {}  # by an item's number, which stays its own while it is held here
     results = []
     for item in items:
-        key = ByIdentity(item)
-        if key not in found:
-            found[key] = function(item)
-        results.append(found[key])
+        known = found.get(id(item))
+        if known is None:
+            known = found[id(item)] = item, function(item)
+        results.append(known[1])
     return tuple(results)
 
 
@@ -56,11 +58,14 @@ def forget(beyond: int = 0) -> None:
             memory.clear()
 
 
-def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def remembered(
+    maxsize: int, of: Callable[..., tuple[Any, ...]] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Remember the last ``maxsize`` results of a pure function; texts, numbers and tuples count by their value.
 
     Every other argument counts by its identity: two equal networks are two networks. The oldest result is forgotten
-    first, and with it the last hold on its arguments.
+    first, and with it the last hold on its arguments. ``of`` picks from the arguments all that a result depends on,
+    where they hold more.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -72,14 +77,52 @@ def remembered(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
             """Look up, and call where nothing is remembered."""
             given: tuple[Any, ...] = (*arguments, *named.values()) if named else arguments
+            given = of(*arguments, **named) if of else given
             # An object's number, negative: no plain number is so small. The result holds the object.
             key = tuple([one if type(one) in PLAIN else -id(one) for one in given])
-            found = memory.pop(key, None) or (function(*arguments, **named), given)
-            memory[key] = found  # the youngest
-            if len(memory) > maxsize:
-                memory.popitem(last=False)
+            found = memory.get(key)
+            if found is None:
+                found = memory[key] = function(*arguments, **named), given
+                if len(memory) > maxsize:
+                    memory.popitem(last=False)
+            elif len(memory) == maxsize:  # their order counts only where the oldest is to be forgotten
+                memory.move_to_end(key)
             return found[0]
 
         return wrapper
 
     return decorate
+
+
+#: What functions that read files returned inside the outermost :func:`still` block; None outside of any.
+_READ: ContextVar[dict[Any, Any] | None] = ContextVar("_READ", default=None)
+
+
+@contextmanager
+def still() -> Iterator[None]:
+    """Take it that no file changes inside the block: what :func:`read_once` functions return holds to its end."""
+    if _READ.get() is not None:
+        yield
+        return
+    before = _READ.set({})
+    try:
+        yield
+    finally:
+        _READ.reset(before)
+
+
+def read_once(function: Callable[P, R]) -> Callable[P, R]:
+    """Call a function that reads files once for the same arguments inside a :func:`still` block, else always."""
+
+    @wraps(function)
+    def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
+        """Look up, and call where nothing is known yet."""
+        read = _READ.get()
+        if read is None:
+            return function(*arguments, **named)
+        key = (function, arguments, *named.items())
+        if key not in read:
+            read[key] = function(*arguments, **named)
+        return read[key]  # type: ignore[no-any-return]  # what the function returned
+
+    return wrapper

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels.accelerator import Accelerator
-from hwmodels.cache import remembered
+from hwmodels.cache import read_once, remembered
 from hwmodels.edgetpu import compiler as edgetpu
 from hwmodels.edgetpu.accelerator import EdgeTpu
 from hwmodels.edgetpu.coefficients import NEWEST
@@ -158,6 +158,7 @@ def family_named(size: str) -> Family:
     return _family(family_of_size(size))
 
 
+@read_once
 def family_of_size(size: str) -> str:
     """Return the name of that family."""
     name = size.split(",")[0].strip()

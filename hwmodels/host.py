@@ -38,6 +38,9 @@ class BusCosts:
     )
 
 
+NO_BUS = BusCosts()  # of a link that a host does not know
+
+
 @dataclass(frozen=True, kw_only=True)
 class Host(Part):
     """A host computer: times in ns (of one core), rates in bytes/s, powers in W.
@@ -140,7 +143,7 @@ class Host(Part):
             A link's name, then the names of the links that it is based on.
         """
         name = next((name for name in names if name in self.buses), "")
-        return name, self.buses.get(name, BusCosts())
+        return name, self.buses[name] if name else NO_BUS
 
 
 def load_host(name_or_path: str) -> Host:

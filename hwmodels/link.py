@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import ClassVar, Literal
 
-from hwmodels.cache import remembered
+from hwmodels.cache import read_once, remembered
 from hwmodels.host import Host
 from hwmodels.part_keys import number
 from hwmodels.parts import Part, load, part_names
@@ -103,6 +103,7 @@ def load_link(name_or_path: str) -> Link:
     return load("link", Link, name_or_path)
 
 
+@read_once
 def plugged_links() -> tuple[str, ...]:
     """Return the shipped links to one accelerator that are plugged in, from the slowest to the fastest.
 
@@ -173,6 +174,7 @@ def port(line: Channel, port_bytes_per_s: float, number: int, host: Host) -> Cha
     return replace(line, out_bytes_per_s=out, in_bytes_per_s=inward, memory_bytes_per_s=line.out_bytes_per_s)
 
 
+@remembered(256)
 def rate_notes(link: Link, host: Host) -> list[str]:
     """Return a sentence where a link's numbers are not those that a reader expects: another bus's, or the host's.
 

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from hwmodels.cache import remembered
+from hwmodels.cache import read_once, remembered
 from hwmodels.errors import LIKELY, InputError, nearest, reason
 from hwmodels.files import read_text
 from hwmodels.part_keys import Keys, line_of, split_key, split_line
@@ -184,6 +184,7 @@ def shipped_name(kind: str, part: Part) -> str:
     return next((name for name in (part.name, *part.bases) if name in names), "")
 
 
+@read_once
 def load(kind: str, cls: type[P], name_or_path: str) -> P:
     """Load a shipped part by name or a part file by path as ``cls``.
 
@@ -210,6 +211,7 @@ def load(kind: str, cls: type[P], name_or_path: str) -> P:
         return part
 
 
+@read_once
 def label(kind: str, name_or_path: str, key: str) -> str:
     """Return a text that a part's file gives (``family``), or the nearest part that it is based on; "" where none does.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hwmodels.cache import still
 from hwmodels.errors import InputError
 from hwmodels.numerals import plain_number
 from sim.answer import Results, figures
@@ -24,6 +25,7 @@ NOTABLE = 0.02  # a gain below this is called no gain
 FULL = 0.9  # use of a resource above which it is called full
 
 
+@still()
 def advise(scenario: Scenario, limits: Limits | None = None, shop: Shop | None = None) -> dict[str, Any]:
     """Rank the next steps from a scenario by their gain, and find the cheapest set-up under limits.
 

@@ -27,7 +27,7 @@ def events(setup: Setup) -> float:
     whole = sum(n * _events(setup, setup.stage_times[m][i], setup.bus_of[i]) for (m, i), n in loops.items())
     mean = whole / len(models)
     policy = DISPATCHES.get(setup.scenario.dispatch)
-    return mean + _frames(setup) + (len(setup.accelerators) / SCANNED if policy and policy.looks_at_all else 0)
+    return mean + _frames(setup) + (len(setup.accelerators) / SCANNED if policy and policy.order else 0)
 
 
 def _frames(setup: Setup) -> float:

@@ -14,12 +14,13 @@ from typing import Any
 
 import simpy
 
+from hwmodels.cache import still
 from hwmodels.errors import InputError
 from hwmodels.thermal import SHUTDOWN_C, ambient_c, steady_clock
 from sim.answer import Results, cannot_keep_up, latencies, merged, power_of, summarise
 from sim.budget import check_effort, events, most_inferences
 from sim.closed_form.bounds import throughput_bound
-from sim.machine.accelerator import SimAccelerator
+from sim.machine.accelerator import RankedAccelerator, SimAccelerator
 from sim.machine.cameras import Cameras
 from sim.machine.clock import Clock
 from sim.machine.host import SLICE_NS, Cores, Gil
@@ -55,6 +56,7 @@ SETTLED = 0.005  # relative width of the interval at which a run without a perio
 Runner = Callable[..., Window]
 
 
+@still()
 def simulate(
     scenario: Scenario, sink: SpanSink | None = None, compare: bool = True, by: Runner | None = None, trust: bool = True
 ) -> Results:
@@ -212,8 +214,10 @@ def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
     host = setup.host
     cores = Cores(setup.free_cores, quantum_ns, round(host.switch_ns), setup.native_slowdown, host.parallel_cores)
     dispatch = policy("--dispatch", scenario.dispatch, DISPATCHES, DispatchPolicy)
+    kind = RankedAccelerator if dispatch.ranks(len(setup.accelerators)) else SimAccelerator
+    accelerators = _accelerators(setup, env, recorder, cores, kind)
     machine = Machine(
-        env, recorder, cores, _accelerators(setup, env, recorder, cores), dispatch.choose,
+        env, recorder, cores, accelerators, dispatch.chooser(accelerators),
         gil_share=host.gil_share, jitter=_jitter(setup),
         gil=Gil(env, setup.gil.interval_ns, setup.gil.turn_ns) if setup.gil else None,
         wake_ns=round(host.thread_wake_ns if scenario.runner == "python" else host.switch_ns),
@@ -221,15 +225,15 @@ def wire(setup: Setup, recorder: Recorder) -> tuple[Machine, list[Thread]]:
     return machine, [_thread(setup, machine, i, model) for i, model in enumerate(setup.thread_models)]
 
 
-def _accelerators(setup: Setup, env: Clock, recorder: Recorder, cores: Cores) -> list[SimAccelerator]:
+def _accelerators(
+    setup: Setup, env: Clock, recorder: Recorder, cores: Cores, kind: type[SimAccelerator]
+) -> list[SimAccelerator]:  # fmt: skip
     """The accelerators with their locks, each on its bus."""
     discipline = policy("--discipline", setup.scenario.discipline, DISCIPLINES, own_discipline)
     links = {id(bus): _link(bus, env) for bus in setup.buses}
     place, most = recorder.components, setup.scenario.affinity_batch
     return [
-        SimAccelerator(
-            i, place.accelerator(i), _lock(setup, env, cores, discipline.order(most)), links[id(bus)], place.link(i)
-        )
+        kind(i, place.accelerator(i), _lock(setup, env, cores, discipline.order(most)), links[id(bus)], place.link(i))
         for i, bus in enumerate(setup.bus_of)
     ]
 
@@ -445,16 +449,13 @@ class Run:
 
         Transfers that share a memory at every moment hardly ever repeat themselves to the nanosecond.
         """
-        least = LEAST_FLUID if self._is_fluid() else MAX_PERIODIC
+        least = LEAST_FLUID if self.setup.is_fluid else MAX_PERIODIC
         least = max(least, self.arrivals.count + 1)
         if not self._is_closed() or self.completions < least:
             return False
         self.opened.flush()
         low, high = batch_means_interval(self.opened.ends_ns)
         return bool(high - low <= SETTLED * low) and not self.setup.scenario.inferences
-
-    def _is_fluid(self) -> bool:
-        return any(bus.is_fluid for bus in self.setup.buses)
 
     def _open(self, now: int) -> None:
         self.opened = Mark(now, self.recorder, self.machine, len(self.setup.models))

@@ -144,7 +144,7 @@ def _left_out(setup: Setup) -> list[str]:
 def _above_the_run(setup: Setup) -> list[str]:
     """What holds a run up that the closed form does not know."""
     waits = ["a core"] if setup.is_crowded else []
-    waits += ["a bus that others use"] if any(bus.takes_turns for bus in setup.buses) else []
+    waits += ["a bus that others use"] if setup.turn_buses else []
     waits += ["Python's lock"] if setup.pipelines and setup.gil else []
     found = [f"how long one that others wait for waits for {' and '.join(waits)}"] if waits else []
     chooses = setup.are_unlike and not keeps_home(setup)
@@ -153,7 +153,7 @@ def _above_the_run(setup: Setup) -> list[str]:
 
 def _about_mixes(setup: Setup) -> list[str]:
     """Where unlike networks get in each other's way as only a run tells: on a bus, for a full lock, by the policies."""
-    ways = ["a shared bus"] if any(bus.takes_turns for bus in setup.buses) else []
+    ways = ["a shared bus"] if setup.turn_buses else []
     ways += ["Python's lock, which is full"] if _limit(setup) == "gil" else []
     ways += [f"--discipline {setup.scenario.discipline}"] if setup.scenario.discipline != "fifo" else []
     ways += ["a cascade"] if setup.follows else []

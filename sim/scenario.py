@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, replace
 from fractions import Fraction
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
 from hwmodels.cpu import KERNELS
@@ -158,8 +158,9 @@ class Scenario:
         """Check every plain value; parts and networks are checked when they are loaded."""
         object.__setattr__(self, "host", meant_name("host", self.host or family_named(self.size).host))
         object.__setattr__(self, "link", _meant_links(self.link) or _usual_link(self.host, self.size))
-        for name, check in _checks().items():
-            check(getattr(self, name))
+        for name, (default, check) in _checks().items():
+            if (value := getattr(self, name)) is not default:
+                check(value)
         parse_arrivals(self.arrivals)
         parse_cameras(self.cameras)
         ambient_c(self.thermal)
@@ -258,14 +259,13 @@ def flag(spec: Field[Any]) -> str:
 
 
 @cache
-def _checks() -> dict[str, Callable[[Any], None]]:
-    """What checks each option that has a range or a choice of words."""
-    found: dict[str, Callable[[Any], None]] = {}
+def _checks() -> dict[str, tuple[Any, Callable[[Any], None]]]:
+    """The default of each option that has a range or a choice of words, and what checks another value."""
+    found: dict[str, tuple[Any, Callable[[Any], None]]] = {}
     for name, spec in option_fields().items():
-        if "range" in spec.metadata:
-            found[name] = partial(_check_range, flag(spec), spec.metadata["range"])
-        elif "choices" in spec.metadata:
-            found[name] = partial(_check_choice, flag(spec), spec.metadata["choices"])
+        for key, check in (("range", _check_range), ("choices", _check_choice)):
+            if key in spec.metadata:
+                found[name] = spec.default, partial(check, flag(spec), spec.metadata[key])
     return found
 
 
@@ -299,18 +299,24 @@ def parse_models(text: str) -> list[tuple[str, int]]:
     twice has the threads of both; with rates it has both rates. Raises :class:`InputError` for an empty name or a count
     that is no whole number of at least 1.
     """
+    return list(_models(text))
+
+
+@lru_cache(maxsize=1024)
+def _models(text: str) -> tuple[tuple[str, int], ...]:
     cascade = parse_cascade(text)
     if cascade:
-        return [(cascade.name, cascade.threads)]
+        return ((cascade.name, cascade.threads),)
     pairs = [name_and_count("MODEL", _split_rate(part)[0]) for part in text.split(",")]
     is_repeated = len({name for name, _ in pairs}) < len(pairs) and not any(parse_rates(text))
     counted = any(count for _, count in pairs) or is_repeated
     counts = Counter[str]()
     for name, count in pairs:
         counts[name] += (max(1, count) if counted else 0) if len(pairs) > 1 else count
-    return list(counts.items())
+    return tuple(counts.items())
 
 
+@lru_cache(maxsize=1024)
 def parse_rates(text: str) -> tuple[float, ...]:
     """Parse the requests a second of ``a:1@10,b:2@30``; empty where no network has a rate.
 
@@ -377,6 +383,7 @@ def parse_cascade(text: str) -> Cascade | None:
     return Cascade(name, second.strip(), Fraction(number), threads)
 
 
+@lru_cache(maxsize=1024)
 def in_turn(name: str) -> tuple[str, ...]:
     """Return the networks of ``a+b``, which a thread runs in turn; a path with a plus sign is one network.
 
@@ -416,6 +423,7 @@ def mixed_accelerators(text: str, size: str) -> dict[str, Any]:
     return {"size": text, "accelerators": sum(counts)}
 
 
+@lru_cache(maxsize=1024)
 def app_ms_and_kind(text: str) -> tuple[float, str]:
     """Return the time of ``--app-ms`` and where it is spent: ``core``, ``locked`` (under the GIL) or ``wait``."""
     number, colon, kind = text.partition(":")
@@ -429,6 +437,7 @@ def app_ms_and_kind(text: str) -> tuple[float, str]:
     return ms, kind or "core"
 
 
+@lru_cache(maxsize=1024)
 def frame_size(text: str) -> tuple[int, int] | None:
     """Return the frame's width and height, or None for ``--preprocess none``."""
     kind, _, size = text.partition(":")

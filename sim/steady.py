@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-__all__ = ["FIRST_CHECK", "LatencyCounts", "batch_means_interval", "first_check", "period"]
+__all__ = ["EXACT_VALUES", "FIRST_CHECK", "LatencyCounts", "batch_means_interval", "first_check", "period"]
 
 EXACT_VALUES = 4096
 FIRST_CHECK = 64
@@ -62,17 +62,30 @@ class LatencyCounts:
         """Count many latencies at once."""
         self.add_counts(Counter(latencies_ns))
 
-    def add_counts(self, found: Mapping[int, int]) -> None:
-        """Count latencies of which each is given with how often it came."""
-        self.sum_ns += sum(latency_ns * times for latency_ns, times in found.items())
-        self.n += sum(found.values())
-        for latency_ns, times in found.items():
-            self.counts[_four_digits(latency_ns) if self.rounded else latency_ns] += times
-        if not self.rounded and len(self.counts) > EXACT_VALUES:
+    def round_all(self) -> None:
+        """Round what was counted to four digits, and what will be."""
+        if not self.rounded:
             self.rounded = True
             exact, self.counts = self.counts, Counter()
             for value, count in exact.items():
                 self.counts[_four_digits(value)] += count
+
+    def add_rounded(self, found: Mapping[int, int], sum_ns: int) -> None:
+        """Count latencies that were rounded to four digits; exact is their sum."""
+        self.round_all()
+        self.sum_ns += sum_ns
+        self.n += sum(found.values())
+        self.counts.update(found)
+
+    def add_counts(self, found: Mapping[int, int]) -> None:
+        """Count latencies of which each is given with how often it came."""
+        counts, rounded = self.counts, self.rounded
+        for latency_ns, times in found.items():
+            self.sum_ns += latency_ns * times
+            self.n += times
+            counts[_four_digits(latency_ns) if rounded else latency_ns] += times
+        if len(self.counts) > EXACT_VALUES:
+            self.round_all()
 
     def share_above(self, limit_ns: int) -> float:
         """Share of the latencies that are longer than a limit; 0 where there are none."""

@@ -78,11 +78,11 @@ class Window(Activity):
 
 
 class Mark:
-    """The opening of a measured window: totals so far, to take differences of."""
+    """The opening of a measured window: what was counted before it."""
 
     def __init__(self, now: int, recorder: Recorder, machine: Machine, models: int) -> None:
         self.start_ns, self.recorder, self.machine = now, recorder, machine
-        self.totals = recorder.totals()
+        self.before = recorder.so_far()
         self.core_ns, self.gil_ns = machine.cores.busy_ns, _gil_busy(machine)
         self.latency = [LatencyCounts() for _ in range(models)]
         self.invokes = [LatencyCounts() for _ in range(models)]
@@ -119,10 +119,7 @@ class Mark:
         low, high = batch_means_interval(self.ends_ns)
         elapsed_ns = max(1, now - self.start_ns)
         last_arrival_ns, waiting = machine.arrivals_end or (None, len(machine.queue))
-        threads, accelerators, links = (
-            [after - before for after, before in zip(now_done, then_done, strict=True)]
-            for now_done, then_done in zip(self.recorder.totals(), self.totals, strict=True)
-        )
+        threads, accelerators, links = self.recorder.totals(self.before)
         return Window(
             elapsed_ns=elapsed_ns,
             threads=threads,

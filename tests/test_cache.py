@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import weakref
 
-from hwmodels.cache import ByIdentity, for_each, forget, remembered
+import pytest
+
+from hwmodels.cache import ByIdentity, for_each, forget, read_once, remembered, still
+from hwmodels.link import load_link
 
 
 class Thing:
@@ -80,3 +83,42 @@ def test_all_is_forgotten_where_it_is_more_than_so_many_results():
     assert (function(1), len(calls)) == (1, 2), "still remembered"
     forget(beyond=1)
     assert (function(1), len(calls)) == (3, 3), "asked anew"
+
+
+@read_once
+def text_of(path):
+    """What a file holds."""
+    return path.read_text()
+
+
+def test_a_file_is_read_once_while_files_are_still_and_anew_after_it(tmp_path):
+    file, other = tmp_path / "one", tmp_path / "other"
+    file.write_text("1"), other.write_text("0")
+    with still():
+        with still():
+            seen = [text_of(file)]
+        file.write_text("2")
+        seen += [text_of(file), text_of(other)]
+    assert (seen, text_of(file)) == (["1", "1", "0"], "2")
+    file.write_text("3")
+    assert text_of(file) == "3", "nothing is known outside of a block"
+
+
+def test_what_failed_is_tried_again_and_ends_the_block(tmp_path):
+    file = tmp_path / "one"
+    with pytest.raises(FileNotFoundError), still():
+        text_of(file)
+    file.write_text("1")
+    with still():
+        assert text_of(file) == "1"
+
+
+def test_a_part_file_that_changes_between_two_blocks_is_another_part(tmp_path):
+    file = tmp_path / "slow.toml"
+    rates = []
+    for value in ("1e8", "2e8"):
+        number = f'{{ value = {value}, status = "assumed", source = "a test" }}'
+        file.write_text(f'kind = "link"\nname = "slow"\nbase = "usb3"\nout_bytes_per_s = {number}\n')
+        with still():
+            rates += [load_link(str(file)).out_bytes_per_s, load_link(str(file)).out_bytes_per_s]
+    assert rates == [1e8, 1e8, 2e8, 2e8]

@@ -60,6 +60,9 @@ CASES = {
     "busy Python threads": {**USUAL, "preprocess": "resize", "busy_python_threads": 2, "cores": 1},
     "work of the program": {**USUAL, "app_ms": "3:locked", "switch_interval_ms": 1.0},
     "operators on several cores": {"models": "regnet_y_008_224", "threads": 3, "num_threads": 3, "cores": 2},
+    "no period, and more latencies than are kept exactly": {
+        "models": "mobilenet_v3_large_1.0_224", "threads": 8, "host": "raspberry-pi-4", "preprocess": "resize:320x240",
+    },
     "everything on the CPU": {"models": NET, "threads": 5, "accelerators": 0, "cores": 2, "host": "raspberry-pi-4"},
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ import pytest
 from hwmodels.quantities import Quantity
 from sim import Scenario, simulate
 from sim.closed_form.bounds import throughput_bound
+from sim.closed_form.lines import expected_ips
 from sim.setup import build
 from sim.trust.interval import ENERGY_SD, LARGEST_SD, Z90, intervals, relative_sd
 
@@ -136,3 +137,33 @@ def test_no_more_is_served_than_comes(options, share):
     ips, asked = found["throughput_ips"], scenario.with_options(**options).arrival_process.rate_ips
     expected = ([min(ips, asked), max(ips, asked)], [low, asked], [low, min(high, asked)])[share]
     assert found["interval90"]["throughput_ips"] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"threads": 5, "accelerators": 2, "host": "raspberry-pi-4", "preprocess": "resize"},
+        {"threads": 2, "host": "raspberry-pi-3b", "busy_python_threads": 1, "app_ms": "2:locked"},
+        {"models": f"{NET}:2,efficientdet_lite0_320:1", "host": "dev-board", "link": "pcie", "preprocess": "resize"},
+        {"threads": 4, "accelerators": 2, "link": "usb3,pcie", "host": "x86-desktop", "dispatch": "least_loaded"},
+        {"models": "deeplab_v3_mobilenet_v2_513", "mode": "coexec", "threads": 3, "host": "raspberry-pi-4"},
+        {"mode": "pipeline", "num_segments": 2, "runner": "python", "host": "raspberry-pi-3b", "preprocess": "resize"},
+        {"models": "resnet_50_v1_224", "size": "dpu-b4096", "host": "kv260"},
+    ],
+    ids=lambda options: ", ".join(map(str, options.values())),
+)
+def test_every_number_of_a_host_moves_the_answer_as_a_set_up_with_another_one_does(options):
+    """Each alone uncertain by a tenth of it: the same as building the set-up with that much more of it."""
+    scenario = Scenario(**{"models": NET, **options})
+    setup = build(scenario)
+    sure, told = exactly(setup), 0
+    for key, quantity in setup.host.quantities.items():
+        if key.startswith(("bus.", "power_", "cores", "usb_")) or not isinstance(quantity.value, int | float):
+            continue
+        error = 0.1 * quantity.value or 0.1
+        more = build(scenario.with_options(numbers={f"host.{key}": quantity.value + error}))
+        expected = abs(expected_ips(more) / expected_ips(setup) - 1)
+        one = certain(sure.host, **{key: replace(quantity, std_error=error, range=None)})
+        assert relative_sd(replace(sure, host=one)) == pytest.approx(expected, abs=1e-12), key
+        told += expected > 1e-9
+    assert told >= 1

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
-from hwmodels.cache import remembered
+from hwmodels.cache import read_once, remembered
 from hwmodels.errors import InputError, either, nearest, reason
 from hwmodels.files import read_text, write_text
 from hwmodels.networks.graph import LayerGraph, from_json, to_json
@@ -138,6 +138,7 @@ def _vocabulary() -> Vocabulary:
     return Vocabulary(path.stem for path in data_folder("zoo").glob("*.json"))
 
 
+@read_once
 def canonical_name(name: str) -> str:
     """Return the zoo's or the generated name of what ``name`` means, and a name that means none of them as it is."""
     return _canonical_name(name, tuple(sorted(user_folder().glob("*.json"))) if _has_own() else ())
@@ -240,6 +241,7 @@ def _reason(name: str) -> str:
     return next((alias.note for alias in aliases() for text in texts if alias.target(text) == ""), "")
 
 
+@read_once
 def load_network(name_or_path: str) -> LayerGraph:
     """Load a network: a path to a plain or compiled .tflite, a zoo name, or a generated network's name.
 

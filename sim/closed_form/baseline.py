@@ -8,16 +8,21 @@ Where the run was measured from its cold start, the baseline sends its parameter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from hwmodels.cache import remembered
 from sim.closed_form.demands import demand_of, with_load
 from sim.closed_form.flows import Flow, power_at
 from sim.power import Performance
-from sim.scenario import option_defaults
+from sim.scenario import option_defaults, option_fields
 from sim.setup import Setup, base_name, retimed
 
 __all__ = ["Baseline", "baseline", "baseline_setup", "on_accelerator"]
+
+RESET = ("dispatch", "discipline", "affinity_batch")  # options that one thread has no use for
+OTHERS = {*RESET, "threads", "mode", "accelerators", "size", "link"}  # options that are not those of the set-up
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,31 @@ def baseline(setup: Setup, counts: Sequence[float], offered_ips: float = 0.0, co
     cold
         Inferences that were measured from a cold start on; 0 where it was left out.
     """
-    one = baseline_setup(setup)
-    work = _work(setup, one, counts)
-    idle = [one.models[model] for model in range(len(one.models)) if not work[model]]
+    work = _work(setup, counts)
     whole = sum(work)
-    if idle or not whole:
-        return Baseline(None, one, {}, f"{', '.join(idle) or 'nothing'} was never served: the work is not the same")
-    shares = [count / whole for count in work]
-    each = [on_accelerator(one, i) for i in _unlike(one)]
+    if not whole or not all(work):
+        one = baseline_setup(setup)
+        idle = ", ".join(name for name, count in zip(one.models, work, strict=True) if not count)
+        return Baseline(None, one, {}, f"{idle or 'nothing'} was never served: the work is not the same")
+    return _of_shares(setup, offered_ips, cold, *[count / whole for count in work])
+
+
+def _what_counts(setup: Setup, offered_ips: float, cold: int, *shares: float) -> tuple[Any, ...]:
+    """All that the baseline of a set-up depends on: alike for every number of threads and accelerators."""
+    whole = setup.whole or setup
+    scenario = whole.scenario
+    kept = [getattr(scenario, name) for name in option_fields() if name not in OTHERS]
+    mode = scenario.mode if scenario.mode in ("processes", "coexec") else "threads"
+    return (
+        whole.host, whole.cores, whole.models, scenario.models, scenario.numbers, setup.is_on_cpu, mode, offered_ips,
+        cold, *shares, *kept, *whole.one_of_each,
+    )  # fmt: skip
+
+
+@remembered(256, of=_what_counts)
+def _of_shares(setup: Setup, offered_ips: float, cold: int, *shares: float) -> Baseline:
+    one = baseline_setup(setup)
+    each = [on_accelerator(one, i) for i in dict.fromkeys(one.kinds)]  # alike ones are equally fast
     fastest = min(each, key=lambda single: _time_ns(_flows(single, shares, cold)))
     rows = _flows(fastest, shares, cold)
     ips = 1e9 / _time_ns(rows)
@@ -61,27 +83,12 @@ def baseline(setup: Setup, counts: Sequence[float], offered_ips: float = 0.0, co
     return Baseline(Performance(ips, power_at(fastest, rates)), fastest, mix)
 
 
-def _unlike(one: Setup) -> list[int]:
-    """The first of each kind of accelerator: alike ones are equally fast."""
-    kinds = zip(
-        map(id, one.accelerators), map(id, one.channels), one.clocks_hz, *map(_ids, one.stage_times), strict=True
-    )
-    found: dict[tuple[object, ...], int] = {}
-    for number, kind in enumerate(kinds):
-        found.setdefault(kind, number)
-    return list(found.values())
-
-
-def _ids(items: Iterable[object]) -> list[int]:
-    return [id(item) for item in items]
-
-
 def baseline_setup(setup: Setup) -> Setup:
     """Return the set-up with one thread: the whole network of a pipeline, none of coexecution's copies on the CPU."""
     whole = setup.whole or setup
     mode = whole.scenario.mode if whole.scenario.mode == "processes" else "threads"
     plain = option_defaults()
-    reset = {key: plain[key] for key in ("dispatch", "discipline", "affinity_batch")}
+    reset = {key: plain[key] for key in RESET}
     scenario = replace(whole.scenario, mode=mode, threads=1, **reset)
     one = replace(whole, scenario=scenario, thread_models=(0,), turns=(), pipelines=(), whole=None)
     return _without_copies(one) if whole.scenario.mode == "coexec" else one
@@ -108,15 +115,15 @@ def on_accelerator(one: Setup, number: int) -> Setup:
     )  # fmt: skip
 
 
-def _work(setup: Setup, one: Setup, counts: Sequence[float]) -> list[float]:
+def _work(setup: Setup, counts: Sequence[float]) -> list[float]:
     """Inferences of each network of the baseline: a pipeline's are those of its segments, each counted once."""
     if setup.pipelines:
         return [max(counts)]
     if setup.scenario.mode != "coexec":
         return list(counts)
-    done = dict.fromkeys(one.models, 0.0)
+    done: dict[str, float] = {}
     for name, count in zip(setup.models, counts, strict=True):
-        done[base_name(name)] += count
+        done[base_name(name)] = done.get(base_name(name), 0.0) + count
     return list(done.values())
 
 

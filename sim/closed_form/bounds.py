@@ -9,7 +9,6 @@ The least of these is a bound; parameters that are sent again, and waits, only l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from sim.closed_form.demands import Demand, demand_of, mean_demand
 from sim.closed_form.lines import keeps_home, lines, pipeline_rates
@@ -30,7 +29,7 @@ def throughput_bound(setup: Setup) -> float:
     order = setup.turns or [model for both in setup.follows for model in range(1 + both)]
     if order:
         each = [_least(setup, [model], None) for model in order]
-        mean = replace(mean_demand(each), alone_ns=sum(need.alone_ns for need in each) / len(each))  # one by one
+        mean = mean_demand(each)._replace(alone_ns=sum(need.alone_ns for need in each) / len(each))  # one by one
         whole_turn = [mean] * len(setup.thread_models)
         return min(_whole(whole_turn), *_limits(setup, whole_turn, keeps)) * 1e9
     homes = [i % count if keeps else None for i in range(len(setup.thread_models))]
@@ -58,7 +57,7 @@ def _least(setup: Setup, models: Iterable[int], home: int | None) -> Demand:
     """What a thread asks for at least, of any of its networks, on its accelerator or on any."""
     rows = [setup.stage_times[model] for model in models]
     every = [demand_of(times, setup) for row in rows for times in (row if home is None else row[home : home + 1])]
-    return Demand(*(min(getattr(need, key) for need in every) for key in Demand.__slots__))
+    return Demand(*(min(getattr(need, key) for need in every) for key in Demand._fields))
 
 
 def _whole(needs: Iterable[Demand]) -> float:

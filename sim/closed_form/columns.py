@@ -76,13 +76,13 @@ def stage_columns(setup: Setup) -> dict[str, float]:
     kinds = [visits(setup.stage_times[model][row.accelerator]) for row in rows for model in row.models]
     mean = {key: sum(kind[key] for kind in kinds) / len(kinds) for key in kinds[0]}
     one = expected_ips(steady)
-    rest, busy = power_at(steady, flows(steady, 0.0)), power_at(steady, flows(steady, one))
+    rest, busy = power_at(steady, ()), power_at(steady, flows(steady, one))
     return {
         "stage_alone_ns": need.alone_ns, "stage_held_ns": need.held_ns, **mean,
         "stage_hand_over_ns": hand_over_ns(steady, need) if setup.share_a_lock else 0.0,
         "stage_out_ns": need.out_ns, "stage_in_ns": need.in_ns,
         "stage_cpu_ns": need.cpu_ns * setup.free_cores / setup.core_capacity, "stage_gil_ns": need.gil_ns,
-        "stage_shared_link": float(any(bus.takes_turns for bus in setup.buses)),
+        "stage_shared_link": float(bool(setup.turn_buses)),
         "stage_bound": float(keeps_home(setup)),
         "stage_static_w": rest.total_w, "stage_dynamic_mj": (busy.total_w - rest.total_w) / one * 1e3,
         "stage_accelerator_static_w": rest.accelerators_w,

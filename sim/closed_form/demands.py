@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from math import ceil
+from typing import NamedTuple
 
 from hwmodels.cache import remembered
 from hwmodels.stages import StageTimes
-from sim.setup import GilRules, Setup
+from sim.setup import Setup
 
 __all__ = ["Demand", "demand", "mean_demand", "with_load"]
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """Time (ns) that one inference asks of each resource, and its time alone.
 
     ``held_ns`` of the accelerator's lock, ``out_ns`` and ``in_ns`` of the link, ``cpu_ns`` of cores, ``gil_ns`` of
@@ -40,22 +39,24 @@ def demand(times: Sequence[StageTimes], setup: Setup | None = None) -> Demand:
 
 def mean_demand(rows: Sequence[Demand]) -> Demand:
     """Mean of each time; the time alone is the harmonic mean, as threads that run at their own pace add their rates."""
-    n = len(rows)
-    alone_ns = n / sum(1 / max(1.0, row.alone_ns) for row in rows)
-    rest = (sum(getattr(row, key) for row in rows) / n for key in list(Demand.__slots__)[1:])
-    return Demand(alone_ns, *rest)
+    n, (alone, *rest) = len(rows), zip(*rows, strict=True)
+    return Demand(n / sum([1 / max(1.0, alone_ns) for alone_ns in alone]), *[sum(column) / n for column in rest])
 
 
 def demand_of(times: StageTimes, setup: Setup | None = None) -> Demand:
     """Return the demand of one network, its parameters cached."""
     if setup is None:
-        return _demand(times, 0, *_under_gil(times, 1.0), False)
-    locked, waited = _under_gil(times, setup.host.gil_share, setup.gil) if setup.gil else (0, 0)
-    return _demand(times, setup.native_slowdown - 1, locked, waited, setup.has_python_core)
+        return _demand(times, 0, 1.0, 0, 0, False)
+    gil = setup.gil
+    share, interval_ns, turn_ns = (setup.host.gil_share, gil.interval_ns, gil.turn_ns) if gil else (None, 0, 0)
+    return _demand(times, setup.native_slowdown - 1, share, interval_ns, turn_ns, setup.has_python_core)
 
 
 @remembered(4096)
-def _demand(times: StageTimes, slower: int, locked: float, waited: float, has_python_core: bool) -> Demand:
+def _demand(
+    times: StageTimes, slower: int, share: float | None, interval_ns: int, turn_ns: int, has_python_core: bool
+) -> Demand:
+    locked, waited = _under_gil(times, share, interval_ns, turn_ns) if share is not None else (0, 0)
     on_python_core = locked if has_python_core else 0.0
     driver_ns = times.total("driver_ns")
     native = times.op_core_ns + times.host_python_ns + driver_ns + times.total("copy_ns") - on_python_core
@@ -70,15 +71,14 @@ def _demand(times: StageTimes, slower: int, locked: float, waited: float, has_py
     )
 
 
-def _under_gil(times: StageTimes, share: float, gil: GilRules | None = None) -> tuple[float, float]:
+def _under_gil(times: StageTimes, share: float, interval_ns: int, turn_ns: int) -> tuple[float, float]:
     """Python work under the GIL, and the switch intervals that other busy Python threads make it wait (ns)."""
     locked = (share * times.preprocess_ns, times.python_ns, share * times.postprocess_ns, times.app.locked_ns)
-    if gil is None or not gil.turn_ns:
-        return sum(locked), 0
-    return sum(locked), sum(ceil(part / gil.interval_ns) for part in locked) * gil.turn_ns
+    waited = sum(ceil(part / interval_ns) for part in locked) * turn_ns if turn_ns else 0
+    return sum(locked), waited
 
 
 def with_load(need: Demand, share: float) -> Demand:
     """Return the demand when that share of inferences sends its cached parameters first."""
     extra = share * need.load_ns
-    return replace(need, alone_ns=need.alone_ns + extra, held_ns=need.held_ns + extra, out_ns=need.out_ns + extra)
+    return need._replace(alone_ns=need.alone_ns + extra, held_ns=need.held_ns + extra, out_ns=need.out_ns + extra)

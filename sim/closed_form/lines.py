@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from operator import mul
+from typing import Any, NamedTuple
 
-from hwmodels.cache import for_each, remembered
+from hwmodels.cache import remembered
 from hwmodels.link import Direction
+from hwmodels.stages import StageTimes
 from sim.closed_form.demands import Demand, demand_of, mean_demand, with_load
 from sim.closed_form.lindley import Turn, turn_rates
 from sim.closed_form.shared_memory import beside_others
@@ -22,13 +23,12 @@ from sim.machine.states import WAYS
 from sim.setup import Bus, Setup
 
 __all__ = [
-    "Line", "beside_the_cpu", "changing_hands_ns", "expected_ips", "is_queue", "limits", "line_rate", "line_rates",
-    "lines", "pipeline_rates", "reload_share", "turn_loads",
+    "Line", "beside_the_cpu", "changing_hands_ns", "expected_ips", "expected_ips_once", "is_queue", "limits",
+    "line_rate", "line_rates", "lines", "pipeline_rates", "reload_share", "turn_loads",
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """Threads that queue for one accelerator (a share of a thread where a pool is shared) and their mean demand.
 
     Attributes
@@ -68,11 +68,17 @@ def lines(setup: Setup) -> tuple[Line, ...]:
 
     On a memory that accelerators share, each of them takes as long as it does beside the others.
     """
+    return tuple(_beside_others(setup))
+
+
+def _beside_others(setup: Setup) -> Sequence[Line]:
     if setup.pipelines:
         return ()
+    if not setup.is_fluid:
+        return _lines(setup)
     count = len(setup.thread_models)
     by_others = 1.0 if keeps_home(setup) else (count - 1) / max(1, count)
-    return tuple(_lines(beside_others(setup, _accelerator_rates, by_others)))
+    return _lines(beside_others(setup, _accelerator_rates, by_others))
 
 
 def _accelerator_rates(setup: Setup) -> list[float]:
@@ -86,10 +92,16 @@ def _accelerator_rates(setup: Setup) -> list[float]:
 def _lines(setup: Setup) -> list[Line]:
     if setup.turns:
         return list(_in_turn_lines(setup))
-    needs = [for_each(lambda each: demand_of(each, setup), row) for row in setup.stage_times]
+    needs = [_needs(setup, row) for row in setup.stage_times]
     if setup.scenario.arrival_process.rates:
         return _overloaded_lines(setup, needs) or list(_arriving_lines(setup))
     return list(_bound_lines(setup, needs) if keeps_home(setup) else _pool_lines(setup, needs))
+
+
+def _needs(setup: Setup, row: Sequence[StageTimes]) -> Sequence[Demand]:
+    """What a network asks for on each accelerator."""
+    found = {kind: demand_of(row[kind], setup) for kind in dict.fromkeys(setup.kinds)}
+    return [found[kind] for kind in setup.kinds]
 
 
 def keeps_home(setup: Setup) -> bool:
@@ -98,21 +110,26 @@ def keeps_home(setup: Setup) -> bool:
 
 
 def _bound_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> Iterator[Line]:
-    """Thread i belongs to accelerator i modulo their number; one that never uses it is a line of its own."""
-    count = len(setup.accelerators)
-    alike: dict[tuple[int, ...], tuple[Demand, float]] = {}  # accelerators of which the same threads ask the same
-    for accelerator in range(count):
-        mine = setup.thread_models[accelerator::count]
-        users = tuple(model for model in mine if needs[model][accelerator].held_ns)
-        rest = [model for model in mine if not needs[model][accelerator].held_ns]
-        if are_unequal(setup, users):
-            yield from _turn_lines(setup, users, accelerator, needs)
-        elif users:
-            kind = (*users, *[id(needs[model][accelerator]) for model in users])
-            if kind not in alike:
-                alike[kind] = _loading(setup, users, accelerator, needs)
-            yield _line(setup, accelerator, users, len(users), *alike[kind])
-        yield from (_line(setup, accelerator, (model,), 1, needs[model][accelerator]) for model in rest)
+    """Threads keep their accelerators; those that are alike and have the same threads have the same lines."""
+    found: dict[tuple[Any, int], list[Line]] = {}
+    for accelerator, pair in enumerate(zip(setup.threads_of, setup.kinds, strict=True)):
+        if pair not in found:
+            found[pair] = list(_lines_of_one(setup, *pair, needs))
+        for _, models, threads, need, ips, reload in found[pair]:
+            yield Line(accelerator, models, threads, need, ips, reload)
+
+
+def _lines_of_one(
+    setup: Setup, mine: Sequence[int], accelerator: int, needs: Sequence[Sequence[Demand]]
+) -> Iterator[Line]:
+    """The lines of an accelerator's threads; one that never uses it is a line of its own."""
+    users = tuple([model for model in mine if needs[model][accelerator].held_ns])
+    if are_unequal(setup, users):
+        yield from _turn_lines(setup, users, accelerator, needs)
+    elif users:
+        yield _line(setup, accelerator, users, len(users), *_loading(setup, users, accelerator, needs))
+    rest = [model for model in mine if not needs[model][accelerator].held_ns]
+    yield from (_line(setup, accelerator, (model,), 1, needs[model][accelerator]) for model in rest)
 
 
 def _in_turn_lines(setup: Setup) -> Iterator[Line]:
@@ -122,7 +139,7 @@ def _in_turn_lines(setup: Setup) -> Iterator[Line]:
         turn, loads = [setup.stage_times[model][i] for model in setup.turns], turn_loads(setup, i)
         rows = [with_load(demand_of(times, setup), load) for times, load in zip(turn, loads, strict=True)]
         alone_ns = sum(row.alone_ns for row in rows) / len(rows)  # one after the other, in the same thread
-        mean, own = replace(mean_demand(rows), alone_ns=alone_ns), len(range(i, threads, count))
+        mean, own = mean_demand(rows)._replace(alone_ns=alone_ns), len(range(i, threads, count))
         sent_ns = sum(load * times.load_ns for load, times in zip(loads, turn, strict=True))
         yield _line(setup, i, setup.turns, own, mean, sent_ns / max(1, sum(times.load_ns for times in turn)))
 
@@ -178,10 +195,10 @@ def _overloaded_lines(setup: Setup, needs: Sequence[Sequence[Demand]]) -> list[L
             wait_ns = need.held_ns * (1e9 / free_ns - 1)  # while the others hold the lock
             most = max(line.ips, free_ns / max(1.0, need.held_ns))
             again = min(1.0, served / most) * sends
-            line = replace(line, need=with_load(need, again), reload=again) if model in late else line
+            line = line._replace(need=with_load(need, again), reload=again) if model in late else line
         alone = line.threads * 1e9 / max(1.0, line.need.alone_ns + wait_ns)
         found.append(
-            replace(line, ips=min(max(alone, line.ips), most, rates[model]) if model in late else rates[model])
+            line._replace(ips=min(max(alone, line.ips), most, rates[model]) if model in late else rates[model])
         )
     return found
 
@@ -292,7 +309,7 @@ def reload_share(setup: Setup, models: Sequence[int], accelerator: int) -> float
     float
         Between 0 and 1.
     """
-    if len({setup.stage_times[model][accelerator].token for model in models}) < 2:
+    if len({setup.stage_times[model][accelerator].token for model in set(models)}) < 2:
         return 0.0
     discipline = DISCIPLINES.get(setup.scenario.discipline)
     batched = discipline is not None and discipline.batches_by_model
@@ -312,13 +329,28 @@ def line_rates(setup: Setup, rows: Sequence[Line], ways: Sequence[str] = ("out",
     ways
         Directions of the buses that count.
     """
+    return _on_buses(rows, _bus_uses(setup, rows), ways)
+
+
+def _bus_uses(setup: Setup, rows: Sequence[Line]) -> list[tuple[list[int], dict[str, float]]]:
+    """Of each bus on which transfers take turns: its lines, and what they ask of its time, each way."""
+    found = []
+    for places in setup.turn_buses:
+        on_it = [i for i, row in enumerate(rows) if row.accelerator in places and row.need.held_ns]
+        out = sum([rows[i].ips * rows[i].need.out_ns for i in on_it]) / 1e9
+        found.append((on_it, {"out": out, "in": sum([rows[i].ips * rows[i].need.in_ns for i in on_it]) / 1e9}))
+    return found
+
+
+def _on_buses(
+    rows: Sequence[Line], uses: Sequence[tuple[list[int], dict[str, float]]], ways: Sequence[str]
+) -> list[float]:  # fmt: skip
+    """Rates of lines, those on a bus scaled to what it carries in these directions."""
     rates = [row.ips for row in rows]
-    for bus in setup.buses:
-        on_bus = frozenset(bus.accelerators if bus.takes_turns else ())
-        on_it = [i for i, row in enumerate(rows) if row.accelerator in on_bus and row.need.held_ns] if on_bus else []
-        used = max((sum(rates[i] * getattr(rows[i].need, f"{way}_ns") for i in on_it) / 1e9 for way in ways), default=0)
+    for on_it, used in uses:
+        most = max(1.0, *[used[way] for way in ways])
         for i in on_it:
-            rates[i] /= max(1.0, used)
+            rates[i] /= most
     return rates
 
 
@@ -336,14 +368,16 @@ def limits(setup: Setup, rows: Sequence[Line]) -> dict[str, float]:
         ``threads`` (with their accelerators), ``out`` and ``in`` where a bus is shared, ``cpu`` and ``gil``, which
         allow the mix of the lines' rates up to their capacity.
     """
-    found = {"threads": sum(row.ips for row in rows)}
-    if any(bus.takes_turns for bus in setup.buses):
-        found |= {way: sum(line_rates(setup, rows, [way])) for way in ("out", "in")}
-    rates = line_rates(setup, rows)
+    uses = _bus_uses(setup, rows)
+    found = {"threads": sum([row.ips for row in rows])}
+    if uses:
+        found |= {way: sum(_on_buses(rows, uses, [way])) for way in WAYS.values()}
+    rates = _on_buses(rows, uses, tuple(WAYS.values()))
     if setup.scenario.mode == "coexec":
         found["cpu"] = sum(beside_the_cpu(setup, rows, rates))
     for name, many in (("cpu", float(setup.core_capacity)), ("gil", 1.0)):
-        used = sum(rate * getattr(row.need, f"{name}_ns") for rate, row in zip(rates, rows, strict=True)) / 1e9
+        needs = [row.need.cpu_ns if name == "cpu" else row.need.gil_ns for row in rows]
+        used = sum(map(mul, rates, needs)) / 1e9
         if used > 0:
             found[name] = max(found.get(name, 0.0), sum(rates) * many / used)
     return found
@@ -368,6 +402,7 @@ def beside_the_cpu(setup: Setup, rows: Sequence[Line], rates: Sequence[float]) -
     return [rate * shares[alone] for rate, alone in zip(rates, on_cpu, strict=True)]
 
 
+@remembered(64)  # many ask the same of one set-up
 def expected_ips(setup: Setup) -> float:
     """Return inferences per second of all models: the least that threads, accelerators, buses, cores, the GIL allow.
 
@@ -375,9 +410,18 @@ def expected_ips(setup: Setup) -> float:
     -----
     X = min over resources of capacity / demand, and N / (D + Z) for threads; see docs/concurrency.md.
     """
+    return _least(setup, lines)
+
+
+def expected_ips_once(setup: Setup) -> float:
+    """Return the same of a set-up that nobody asks of again: nothing is remembered."""
+    return _least(setup, _beside_others)
+
+
+def _least(setup: Setup, lines_of: Callable[[Setup], Sequence[Line]]) -> float:
     if setup.pipelines:
         return pipeline_ips(setup)
-    return min(limits(setup, lines(setup)).values())
+    return min(limits(setup, lines_of(setup)).values())
 
 
 def pipeline_ips(setup: Setup) -> float:

@@ -117,7 +117,7 @@ def _is_known(setup: Setup, step: Step) -> bool:
     in the way of networks in turn, in which rhythm uneven threads come to a bus, or how the samples of few queries are
     shared out.
     """
-    scenario, shares_bus = setup.scenario, any(bus.takes_turns for bus in setup.buses)
+    scenario, shares_bus = setup.scenario, bool(setup.turn_buses)
     if (setup.hand_over is not None and _crowds(setup, step)) or ("runner" in step.options and not _overlaps(setup)):
         return False
     if setup.turns and {"threads", "accelerators"} & set(step.options):

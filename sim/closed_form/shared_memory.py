@@ -37,7 +37,7 @@ def beside_others(setup: Setup, rates_of: Callable[[Setup], Sequence[float]], by
     by_others
         Share of the other accelerators' inferences that are not of the same thread: one that is here is not there.
     """
-    if not any(bus.is_fluid for bus in setup.buses):
+    if not setup.is_fluid:
         return setup
     both = {way: [1.0] * len(setup.accelerators) for way in WAYS.values()}
     now = setup

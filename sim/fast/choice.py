@@ -75,7 +75,7 @@ def refusal(setup: Setup) -> str:
         "requests that arrive": scenario.arrival_process.kind != "closed" or setup.is_server,
         "pipelines": bool(setup.pipelines),
         "random service times (--jitter)": scenario.jitter != "none",
-        "accelerators that share a memory or a lane": any(bus.is_fluid for bus in setup.buses),
+        "accelerators that share a memory or a lane": setup.is_fluid,
         f"--dispatch {scenario.dispatch}": scenario.dispatch not in DISPATCHES,
         f"--discipline {scenario.discipline}": scenario.discipline not in DISCIPLINES,
         "so many threads and accelerators": _room(setup) > MOST_ROOM,

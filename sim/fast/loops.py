@@ -16,10 +16,14 @@ from sim.engine import MAX_PERIODIC, Run
 from sim.fast import arrays as at
 from sim.fast.kernel import advance
 from sim.fast.wiring import wired
+from sim.steady import EXACT_VALUES, LatencyCounts
 from sim.window import Window
 
 __all__ = ["Loop"]
 
+POWERS = 10 ** np.arange(19)
+MOST_KEPT = 1 << 16  # completions
+NONE = np.zeros((3, 0), np.int64)  # of them
 FEW = 128  # values that Python counts in the time in which numpy has sorted them
 
 
@@ -30,6 +34,7 @@ class Loop(Run):
         self.wiring = wired(self.setup, self.machine, self.limit, self.duration_ns)
         self.memory = self.wiring.memory
         self.memory[at.GOAL] = self.check_at
+        self.kept: list[Any] = []  # (model, latency and invoke ns; completion) since the window opened
 
     @property
     def now(self) -> int:
@@ -56,6 +61,7 @@ class Loop(Run):
         window = self.closed or self._close()
         window.completions, window.ran_ns, window.was_raced = self.completions, self.now, self.was_raced
         window.engine = "fast"
+        del self.memory, self.wiring, self.history  # a run refers to itself, so that it is collected late
         return window
 
     def _look(self) -> None:
@@ -72,17 +78,33 @@ class Loop(Run):
         self.memory[at.GOAL] = self.check_at if self.closed is None else self.wanted
 
     def _take_rows(self) -> None:
-        """Count the completions since the last look, and note them for the search of a period."""
+        """Keep the completions since the last look, and note them for the search of a period."""
         count = int(self.memory[at.ROWS])
         self.memory[at.ROWS] = 0
         rows = self.wiring.rows[:, :count]
         if not self.is_periodic and len(self.history) < MAX_PERIODIC:
             self._note_history(rows[:, : MAX_PERIODIC - len(self.history)])
+        self.kept.append(rows[at.OF_MODEL : at.INVOKE_NS + 1].copy())
+        self.opened.note(rows[at.END].tolist(), set(rows[at.OF_THREAD].tolist()))
+        if sum(len(kept[0]) for kept in self.kept) > MOST_KEPT:
+            self._count_kept()
+
+    def _count_kept(self) -> None:
+        """Count the latencies of the completions that were kept since the window opened."""
+        models, *both = np.concatenate([NONE, *self.kept], axis=1)
+        self.kept.clear()
         for model, counts in enumerate(zip(self.opened.latency, self.opened.invokes, strict=True)):
-            own = rows if len(self.setup.models) == 1 else rows[:, rows[at.OF_MODEL] == model]
-            for column, one in zip((at.LATENCY_NS, at.INVOKE_NS), counts, strict=True):
-                one.add_counts(_counted(own[column]))
-        self.opened.note(rows[at.END].tolist(), _counted(rows[at.OF_THREAD]))
+            own = slice(None) if len(self.setup.models) == 1 else models == model
+            for values, one in zip(both, counts, strict=True):
+                _count(one, values[own])
+
+    def _open(self, now: int) -> None:
+        super()._open(now)
+        self.kept.clear()
+
+    def _close(self) -> Window:
+        self._count_kept()
+        return super()._close()
 
     def _note_history(self, rows: Any) -> None:
         """Note completions for the search of a period, as :meth:`sim.engine.Run.completed` does."""
@@ -117,6 +139,21 @@ class Loop(Run):
             stage = stages[kind]
             self.recorder.passes[number, id(stage)] = int(passes[number, kind, at.COUNT])
             self.recorder.stages[id(stage)] = stage
+
+
+def _count(counts: LatencyCounts, values: Any) -> None:
+    """Count latencies; so many different ones that they are to be rounded are rounded all at once."""
+    found = _counted(values)
+    if counts.rounded or len(found) > EXACT_VALUES:
+        counts.add_rounded(_counted(_four_digits(values)), int(values.sum()))
+    else:
+        counts.add_counts(found)
+
+
+def _four_digits(values: Any) -> Any:
+    """Whole numbers rounded to four digits, as :class:`sim.steady.LatencyCounts` rounds each."""
+    scales = POWERS[np.maximum(0, np.searchsorted(POWERS, values, side="right") - 4)]
+    return (values + scales // 2) // scales * scales
 
 
 def _counted(values: Any) -> Mapping[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodels.cache import remembered
 from hwmodels.stages import AcceleratorStage, CpuStage, StageTimes
 from sim.fast import arrays as at
 from sim.machine.link import SharedLink
@@ -148,9 +149,16 @@ def _turns(setup: Setup) -> list[Row]:
     return [(model, i) for i, only in enumerate(setup.thread_models) for model in setup.turns or (only,)]
 
 
+def _what_programs_do(setup: Setup, machine: Machine) -> tuple[Any, ...]:
+    """All that the tables of inferences depend on: stage times, and what of them is under Python's lock."""
+    cells = [times for row in setup.stage_times for times in row]
+    return machine.gil is not None, machine.gil_share, len(setup.stage_times), *cells
+
+
+@remembered(128, of=_what_programs_do)
 def _programs(setup: Setup, machine: Machine) -> _Programs:
     """The tables of what an inference of each network on each accelerator does."""
-    programs, tokens = _Programs(machine), {"": 0}
+    programs, tokens = _Programs(machine.gil is not None, machine.gil_share), {"": 0}
     for model, row in enumerate(setup.stage_times):
         for times in row:
             token = tokens.setdefault(times.token, len(tokens))
@@ -163,7 +171,8 @@ def _programs(setup: Setup, machine: Machine) -> _Programs:
 class _Programs:
     """Operations and stages of all networks, each once."""
 
-    machine: Machine
+    has_gil: bool
+    gil_share: float
     operations: list[Row] = field(default_factory=lambda: [_operation(at.BEGIN)])
     networks: list[Row] = field(default_factory=list)
     pairs: list[Row] = field(default_factory=list)
@@ -192,21 +201,21 @@ class _Programs:
         yield from self._locked(State.HOST_COPY, times.python_ns)
         yield _operation(at.RETURN)
         yield from self._python(State.POSTPROCESS, times.postprocess_ns)
-        yield from self._locked(State.APP, times.app.locked_ns + (0 if self.machine.gil else times.app.core_ns))
-        yield from _burst(State.APP, times.app.core_ns if self.machine.gil else 0)
+        yield from self._locked(State.APP, times.app.locked_ns + (0 if self.has_gil else times.app.core_ns))
+        yield from _burst(State.APP, times.app.core_ns if self.has_gil else 0)
         if times.app.wait_ns:
             yield _operation(at.SLEEP, times.app.wait_ns, State.APP_WAIT)
         yield _operation(at.COMPLETE)
 
     def _python(self, state: State, work_ns: int) -> Iterator[Row]:
         """As :func:`sim.machine.request.python`."""
-        locked_ns = round(work_ns * self.machine.gil_share) if self.machine.gil else 0
+        locked_ns = round(work_ns * self.gil_share) if self.has_gil else 0
         yield from self._locked(state, locked_ns)
         yield from _burst(state, work_ns - locked_ns)
 
     def _locked(self, state: State, work_ns: int) -> Iterator[Row]:
         """As :func:`sim.machine.request.python_locked`; without a lock it is a burst."""
-        if self.machine.gil is None:
+        if not self.has_gil:
             yield from _burst(state, work_ns)
         elif work_ns > 0:
             yield _operation(at.LOCKED, work_ns, state)

@@ -6,8 +6,9 @@ from typing import Any
 
 from sim.machine.link import SharedLink
 from sim.machine.lock import Lock
+from sim.machine.ranking import Ranking
 
-__all__ = ["SimAccelerator"]
+__all__ = ["RankedAccelerator", "SimAccelerator"]
 
 
 class SimAccelerator:
@@ -34,3 +35,14 @@ class SimAccelerator:
             return False
         self.loaded.add(reference)
         return True
+
+
+class RankedAccelerator(SimAccelerator):
+    """One of many among which a dispatch chooses by an order: it tells the ranking of whatever may change its place."""
+
+    ranking: Ranking | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if self.ranking is not None:
+            self.ranking.changed(self)

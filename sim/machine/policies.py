@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from hwmodels.errors import InputError, nearest
 from hwmodels.stages import StageTimes
+from sim.machine.ranking import Order, Ranking
 
 __all__ = [
     "DISCIPLINES", "DISPATCHES", "Discipline", "DisciplinePolicy", "Dispatch", "DispatchPolicy", "own_discipline",
@@ -49,6 +50,7 @@ Dispatch = Callable[[Sequence[Any], Any], Any]
 #: (waiting threads, the one who held the lock last) -> position of the one who is next.
 Discipline = Callable[[deque[Any], Any], int]
 D = TypeVar("D", bound=Device)
+MANY = 32  # accelerators from which on a heap is faster than a look at all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,23 @@ class DispatchPolicy:
     ----------
     keeps_home
         A thread always gets the same accelerator; else it may get any.
-    looks_at_all
-        It looks at every accelerator, so its time grows with their number.
+    order
+        What it takes the least of (:data:`sim.machine.ranking.Order`), of equals the first; None for any other way.
     """
 
     choose: Dispatch
     keeps_home: bool = False
-    looks_at_all: bool = False
+    order: Order | None = None
+
+    def ranks(self, count: int) -> bool:
+        """Whether it keeps so many accelerators in its order, to look at few of them."""
+        return self.order is not None and count >= MANY
+
+    def chooser(self, accelerators: Sequence[Any]) -> Dispatch:
+        """Return what chooses among these accelerators."""
+        if self.order is None or not self.ranks(len(accelerators)):
+            return self.choose
+        return Ranking(self.order, accelerators).choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +129,17 @@ def least_loaded(accelerators: Sequence[D], thread: Caller) -> D:
 
 def affinity(accelerators: Sequence[D], thread: Caller) -> D:
     """Of the accelerators with the fewest inferences, prefer one that already holds the network's parameters."""
-    token = thread.stage_times[0].token
-    return min(accelerators, key=lambda one: (one.in_use, one.token != token, _alone_ns(thread, one)))
+    return min(accelerators, key=lambda one: _by_parameters(thread, one))
+
+
+def _by_load(thread: Caller, one: Device) -> tuple[int, ...]:
+    """The order of :func:`least_loaded`."""
+    return one.in_use, one.chosen_for, _alone_ns(thread, one) if one.chosen_for < 0 else 0
+
+
+def _by_parameters(thread: Caller, one: Device) -> tuple[int, ...]:
+    """The order of :func:`affinity`."""
+    return one.in_use, one.token != thread.stage_times[0].token, _alone_ns(thread, one)
 
 
 def _alone_ns(thread: Caller, accelerator: Device) -> int:
@@ -160,8 +181,8 @@ def always(discipline: Discipline) -> Callable[[int], Discipline]:
 DISPATCHES = {
     "bind": DispatchPolicy(bind, keeps_home=True),
     "round_robin": DispatchPolicy(round_robin),
-    "least_loaded": DispatchPolicy(least_loaded, looks_at_all=True),
-    "affinity": DispatchPolicy(affinity, looks_at_all=True),
+    "least_loaded": DispatchPolicy(least_loaded, order=_by_load),
+    "affinity": DispatchPolicy(affinity, order=_by_parameters),
 }
 DISCIPLINES = {
     "fifo": DisciplinePolicy(None),

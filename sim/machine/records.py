@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import sub
 from typing import NamedTuple
 
 from hwmodels.stages import AcceleratorStage
@@ -90,18 +91,6 @@ class Totals:
             macs + times * stage.macs, wide + times * stage.wide_bytes, narrow + times * stage.narrow_bytes,
         )  # fmt: skip
 
-    def __sub__(self, before: Totals) -> Totals:
-        """What was done since."""
-        return Totals(
-            [a - b for a, b in zip(self.time_ns, before.time_ns, strict=True)],
-            [a - b for a, b in zip(self.n_bytes, before.n_bytes, strict=True)],
-            self.waited_ns - before.waited_ns,
-            (
-                self.actions[0] - before.actions[0], self.actions[1] - before.actions[1],
-                self.actions[2] - before.actions[2],
-            ),
-        )  # fmt: skip
-
 
 @dataclass
 class Activity:
@@ -124,6 +113,15 @@ class Activity:
     def state_ns(self, state: State) -> float:
         """Time in a state, over all components."""
         return sum(part.time_ns[state] for part in (*self.threads, *self.accelerators, *self.links))
+
+
+class SoFar(NamedTuple):
+    """What a recorder had counted at some moment: times and bytes by component and state, waits, passes."""
+
+    time_ns: list[list[int]]
+    n_bytes: list[list[int]]
+    waited_ns: list[int]
+    passes: dict[tuple[int, int], int]
 
 
 class Recorder:
@@ -203,14 +201,29 @@ class Recorder:
         """Add time by which others made a pass's own work in a state longer."""
         self.time_ns[component][state] += extra_ns
 
-    def totals(self) -> tuple[list[Totals], list[Totals], list[Totals]]:
-        """Return the totals of threads, accelerators and links so far, passes included."""
-        rows = [
-            Totals(list(time_ns), list(n_bytes), waited)
-            for time_ns, n_bytes, waited in zip(self.time_ns, self.n_bytes, self.waited_ns, strict=True)
-        ]
+    def so_far(self) -> SoFar:
+        """Return what was counted until now, for the totals from now on."""
+        return SoFar(
+            [list(row) for row in self.time_ns], [list(row) for row in self.n_bytes], list(self.waited_ns),
+            dict(self.passes),
+        )  # fmt: skip
+
+    def totals(self, since: SoFar | None = None) -> tuple[list[Totals], list[Totals], list[Totals]]:
+        """Return the totals of threads, accelerators and links, passes included: all of them, or those since then."""
+        rows, before = self._since(since), since.passes if since else {}
         first, last = self.components.accelerator(0), self.components.link(0)
         threads, accelerators, links = rows[:first], rows[first:last], rows[last:]
         for (number, key), count in self.passes.items():
-            accelerators[number].add_pass(links[number], self.stages[key], count)
+            accelerators[number].add_pass(links[number], self.stages[key], count - before.get((number, key), 0))
         return threads, accelerators, links
+
+    def _since(self, since: SoFar | None) -> list[Totals]:
+        """What every component did, passes left out."""
+        rows = zip(self.time_ns, self.n_bytes, self.waited_ns, strict=True)
+        if since is None:
+            return [Totals(list(time_ns), list(n_bytes), waited_ns) for time_ns, n_bytes, waited_ns in rows]
+        before = zip(since.time_ns, since.n_bytes, since.waited_ns, strict=True)
+        return [
+            Totals(list(map(sub, time_ns, then_ns)), list(map(sub, n_bytes, then_bytes)), waited_ns - then_waited_ns)
+            for (time_ns, n_bytes, waited_ns), (then_ns, then_bytes, then_waited_ns) in zip(rows, before, strict=True)
+        ]

@@ -17,7 +17,7 @@ from hwmodels.networks.readers import is_profile
 from hwmodels.stages import StageTimes, stretch
 from sim.scenario import Scenario
 from sim.setup.times import app_work, timed_rows
-from sim.setup.values import ON_CPU, Parts, Setup, buses_of
+from sim.setup.values import ON_CPU, Parts, Setup
 
 __all__ = [
     "assemble", "assemble_graphs", "assemble_pipeline", "profile_setup", "with_cpu_threads",
@@ -162,7 +162,7 @@ def _warnings(
 
 def _lane_notes(parts: Parts) -> list[str]:
     """Cards that are taken to have a lane each, where the host's file does not say that it has so many places."""
-    lanes = Counter(bus.channel.name for bus in buses_of(parts.channels) if not bus.is_fluid)
+    lanes = Counter(bus.channel.name for bus in parts.buses if not bus.is_fluid)
     return [
         f"{count} accelerators over {name} are taken to have a lane each; behind one lane (a switch, an x1 expander, a "
         "dual adapter) they share it and take longer: --link pcie-lane-gen2 or pcie-lane-gen3"
@@ -173,7 +173,7 @@ def _lane_notes(parts: Parts) -> list[str]:
 
 def _shared_notes(scenario: Scenario, parts: Parts) -> list[str]:
     """Cards that share the host's only lane though nobody named it."""
-    lanes = Counter(bus.channel.name for bus in buses_of(parts.channels) if bus.is_fluid and bus.channel.is_lane)
+    lanes = Counter(bus.channel.name for bus in parts.buses if bus.is_fluid and bus.channel.is_lane)
     counts = Counter(link.name for link in parts.links)
     return [
         f"{counts[name]} accelerators share the one lane that {parts.host.name} has, as behind a switch (--link {name})"

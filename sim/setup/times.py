@@ -15,11 +15,9 @@ from hwmodels.networks.graph import LayerGraph
 from hwmodels.stages import AppWork, StageTimes, stretch
 from hwmodels.timing import cpu_stage, stage_times
 from sim.scenario import Scenario, app_ms_and_kind, frame_size
-from sim.setup.values import ON_CPU, Setup
+from sim.setup.values import ON_CPU, Rows, Setup
 
-__all__ = ["app_work", "host_ns", "retimed", "timed_rows"]
-
-Rows = tuple[tuple[StageTimes, ...], ...]
+__all__ = ["app_work", "host_ns", "host_work", "retimed", "timed_rows"]
 
 
 def retimed(setup: Setup, host: Host) -> Setup:
@@ -65,8 +63,14 @@ def _on_cpu(setup: Setup, host: Host, network: Executable, row: Sequence[StageTi
 
 
 def _stage_times(scenario: Scenario, executable: Executable, bus: Channel, host: Host, clock_hz: float) -> StageTimes:
-    work = (scenario.cpu_kernels, scenario.num_threads, scenario.app_ms, scenario.background_load, scenario.preprocess)
-    return _times_of_work(executable, bus, host, clock_hz, *work)
+    return _times_of_work(executable, bus, host, clock_hz, *host_work(scenario))
+
+
+def host_work(scenario: Scenario) -> tuple[str, int, str, float, str]:
+    """Return the options that say what a host does around an inference, and how."""
+    return (
+        scenario.cpu_kernels, scenario.num_threads, scenario.app_ms, scenario.background_load, scenario.preprocess,
+    )  # fmt: skip
 
 
 @remembered(4096)  # many threads and accelerators have it in common, and an interval moves each number for all of them

@@ -15,8 +15,9 @@ from hwmodels.stages import AcceleratorStage, StageTimes
 from sim.machine.lock import HandOver
 from sim.scenario import Scenario
 
-__all__ = ["ON_CPU", "Bus", "GilRules", "Parts", "Setup", "at_divisor", "base_name", "buses_of"]
+__all__ = ["ON_CPU", "Bus", "GilRules", "Parts", "Rows", "Setup", "at_divisor", "base_name", "buses_of"]
 
+Rows = tuple[tuple[StageTimes, ...], ...]  # stage times by model, then by accelerator
 ON_CPU = " on the CPU"  # ends the name of a network's copy that coexecution runs there
 
 
@@ -88,7 +89,7 @@ class Parts:
     accelerators: tuple[Accelerator, ...]
     links: tuple[Link, ...]
 
-    @property
+    @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """The links as the host drives them; a memory as each accelerator's own port shows it."""
         lines = (channel(link, self.host) for link in self.links)
@@ -96,6 +97,11 @@ class Parts:
             port(line, part.port_bytes_per_s, number, self.host) if part.port_bytes_per_s else line
             for number, (line, part) in enumerate(zip(lines, self.accelerators, strict=True))
         )
+
+    @cached_property
+    def buses(self) -> tuple[Bus, ...]:
+        """Every bus with its accelerators."""
+        return buses_of(self.channels)
 
     def clocks_hz(self, state: str) -> tuple[float, ...]:
         """Core clocks of the accelerators in a clock state (``max`` or ``std``)."""
@@ -150,6 +156,49 @@ class Setup:
     def buses(self) -> tuple[Bus, ...]:
         """Every bus with its accelerators."""
         return buses_of(self.channels)
+
+    @cached_property
+    def turn_buses(self) -> tuple[frozenset[int], ...]:
+        """Accelerators of each bus on which their transfers take turns."""
+        return tuple(frozenset(bus.accelerators) for bus in self.buses if bus.takes_turns)
+
+    @cached_property
+    def is_fluid(self) -> bool:
+        """Whether several accelerators contend at every moment for a memory or a lane."""
+        return any(bus.is_fluid for bus in self.buses)
+
+    @cached_property
+    def threads_of(self) -> tuple[tuple[int, ...], ...]:
+        """Networks of the threads of each accelerator: thread i belongs to accelerator i modulo their number."""
+        return tuple(self.thread_models[number :: len(self.accelerators)] for number in range(len(self.accelerators)))
+
+    @cached_property
+    def kinds(self) -> tuple[int, ...]:
+        """For each accelerator the first that is alike: the same part on the same link, with the same times."""
+        columns = [map(id, row) for row in self.stage_times]
+        every = zip(map(id, self.accelerators), map(id, self.channels), self.clocks_hz, *columns, strict=True)
+        first: dict[tuple[object, ...], int] = {}
+        return tuple(first.setdefault(kind, number) for number, kind in enumerate(every))
+
+    @cached_property
+    def one_of_each(self) -> tuple[Any, ...]:
+        """Part, channel, clock, and by model executable and stage times, of one accelerator of each kind."""
+        columns = (self.accelerators, self.channels, self.clocks_hz, *self.executables, *self.stage_times)
+        return tuple([column[kind] for kind in dict.fromkeys(self.kinds) for column in columns])
+
+    def with_times(self, rows: Rows, host: Host | None = None) -> Setup:
+        """Return the set-up with other stage times, of a host that differs in numbers alone.
+
+        What is known already of its buses, and of which accelerators are alike, stays.
+        """
+        other = object.__new__(Setup)
+        vars(other).update(vars(self), stage_times=rows)
+        for name in ("is_crowded", "one_of_each"):
+            vars(other).pop(name, None)
+        if host is not None and host is not self.host:
+            vars(other)["host"] = host
+            vars(other).pop("gil", None)
+        return other
 
     @cached_property
     def bus_of(self) -> tuple[Bus, ...]:

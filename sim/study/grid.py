@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hwmodels.cache import remembered
+from hwmodels.cache import remembered, still
 from hwmodels.stages import AcceleratorStage, StageTimes, StepTime
 from sim.answer import answer, figures
 from sim.closed_form.baseline import Baseline, baseline
@@ -109,6 +109,7 @@ class Grid:
         return len(self.networks) * len(self.sizes) * sum(len(c.threads) * len(c.accelerators) for c in self.cases)
 
 
+@still()
 def network_rows(network: str, sizes: Sequence[str], cases: Sequence[Case], engine: str = SIMPY) -> list[Row]:
     """Simulate every point of one network; a point that fails is a row with its ``error``."""
     rows: list[Row] = []

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwmodels.cache import still
 from hwmodels.errors import InputError, need
 from sim.fast.choice import SIMPY, chosen, runner
 from sim.scenario import mixed_accelerators, option_defaults
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "evaluate", "options_of", "sweep"]
 
-CHUNK = 8  # points handed to a worker at once ...
+CHUNK, LARGE_CHUNK = 8, 512  # points handed to a worker at once, at least and at most ...
 CHUNK_S = 1.0  # ... of which it hands back the finished ones after so long: a kill costs no more
+CHUNKS_EACH = 16  # for each worker, where there are enough points: none works long when the others are done
 BATCH = 5000  # rows that are Python objects at a time
 AHEAD = 3  # chunks in flight for each worker
 Numbered = list[tuple[int, dict[str, Any]]]
@@ -97,7 +99,9 @@ def _finished_before(spec: Spec, output: Path) -> dict[str, int]:
 def _run(spec: Spec, journal: Journal, workers: Workers, engine: str) -> None:
     """Keep the executor filled, and note points in whatever order they finish."""
     todo = ((number, point) for number, point in enumerate(points(spec)) if number not in journal.places)
-    chunks = iter(lambda: list(islice(todo, CHUNK)), [])
+    share = (spec.size - len(journal.places)) // (CHUNKS_EACH * workers.width)
+    size = max(CHUNK, min(LARGE_CHUNK, share))
+    chunks = iter(lambda: list(islice(todo, size)), [])
     progress = Progress(spec.size, len(journal.places))
     pool = workers.pool
     running = {pool.submit(evaluate_all, chunk, engine): chunk for chunk in islice(chunks, AHEAD * workers.width)}
@@ -125,6 +129,7 @@ def _note_finished(running: Iterable[Future[Numbered]], journal: Journal) -> Non
             journal.add(dict(future.result()))
 
 
+@still()
 def evaluate_all(chunk: Numbered, engine: str = SIMPY) -> Numbered:
     """Simulate numbered points; what a worker does. Those that a second is too short for come back unanswered."""
     end = time.monotonic() + CHUNK_S

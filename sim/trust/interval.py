@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hwmodels.accelerator import Accelerator
-from hwmodels.cache import ByIdentity, for_each, remembered
+from hwmodels.cache import ByIdentity, remembered
 from hwmodels.cpu import ProgramWork
 from hwmodels.executable import Executable
 from hwmodels.families import more_cycles_of
@@ -23,13 +23,14 @@ from hwmodels.parts import Part
 from hwmodels.quantities import Quantity
 from hwmodels.stages import AcceleratorStage, StageTimes
 from hwmodels.timing import cycles_to_ns
-from sim.closed_form.lines import expected_ips
-from sim.setup import Setup, retimed
+from sim.closed_form.lines import expected_ips, expected_ips_once
+from sim.setup import Rows, Setup, host_work, retimed
 from sim.trust.sensitivity import Sensitivity, sensitivities, sides, swept
 
 __all__ = ["intervals", "relative_sd"]
 
 P = TypeVar("P", bound=Part)
+T = TypeVar("T")
 
 Z90 = 1.645
 # Energy also carries the power states' own uncertainty (USB stick idle power 0.90 to 1.00 W, host boards assumed).
@@ -140,10 +141,50 @@ def _shifts(setup: Setup) -> Iterator[float]:
 
     A number of a part moves every accelerator of that part, a number of a link every accelerator on such a link.
     """
-    base = expected_ips(setup)
-    for change, where in (*_link_changes(setup), *_port_changes(setup), *_cycle_changes(setup)):
-        yield expected_ips(_changed(setup, change, where)) / base - 1
-    yield from (expected_ips(shifted) / base - 1 for shifted in (*_host_changes(setup), *_memory_changes(setup)))
+    base, places = expected_ips(setup), list(dict.fromkeys(setup.kinds))
+    for rows, host in _moved(setup):
+        whole = tuple([tuple([row[places.index(kind)] for kind in setup.kinds]) for row in rows])
+        yield expected_ips_once(setup.with_times(whole, host)) / base - 1
+    yield from (expected_ips_once(more) / base - 1 for more in _memory_changes(setup))
+
+
+def _what_moves(setup: Setup) -> tuple[Any, ...]:
+    """All that the stage times depend on: alike for every number of threads, and of accelerators of a kind."""
+    return setup.host, setup.scenario.mode, setup.is_on_cpu, *host_work(setup.scenario), *setup.one_of_each
+
+
+@remembered(128, of=_what_moves)
+def _moved(setup: Setup) -> Sequence[tuple[Rows, Host]]:
+    """Stage times with one standard error more of each number, by model and kind of accelerator, and that host.
+
+    Numbers are left out that change nothing of which the closed form knows.
+    """
+    one = _one_of_each(setup)
+    changes = [*_link_changes(one), *_port_changes(one), *_cycle_changes(one)]
+    moved = [(_changed(one, change, where), one.host) for change, where in changes]
+    moved += [(other.stage_times, other.host) for other in _host_changes(one)]
+    now = one.stage_times, _beside_times(one.host)
+    return [(rows, host) for rows, host in moved if (rows, _beside_times(host)) != now]
+
+
+def _one_of_each(setup: Setup) -> Setup:
+    """The set-up with one accelerator of each kind."""
+    kinds = list(dict.fromkeys(setup.kinds))
+
+    def of_kinds(items: Sequence[T]) -> tuple[T, ...]:
+        """Those of the kinds' first accelerators."""
+        return tuple([items[kind] for kind in kinds])
+
+    return replace(
+        setup, accelerators=of_kinds(setup.accelerators), channels=of_kinds(setup.channels),
+        clocks_hz=of_kinds(setup.clocks_hz), executables=tuple(map(of_kinds, setup.executables)),
+        stage_times=tuple(map(of_kinds, setup.stage_times)),
+    )  # fmt: skip
+
+
+def _beside_times(host: Host) -> tuple[float, ...]:
+    """The numbers of a host that the closed form knows beside its stage times."""
+    return host.gil_share, host.gil_handover_ns, host.lock_wake_ns, host.parallel_cores
 
 
 def _host_changes(setup: Setup) -> Iterator[Setup]:
@@ -182,14 +223,12 @@ def _idle_numbers(setup: Setup) -> set[str]:
 Change = Callable[[StageTimes, int], StageTimes]
 
 
-def _changed(setup: Setup, change: Change, where: Collection[int]) -> Setup:
-    """The set-up with the stage times of some accelerators changed."""
-    rows = []
-    for model, row in enumerate(setup.stage_times):
-        changed = for_each(lambda times, model=model: change(times, model), (row[i] for i in where))  # type: ignore[misc]  # mypy knows no default of a lambda
-        found = dict(zip(where, changed, strict=True))
-        rows.append(tuple(found.get(i, times) for i, times in enumerate(row)))
-    return replace(setup, stage_times=tuple(rows))
+def _changed(setup: Setup, change: Change, where: Collection[int]) -> Rows:
+    """Stage times, those of some accelerators changed."""
+    return tuple(
+        tuple([change(times, model) if i in where else times for i, times in enumerate(row)])
+        for model, row in enumerate(setup.stage_times)
+    )
 
 
 def _groups(items: Iterable[Any]) -> dict[Any, list[int]]:
@@ -249,7 +288,6 @@ def _link_scales(host: Host, bus: Channel) -> Iterator[tuple[str, float]]:
             yield key, 1 + quantity.spread / value
 
 
-@remembered(4096)
 def _scaled(times: StageTimes, key: str, scale: float) -> StageTimes:
     """The network with one kind of link time scaled."""
     return times.with_passes(lambda stage: replace(stage, **_SCALED[key](stage, scale)))
@@ -292,7 +330,6 @@ def _more_cycles(executable: Executable, part: Accelerator, key: str) -> float:
     return max(0.0, more_cycles_of(executable, part, _with_more_of(part, key), key))
 
 
-@remembered(4096)
 def _slower(times: StageTimes, more_ns: int) -> StageTimes:
     """The network with time added to its first pass."""
     first = times.accelerator_stages[:1]
