@@ -207,7 +207,7 @@ class Device:
     held: bool = False
     waking: bool = False
     owed: bool = False
-    releases: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0), (0.0, 0)])  # when, work until then
+    releases: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)] * 4)  # when, work until then
     in_use: int = 0
     chosen_for: int = 0
     waiting: list[Waiting] = field(default_factory=list)
@@ -349,8 +349,8 @@ class Reference:
             self.env.process(self.wake(device, self.stays(device)))
 
     def stays(self, device: Device) -> bool:
-        """Whether a waiter stays on the core of whoever lets go: while little was done in the last two passes."""
-        (since, before), (now, done) = device.releases[-3], device.releases[-1]
+        """Whether a waiter stays on the core of whoever lets go: while little was done in the last four passes."""
+        (since, before), (now, done) = device.releases[-5], device.releases[-1]
         is_low = done - before < self.setup.host.stay_load * (now - since)
         return self.cores.line.capacity > 1 and is_low
 

@@ -6,6 +6,7 @@ of columns, as named below. A row is known by the place of its first column.
 
 from __future__ import annotations
 
+from sim.machine.lock import LOAD_PASSES
 from sim.machine.states import State
 
 __all__: list[str] = []
@@ -43,10 +44,11 @@ TIME, RANK, WHO, EVENT_COLUMNS = range(4)
  STEP, SERVED, MODEL, TURN_OF, START, CALLED, INVOKED, PROMISED, IS_RUNNING, NEXT, SOUGHT,
  SPENT) = range(27)  # fmt: skip
 THREAD_COLUMNS = SPENT + STATES
-# An accelerator; its last columns are times by state. The last two moments at which its lock was let go are noted, with
-# the work of all cores until then
+# An accelerator. Then the last moments at which its lock was let go, each with the work of all cores until then. The
+# last columns are times by state
 (LINK, HELD, HOLDER_MODEL, FIRST, LAST, IS_WAKING, IS_OWED, WAS_RACED, IN_A_ROW, NOW_TOKEN, AGE, IN_USE, CHOSEN_FOR,
- WAITED, LOADS_NS, LOADS_BYTES, WOKEN, STAYS, BEFORE, BEFORE_NS, LAST_TIME, LAST_NS, BUSY) = range(23)  # fmt: skip
+ WAITED, LOADS_NS, LOADS_BYTES, WOKEN, STAYS, SEEN_AT) = range(19)  # fmt: skip
+BUSY = SEEN_AT + 2 * LOAD_PASSES
 ACCELERATOR_COLUMNS = BUSY + STATES
 # A link
 IS_SHARED, CHUNK_BYTES, OUT_FREE, IN_FREE, LINK_COLUMNS = range(5)

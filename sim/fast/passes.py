@@ -238,9 +238,11 @@ def release(m: Any, a: int, number: int) -> None:
 def is_load_low(m: Any, a: int) -> bool:
     """As ``Mutex._is_load_low``."""
     done, now = done_ns(m), m[at.NOW]
-    is_low = 1000 * (done - m[a + at.BEFORE_NS]) < m[at.STAY] * (now - m[a + at.BEFORE])
-    m[a + at.BEFORE], m[a + at.BEFORE_NS] = m[a + at.LAST_TIME], m[a + at.LAST_NS]
-    m[a + at.LAST_TIME], m[a + at.LAST_NS] = now, done
+    first, last = a + at.SEEN_AT, a + at.BUSY - 2
+    is_low = 1000 * (done - m[first + 1]) < m[at.STAY] * (now - m[first])
+    for place in range(first, last):
+        m[place] = m[place + 2]
+    m[last], m[last + 1] = now, done
     return bool(is_low and m[at.CORES_N] > 1)
 
 

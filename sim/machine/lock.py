@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from sim.machine.clock import Clock
 
-__all__ = ["HandOver", "Lock", "Mutex", "Places"]
+__all__ = ["LOAD_PASSES", "HandOver", "Lock", "Mutex", "Places"]
+
+LOAD_PASSES = 4  # over which a kernel's view of the load is taken
 
 #: (waiting tickets) -> position of the one who is next.
 Discipline = Callable[[deque[Any], Any], int]
@@ -133,7 +135,7 @@ class Mutex(Lock):
     A waiter that came too late is owed the lock: when it is woken again, it gets a core at once, and the lock before
     others. On measured hosts it so wins every other race against a thread that comes back at once.
 
-    The load that decides whether a waiter stays where it was woken is that of the last two passes.
+    The load that decides whether a waiter stays where it was woken is that of the last ``LOAD_PASSES`` passes.
     """
 
     needs_core = True
@@ -143,7 +145,7 @@ class Mutex(Lock):
         self.cores, self.costs = cores, costs
         self.is_waking = self.is_owed = self.stays = False
         self.woken_ns = -1
-        self.seen = (0, 0), (0, 0)  # moment, and work of all cores until then: two releases ago, and one
+        self.seen = ((0, 0),) * LOAD_PASSES  # moments of the last releases, and work of all cores until then
 
     def acquire(self, ticket: Any) -> simpy.Event | None:
         """Take the lock and return None, or queue and return the event that fires when the lock is ours."""
@@ -163,9 +165,9 @@ class Mutex(Lock):
 
     def _is_load_low(self, now_ns: int) -> bool:
         """Whether a waiter stays where it is woken now; note the load for the next times."""
-        (then_ns, then_done_ns), last = self.seen
+        (then_ns, then_done_ns), *later = self.seen
         done_ns = self.cores.done_ns(now_ns)
-        self.seen = last, (now_ns, done_ns)
+        self.seen = (*later, (now_ns, done_ns))
         is_low = 1000 * (done_ns - then_done_ns) < self.costs.stay_permille * (now_ns - then_ns)
         return is_low and self.cores.are_several()
 
