@@ -48,13 +48,13 @@ def pure() -> Work:
 
 def busy(ms: float) -> Work:
     """Keep a core busy for so long."""
+    return lambda: _spin(round(ms * 1e6))
 
-    def work() -> None:
-        end_ns = time.monotonic_ns() + round(ms * 1e6)
-        while time.monotonic_ns() < end_ns:
-            pass
 
-    return work
+def _spin(ns: int) -> None:
+    end_ns = time.monotonic_ns() + ns
+    while time.monotonic_ns() < end_ns:
+        pass
 
 
 def work_named(name: str) -> Work:
