@@ -2,15 +2,19 @@
 
 The work of a thread on the host is what its one-thread row shows, so that what is left is concurrency. The time in
 which a woken waiter runs is fitted to half of the set-ups and held against the other half, and the other way round.
+
+``python -m calibration.threadrows`` prints how far each group of them is off.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from calibration.answers import unanswered
@@ -24,14 +28,16 @@ from sim.engine import run
 from sim.scenario import DEFAULT_FRAME, Scenario, parse_models
 from sim.setup import Setup, build
 
-__all__ = ["THREAD_HEADER", "ThreadRow", "fit_hand_over", "read_thread_rows", "scenario_of", "thread_answers",
-           "thread_tables"]  # fmt: skip
+__all__ = ["THREAD_HEADER", "GroupErrors", "ThreadRow", "errors_by_group", "fit_hand_over", "is_near",
+           "read_thread_rows", "scenario_of", "thread_answers", "thread_tables"]  # fmt: skip
 
 THREAD_HEADER = frozenset({"networks", "threads", "work", "ips", "p50_ms", "p99_ms", "little", "windows_ips"})
 METRICS = {"ips": "throughput_fps", "p50_ms": "invoke_latency_p50_ms", "p99_ms": "invoke_latency_p99_ms"}
 GIL_SHARE = {"python": 1.0}
 PIXELS = DEFAULT_FRAME[0] * DEFAULT_FRAME[1]
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # that the fit tries on the host's own wake-up time
+AT_STAKE = 1.02  # both ends of a lock lie further apart
+SLACK = {"throughput_fps": 0.05, "invoke_latency_p50_ms": 0.2, "invoke_latency_p99_ms": 1.0}
 Numbers = dict[str, float]
 
 
@@ -217,3 +223,59 @@ def _answers(row: ThreadRow, predictor: Predictor, numbers: Numbers) -> Iterator
         yield blank | {
             "predicted": found, "error": found / measured - 1, "lo90": min(found, other), "hi90": max(found, other),
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GroupErrors:
+    """How far the figures of a group of rows are off.
+
+    ``mean_error`` and ``within`` are by metric: the mean of the absolute errors, and how many figures are near enough.
+    """
+
+    group: str
+    rows: int
+    mean_error: dict[str, float]
+    within: dict[str, int]
+
+
+def is_near(answer: Mapping[str, Any]) -> bool:
+    """Whether a figure is as near as it can be asked to be.
+
+    Where both ends of ``--lock`` are apart, it lies between them: which of both a host is near, microseconds decide.
+    Else the rate is off by 5 % at most, the median by 20 % and the 99th percentile by a factor of 2. Ends are as far
+    off as a rate may be.
+    """
+    low, high, slack = answer["lo90"], answer["hi90"], SLACK[answer["metric"]]
+    if high / low > AT_STAKE:
+        return bool(low / (1 + SLACK["throughput_fps"]) <= answer["measured"] <= high * (1 + SLACK["throughput_fps"]))
+    return abs(log(answer["predicted"] / answer["measured"])) <= log(1 + slack)
+
+
+def errors_by_group(answers: Iterable[Mapping[str, Any]]) -> list[GroupErrors]:
+    """Sum up the answers of :func:`thread_answers`, group by group."""
+    rows: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for answer in answers:
+        group = str(answer["source_id"]).removeprefix("own_threads (").removesuffix(")")
+        rows.setdefault(group, {metric: [] for metric in METRICS.values()})[answer["metric"]].append(answer)
+    return [
+        GroupErrors(
+            group,
+            len(found["throughput_fps"]),
+            {metric: mean(abs(one["error"]) for one in each) for metric, each in found.items()},
+            {metric: sum(map(is_near, each)) for metric, each in found.items()},
+        )
+        for group, found in sorted(rows.items())
+    ]
+
+
+def main(paths: Sequence[Path]) -> None:
+    """Print how far rates and latencies of each group are off, and how many are near enough."""
+    print(f"{'':34}{'rows':>5}" + "".join(f"{name:>12}{'near':>6}" for name in ("rate, %", "p50, %", "p99, %")))
+    for path in paths or thread_tables():
+        for row in errors_by_group(thread_answers(path)):
+            cells = (f"{100 * row.mean_error[metric]:12.1f}{row.within[metric]:6}" for metric in METRICS.values())
+            print(f"{row.group:34}{row.rows:5}" + "".join(cells))
+
+
+if __name__ == "__main__":
+    main([Path(name) for name in sys.argv[1:]])

@@ -87,6 +87,11 @@ class Host(Part):
     lock_wake_ns: float = number(
         "From letting go of a lock to the woken waiter's having it, where a core is free; 0: not known, left out.", 0
     )
+    stay_load: float = number(
+        "Load, in busy cores, below which a waiter that is woken for a lock stays on the core of whoever let go, and "
+        "takes no idle one; 0: it takes an idle one at once.",
+        0,
+    )
     gil_handover_ns: float = number("Hand-over of the global lock, on top of a switch interval.")
     python_stage_ns: float = number(
         "What a pipeline of Python threads and queues does for a segment under the global lock."

@@ -241,7 +241,7 @@ def _accelerators(
 def _lock(setup: Setup, env: Clock, cores: Cores, discipline: Discipline | None) -> Lock:
     """An accelerator's lock: a mutex with the host's hand-over, one without cost where nobody measured that."""
     costs = setup.hand_over
-    return Mutex(env, cores.wait_ns, costs, discipline) if costs else Lock(env, discipline)
+    return Mutex(env, cores, costs, discipline) if costs else Lock(env, discipline)
 
 
 def _link(bus: Bus, env: Clock) -> SharedLink:

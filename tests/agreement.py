@@ -8,7 +8,7 @@ from random import Random
 
 from reference import measure
 from retiming import shaken
-from scenarios import Tally, options
+from scenarios import ANY, Focus, Tally, options
 
 from sim import Scenario
 from sim.engine import run
@@ -48,11 +48,11 @@ def comparable(scenario: Scenario) -> bool:
     return scenario.jitter == "none" and scenario.thermal == "off" and "@" not in scenario.models and not open_to_doubt
 
 
-def draws(seed: int, tally: Tally) -> Iterator[Scenario]:
+def draws(seed: int, tally: Tally, focus: Focus = ANY) -> Iterator[Scenario]:
     """Comparable scenarios without end, short enough for a model that takes an event for everything."""
     stream = Random(seed)
     while True:
-        scenario = tally.take({"inferences": MOST, **options(stream.choice)})
+        scenario = tally.take({"inferences": MOST, **options(stream.choice, focus)})
         if scenario is not None and comparable(scenario):
             yield scenario
 

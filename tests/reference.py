@@ -78,6 +78,7 @@ class Cores:
         self.ends: list[int] = []
         self.queued: list[int] = []
         self.slice_end_ns = -1
+        self.worked_ns = 0
 
     def burst(self, ns: int) -> Steps:
         left = ns
@@ -96,8 +97,12 @@ class Cores:
                 self.queued.remove(ns)
             end = int(self.env.now) + ns
             self.ends.append(end)
+            self.worked_ns += ns
             yield self.env.timeout(ns)
             self.ends.remove(end)
+
+    def worked_until_now_ns(self) -> int:
+        return self.worked_ns - sum(end - int(self.env.now) for end in self.ends)
 
     def begin_ns(self) -> int:
         """When a burst would begin that asks now, behind all others."""
@@ -114,8 +119,20 @@ class Cores:
                 self.slice_end_ns = -1
                 return
             yield self.env.timeout(begin - self.env.now)
-            for _ in range(4):  # events of this moment: whoever ends now, and goes on, comes first
-                yield self.env.timeout(0)
+            yield from self._settle()
+
+    def wait_for_quiet(self) -> Steps:
+        """Wait until nobody computes, for a slice at most; whoever goes on computing does so first."""
+        until = self.env.now + SLICE_NS
+        yield from self._settle()
+        while self.ends and self.env.now < until:
+            yield self.env.timeout(min(max(self.ends), until) - self.env.now)
+            yield from self._settle()
+
+    def _settle(self) -> Steps:
+        """Let events of this moment pass: whoever ends now, and goes on, comes first."""
+        for _ in range(4):
+            yield self.env.timeout(0)
 
     def _had_its_time(self, since: float) -> bool:
         return self.crowded and self.env.now - since >= SLICE_NS
@@ -190,6 +207,7 @@ class Device:
     held: bool = False
     waking: bool = False
     owed: bool = False
+    releases: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)] * 4)  # when, work until then
     in_use: int = 0
     chosen_for: int = 0
     waiting: list[Waiting] = field(default_factory=list)
@@ -325,15 +343,22 @@ class Reference:
             self.hand_over(device)
             return
         device.held = self.scenario.lock == "fair" and bool(device.waiting)
+        device.releases.append((self.env.now, self.cores.worked_until_now_ns()))
         if device.waiting and not device.waking:
             device.waking = True
-            self.env.process(self.wake(device))
+            self.env.process(self.wake(device, self.stays(device)))
 
-    def wake(self, device: Device) -> Steps:
+    def stays(self, device: Device) -> bool:
+        """Whether a waiter stays on the core of whoever lets go: while little was done in the last four passes."""
+        (since, before), (now, done) = device.releases[-5], device.releases[-1]
+        is_low = done - before < self.setup.host.stay_load * (now - since)
+        return self.cores.line.capacity > 1 and is_low
+
+    def wake(self, device: Device, stays: bool) -> Steps:
         """A waiter that finds the lock taken is owed it the next time."""
-        yield self.env.timeout(self.wakes)
+        yield self.env.timeout(0 if stays else self.wakes)
         if not device.owed:
-            yield from self.cores.seek()
+            yield from self.cores.wait_for_quiet() if stays else self.cores.seek()
         device.waking = False
         device.owed = device.held and self.scenario.lock != "fair"
         if not device.owed:

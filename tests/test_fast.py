@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,9 +36,11 @@ USUAL = {"models": NET, "threads": 4}
     st.sampled_from(["mutex", "fair"]),
     st.sampled_from([0, 0, 40]),
     st.sampled_from([0.0, 0.0, 0.3]),
+    st.sampled_from([0.0, 0.5, 4.0]),
 )
-def test_random_loops_are_equal(scenario, most, lock, inferences, duration_s):
+def test_random_loops_are_equal(scenario, most, lock, inferences, duration_s, stay_load):
     setup = retimed(build(scenario), lock=lock, inferences=inferences, duration_s=duration_s)
+    setup = replace(setup, host=replace(setup.host, stay_load=stay_load))
     assume(not any(line.is_lane for line in setup.channels))  # two cards of a host with one slot share it
     assert refusal(setup) == ""
     assert differences(setup, most or 200) == {}
@@ -49,6 +52,7 @@ CASES = {
     "no lock": {**USUAL, "mode": "processes", "preprocess": "resize", "host": "dev-board", "link": "pcie"},
     "a lock without a hand-over": {**USUAL, "host": "kv260", "size": "dpu-b4096", "link": "memory"},
     "a lock that is fair": {**USUAL, "lock": "fair", "cores": 2},
+    "a waiter that stays where it was woken": {**USUAL, "numbers": {"host.stay_load": 2}},
     "more inferences than the window": {**USUAL, "inferences": 1000},
     "an end within the window": {**USUAL, "inferences": 65, "duration_s": 0.05},
     "unlike networks that swap": {"models": f"{NET}:2,{STREAMS}:2", "accelerators": 2, "link": "usb3"},

@@ -10,9 +10,11 @@ from random import Random
 import pytest
 from hand import accelerator_stage, network
 
+from hwmodels.stages import StepTime
 from sim import Scenario, estimate
 from sim.closed_form.bounds import throughput_bound
 from sim.engine import run
+from sim.machine.host import SLICE_NS
 from sim.machine.states import State
 
 WAKE = 50
@@ -20,10 +22,10 @@ WAKE = 50
 HELD = 190
 
 
-def woken(hand_setup, networks, models=None, wake_ns=WAKE, lock="mutex", **options):
+def woken(hand_setup, networks, models=None, wake_ns=WAKE, lock="mutex", stay_load=0.0, **options):
     """A set-up whose locks take a time to change hands; copies take no time unless a network says so."""
     setup = hand_setup(networks, models, lock=lock, **options)
-    return replace(setup, host=replace(setup.host, lock_wake_ns=wake_ns))
+    return replace(setup, host=replace(setup.host, lock_wake_ns=wake_ns, stay_load=stay_load))
 
 
 def short(token="a", **changes):
@@ -148,3 +150,58 @@ def spans_of(hand_setup, lock, wake_ns, threads, cores, work_ns):
     spans = []
     window = run(replace(setup, scenario=replace(setup.scenario, inferences=50)), sink=spans.append)
     return window.was_raced, spans
+
+
+# Hosts whose kernel leaves a woken waiter on the core of whoever woke it while little is to be done
+
+
+def staying(hand_setup, work_ns, **options):
+    """Two threads on two cores that work for so long between passes, and need (work + 10) / held of a core."""
+    usual = {"threads": 2, "cores": 2, "stay_load": 0.5} | options
+    return woken(hand_setup, [short(preprocess_ns=work_ns)], **usual)
+
+
+def test_a_waiter_that_stays_runs_when_the_releaser_stops(hand_setup):
+    """Every other time the releaser works and asks first; then the waiter is owed the lock and runs at once."""
+    work_ns = 60
+    found = passes(staying(hand_setup, work_ns), 30)
+    assert {b[0] - a[1] for a, b in pairwise(found[10:])} == {0, work_ns}
+    assert run(staying(hand_setup, work_ns)).throughput_ips == pytest.approx(2e9 / (2 * HELD + work_ns))
+
+
+@pytest.mark.parametrize("options", [{"stay_load": 0.2}, {"cores": 1}, {"work_ns": 130}])
+def test_it_takes_an_idle_core_where_there_is_more_to_do_or_no_other_core(hand_setup, options):
+    """The load is 70 / 190 of a core, or 140 / 190."""
+    options = {"work_ns": 60} | options
+    rates = {run(staying(hand_setup, **{**options, **more})).throughput_ips for more in ({}, {"stay_load": 0})}
+    assert len(rates) == 1
+
+
+def test_a_fair_lock_waits_for_the_releaser_s_work_in_every_pass(hand_setup):
+    assert run(staying(hand_setup, 60, lock="fair")).throughput_ips == pytest.approx(1e9 / (HELD + 60))
+
+
+def test_after_a_slice_it_is_moved_to_an_idle_core(hand_setup):
+    stage = accelerator_stage(copy_ns=0, steps=(StepTime(40_000_000, 0, 0),))
+    nets = [network("a", stage, preprocess_ns=9_000_000)]
+    setup = woken(hand_setup, nets, threads=2, cores=2, stay_load=0.5, lock="fair")
+    found = passes(setup, 20)
+    assert {b[0] - a[1] for a, b in pairwise(found[4:])} == {SLICE_NS}
+
+
+@pytest.mark.parametrize("lock", ["mutex", "fair"])
+@pytest.mark.parametrize(("work_ns", "threads"), [(0, 2), (20, 5), (60, 3), (130, 2), (4000, 4)])
+def test_the_closed_form_knows_waiters_that_stay(hand_setup, lock, work_ns, threads):
+    from sim.closed_form.lines import expected_ips
+
+    setup = staying(hand_setup, work_ns, threads=threads, cores=8, lock=lock)
+    assert expected_ips(setup) == pytest.approx(run(setup).throughput_ips, rel=0.01)
+
+
+@pytest.mark.parametrize("lock", ["mutex", "fair"])
+def test_the_closed_form_knows_unlike_waiters_that_stay(hand_setup, lock):
+    from sim.closed_form.lines import expected_ips
+
+    nets = [short("a", preprocess_ns=30), network("b", accelerator_stage(copy_ns=0, load_ns=700), preprocess_ns=60)]
+    setup = woken(hand_setup, nets, [0, 1], threads=2, cores=2, stay_load=0.5, lock=lock)
+    assert expected_ips(setup) == pytest.approx(run(setup).throughput_ips, rel=0.01)

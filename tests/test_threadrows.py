@@ -12,13 +12,16 @@ from calibration.threadrows import (
     FACTORS,
     Predictor,
     ThreadRow,
+    errors_by_group,
     fit_hand_over,
+    is_near,
     read_thread_rows,
     thread_answers,
     thread_tables,
 )  # fmt: skip
 from calibration.validation import validate
 from hwmodels.errors import InputError
+from hwmodels.host import load_host
 
 HOST = "x86-epyc-litert"
 
@@ -45,9 +48,9 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_the_wake_up_time_behind_rates_is_found_again(folder, factor):
-    """Rates that the simulator itself gives with some wake-up time."""
-    rows = [replace(row(f"short:{count}"), line=count) for count in (1, 2, 4)]
-    numbers = {"host.lock_wake_ns": factor * 20_000}
+    """Rates that the simulator itself gives with some wake-up time, on a host where waiters wake on idle cores."""
+    rows = [replace(row(f"short:{count}", host_id="x86-xeon"), line=count) for count in (1, 2, 4)]
+    numbers = {"host.lock_wake_ns": factor * load_host("x86-xeon").lock_wake_ns}
     truth = Predictor(rows, folder)
     rows = [replace(one, figures={**one.figures, "ips": truth.predict(one, numbers)[0]}) for one in rows]
     assert fit_hand_over(Predictor(rows, folder), rows) == numbers
@@ -79,6 +82,36 @@ def test_each_row_is_answered_and_both_ends_are_its_interval(tmp_path):
     mix = answers[6]
     assert mix["hi90"] > 1.2 * mix["lo90"]
     assert validate([path])["predicted_rows"] == 9
+
+
+def answer(metric, measured, predicted, low=0.0, high=0.0, group="mix"):
+    return {
+        "source_id": f"own_threads ({group})", "metric": metric, "measured": measured, "predicted": predicted,
+        "error": predicted / measured - 1, "lo90": low or predicted, "hi90": high or predicted,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "measured", "ends", "near"),
+    [
+        ("throughput_fps", 104, (), True), ("throughput_fps", 106, (), False),
+        ("invoke_latency_p50_ms", 119, (), True), ("invoke_latency_p50_ms", 121, (), False),
+        ("invoke_latency_p99_ms", 51, (), True), ("invoke_latency_p99_ms", 49, (), False),
+        ("invoke_latency_p50_ms", 250, (100, 260), True), ("invoke_latency_p50_ms", 90, (100, 260), False),
+        ("invoke_latency_p99_ms", 280, (100, 260), False),
+    ],
+)  # fmt: skip
+def test_what_is_near_enough(metric, measured, ends, near):
+    """Predicted 100; where a lock's ends are apart, the figure lies between them."""
+    assert is_near(answer(metric, measured, 100, *ends)) == near
+
+
+def test_errors_of_groups_are_means_and_counts():
+    rates = [answer("throughput_fps", 100, p, group=g) for p, g in ((101, "a"), (109, "a"), (100, "b"))]
+    others = [answer(m, 1, 1, group=g) for m in ("invoke_latency_p50_ms", "invoke_latency_p99_ms") for g in "ab"]
+    a, b = errors_by_group(rates + others)
+    assert (a.group, a.rows, a.mean_error["throughput_fps"]) == ("a", 2, pytest.approx(0.05))
+    assert (a.within["throughput_fps"], b.within["throughput_fps"]) == (1, 1)
 
 
 def test_a_cell_that_is_no_number(tmp_path):

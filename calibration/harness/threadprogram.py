@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["WORKS", "run"]
+__all__ = ["WORKS", "run", "work_named"]
 
 FRAME = (720, 1280, 3)
 SIDE = 160  # of the picture that a frame is scaled down to
@@ -44,6 +44,23 @@ def arrays() -> Work:
 def pure() -> Work:
     """Count in Python, under its lock all the time."""
     return lambda: sum(i & 3 for i in range(TURNS))
+
+
+def busy(ms: float) -> Work:
+    """Keep a core busy for so long."""
+    return lambda: _spin(round(ms * 1e6))
+
+
+def _spin(ns: int) -> None:
+    end_ns = time.monotonic_ns() + ns
+    while time.monotonic_ns() < end_ns:
+        pass
+
+
+def work_named(name: str) -> Work:
+    """What a thread does before each inference: one of :data:`WORKS`, or ``busy:MS``."""
+    kind, _, ms = name.partition(":")
+    return busy(float(ms)) if kind == "busy" else WORKS[name]()
 
 
 #: What a thread does on the host before each inference, by name.
@@ -80,7 +97,7 @@ def run(spec: dict[str, Any]) -> list[list[tuple[int, int, int]]]:
     os.sched_setaffinity(0, spec["cores"])
     logs: list[list[tuple[int, int, int]]] = [[] for _ in spec["threads"]]
     threads = [
-        threading.Thread(target=thread, args=(file, device, WORKS[spec["work"]](), spec["end_ns"], log))
+        threading.Thread(target=thread, args=(file, device, work_named(spec["work"]), spec["end_ns"], log))
         for (file, device), log in zip(spec["threads"], logs, strict=True)
     ]
     for one in threads:

@@ -38,7 +38,9 @@ class _Seen:
     last_ns: float = 0.0
 
 
-def turn_rates(turns: Sequence[Turn], wake_ns: float = 0, is_fair: bool = False) -> list[tuple[float, float]]:
+def turn_rates(
+    turns: Sequence[Turn], wake_ns: float = 0, is_fair: bool = False, stay_ns: float = 0
+) -> list[tuple[float, float]]:
     """Return for each thread (services per ns, share of them that send parameters first).
 
     Parameters
@@ -48,6 +50,9 @@ def turn_rates(turns: Sequence[Turn], wake_ns: float = 0, is_fair: bool = False)
     wake_ns
         Until a waiter runs once the lock is free. Who is back before that goes on, once in a row, unless the lock
         ``is_fair``.
+    stay_ns
+        A woken waiter stays for so long at most on the core of whoever let go, and runs when that thread stops; 0: it
+        takes a core of its own, after ``wake_ns``.
     """
     seen = [_Seen() for _ in turns]
     line = [(turn.away_ns, i, i) for i, turn in enumerate(turns)]
@@ -57,10 +62,12 @@ def turn_rates(turns: Sequence[Turn], wake_ns: float = 0, is_fair: bool = False)
     for number in range(MOST):
         is_waited_for = line[0][0] < free_ns and line[0][2] != last
         back = next((place for place, row in enumerate(line) if row[2] == last), 0)
-        is_owed = is_waited_for and not is_fair and not is_owed and line[back][0] < free_ns + wake_ns
+        was_owed = is_owed
+        is_owed = is_waited_for and not is_fair and not is_owed and line[back][0] < free_ns + (stay_ns or wake_ns)
         ready_ns, _, i = line[back if is_owed else 0]
         if is_waited_for and not is_owed:
-            free_ns += wake_ns
+            stays_ns = 0.0 if was_owed else min(stay_ns, turns[last].away_ns)
+            free_ns += stays_ns if stay_ns else wake_ns
         turn = turns[i]
         if turn.token != token:
             token = turn.token

@@ -18,6 +18,7 @@ from hwmodels.stages import StageTimes
 from sim.closed_form.demands import Demand, demand_of, mean_demand, with_load
 from sim.closed_form.lindley import Turn, turn_rates
 from sim.closed_form.shared_memory import beside_others
+from sim.machine.host import SLICE_NS
 from sim.machine.policies import DISCIPLINES, DISPATCHES
 from sim.machine.states import WAYS
 from sim.setup import Bus, Setup
@@ -224,14 +225,30 @@ def is_queue(threads: Any, alone_ns: Any, held_ns: Any) -> Any:
 def hand_over_ns(setup: Setup, need: Demand) -> float:
     """Mean time (ns) between two passes of threads that queue: until a waiter runs, or the releaser is back before.
 
-    Of two passes one is then the releaser's (:mod:`sim.machine.lock`). Waits for a core are left out.
+    Of two passes one is then the releaser's (:mod:`sim.machine.lock`). Waits for a core are left out, but for those of
+    a waiter that stays where it was woken.
     """
     costs = setup.hand_over
     if costs is None or not need.held_ns:
         return 0.0
     away_ns = need.alone_ns - need.held_ns
+    if waiters_stay(setup, need):
+        stopped_ns = min(away_ns, need.cpu_ns, SLICE_NS)
+        return stopped_ns / 2 if stopped_ns == away_ns and not costs.is_fair else stopped_ns
     is_back = away_ns < costs.wake_ns and not costs.is_fair
     return (away_ns + costs.wake_ns) / 2 if is_back else costs.wake_ns
+
+
+def waiters_stay(setup: Setup, need: Demand) -> bool:
+    """Whether a woken waiter stays on the core of whoever let go: all accelerators' threads ask for little of a core.
+
+    It then runs when that thread stops computing (:mod:`sim.machine.lock`).
+    """
+    costs = setup.hand_over
+    if costs is None or not costs.stay_permille or setup.free_cores < 2:
+        return False
+    busy = min(len(setup.accelerators), len(setup.thread_models)) * need.cpu_ns
+    return 1000 * busy < costs.stay_permille * (need.held_ns + costs.wake_ns)
 
 
 def are_unequal(setup: Setup, models: Sequence[int]) -> bool:
@@ -250,7 +267,9 @@ def _turn_lines(
         for need, token in zip(own, tokens, strict=True)
     ]
     costs = setup.hand_over
-    rates = turn_rates(turns, costs.wake_ns if costs else 0, is_fair=bool(costs and costs.is_fair))
+    wake_ns, is_fair = (costs.wake_ns, costs.is_fair) if costs else (0, False)
+    stay_ns = SLICE_NS if waiters_stay(setup, mean_demand(own)) else 0
+    rates = turn_rates(turns, wake_ns, is_fair, stay_ns)
     for model in dict.fromkeys(models):
         mine = [rate for rate, one in zip(rates, models, strict=True) if one == model]
         whole = sum(rate for rate, _ in mine)

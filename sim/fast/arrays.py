@@ -6,6 +6,7 @@ of columns, as named below. A row is known by the place of its first column.
 
 from __future__ import annotations
 
+from sim.machine.lock import LOAD_PASSES
 from sim.machine.states import State
 
 __all__: list[str] = []
@@ -15,8 +16,8 @@ STATES = len(State)
 (NOW, ORDER, EVENTS, DONE, GOAL, CURRENT, STOPS, IS_ENDING, ROWS, IS_RECORDING, REQUESTS, SLICE_END, CORE_NS,
  GIL_NS, GIL_HELD, GIL_FIRST, GIL_LAST, SEEN, CLOCK) = range(19)  # fmt: skip
 # ... the rules (PARALLEL holds the bits of a float) ...
-(QUANTUM, SWITCH, SLOWDOWN, PARALLEL, INTERVAL, TURN, WAKE, IS_FAIR, DISPATCH, DISCIPLINE, MOST_IN_A_ROW, SEGMENTS,
- RULES) = range(CLOCK, CLOCK + 13)  # fmt: skip
+(QUANTUM, SWITCH, SLOWDOWN, PARALLEL, INTERVAL, TURN, WAKE, IS_FAIR, STAY, DISPATCH, DISCIPLINE, MOST_IN_A_ROW,
+ SEGMENTS, RULES) = range(CLOCK, CLOCK + 14)  # fmt: skip
 BIND, ROUND_ROBIN, LEAST_LOADED, AFFINITY = range(4)
 FIFO, PRIORITY, SHORTEST, SAME_MODEL = range(4)
 # ... the places of tables, and how many rows they have.
@@ -43,9 +44,11 @@ TIME, RANK, WHO, EVENT_COLUMNS = range(4)
  STEP, SERVED, MODEL, TURN_OF, START, CALLED, INVOKED, PROMISED, IS_RUNNING, NEXT, SOUGHT,
  SPENT) = range(27)  # fmt: skip
 THREAD_COLUMNS = SPENT + STATES
-# An accelerator; its last columns are times by state
+# An accelerator. Then the last moments at which its lock was let go, each with the work of all cores until then. The
+# last columns are times by state
 (LINK, HELD, HOLDER_MODEL, FIRST, LAST, IS_WAKING, IS_OWED, WAS_RACED, IN_A_ROW, NOW_TOKEN, AGE, IN_USE, CHOSEN_FOR,
- WAITED, LOADS_NS, LOADS_BYTES, WOKEN, BUSY) = range(18)  # fmt: skip
+ WAITED, LOADS_NS, LOADS_BYTES, WOKEN, STAYS, SEEN_AT) = range(19)  # fmt: skip
+BUSY = SEEN_AT + 2 * LOAD_PASSES
 ACCELERATOR_COLUMNS = BUSY + STATES
 # A link
 IS_SHARED, CHUNK_BYTES, OUT_FREE, IN_FREE, LINK_COLUMNS = range(5)

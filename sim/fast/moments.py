@@ -8,8 +8,9 @@ import numpy as np
 
 from sim.fast import arrays as at
 from sim.fast.compiled import compiled
+from sim.machine.host import SLICE_NS
 
-__all__ = ["go_on", "has_core", "pop", "push", "reserve"]
+__all__ = ["done_ns", "go_on", "has_core", "pop", "push", "quiet_at", "reserve"]
 
 
 @compiled
@@ -171,3 +172,27 @@ def has_core(m: Any, since: int) -> bool:
         m[at.SLICE_END] = -1
     m[since] = 0
     return True
+
+
+@compiled
+def quiet_at(m: Any, since: int) -> int:
+    """When nobody computes, for a thread that was woken then, at a place of the memory: as :meth:`Cores.end_ns`."""
+    now = m[at.NOW]
+    if m[since] == 0:
+        m[since] = now
+    until = now
+    for core in range(m[at.CORES_AT], m[at.CORES_AT] + m[at.CORES_N]):
+        until = max(until, m[core])
+    until = min(until, m[since] + SLICE_NS)
+    if until <= now:
+        m[since] = 0
+    return int(until)
+
+
+@compiled
+def done_ns(m: Any) -> int:
+    """As :meth:`Cores.done_ns`."""
+    done = m[at.CORE_NS]
+    for core in range(m[at.CORES_AT], m[at.CORES_AT] + m[at.CORES_N]):
+        done -= max(0, m[core] - m[at.NOW])
+    return int(done)

@@ -6,7 +6,19 @@ from typing import Any
 
 from sim.fast import arrays as at
 from sim.fast.compiled import compiled
-from sim.fast.moments import accelerator_at, go_on, has_core, network_at, pair_at, push, reserve, stage_at, thread_at
+from sim.fast.moments import (
+    accelerator_at,
+    done_ns,
+    go_on,
+    has_core,
+    network_at,
+    pair_at,
+    push,
+    quiet_at,
+    reserve,
+    stage_at,
+    thread_at,
+)  # fmt: skip
 from sim.fast.work import done_with
 from sim.machine.link import MOST_CHUNKS
 
@@ -212,9 +224,10 @@ def release(m: Any, a: int, number: int) -> None:
     is_awaited = m[a + at.FIRST] >= 0
     if m[at.WAKE] > 0:
         m[a + at.HELD] = m[at.IS_FAIR] and is_awaited
+        is_low = m[at.STAY] > 0 and is_load_low(m, a)
         if is_awaited and not m[a + at.IS_WAKING]:
-            m[a + at.IS_WAKING] = 1
-            push(m, m[at.NOW] + m[at.WAKE], m[at.THREADS_N] + number)
+            m[a + at.IS_WAKING], m[a + at.STAYS] = 1, is_low
+            push(m, m[at.NOW] + (0 if is_low else m[at.WAKE]), m[at.THREADS_N] + number)
     elif is_awaited:
         push(m, m[at.NOW], next_holder(m, a))
     else:
@@ -222,15 +235,35 @@ def release(m: Any, a: int, number: int) -> None:
 
 
 @compiled
+def is_load_low(m: Any, a: int) -> bool:
+    """As ``Mutex._is_load_low``."""
+    done, now = done_ns(m), m[at.NOW]
+    first, last = a + at.SEEN_AT, a + at.BUSY - 2
+    is_low = 1000 * (done - m[first + 1]) < m[at.STAY] * (now - m[first])
+    for place in range(first, last):
+        m[place] = m[place + 2]
+    m[last], m[last + 1] = now, done
+    return bool(is_low and m[at.CORES_N] > 1)
+
+
+@compiled
 def wake(m: Any, number: int) -> int:
     """As :meth:`Mutex._wake`: seek a core, take the lock or wait on. Return the thread that goes on at once, if any."""
     a = accelerator_at(m, number)
-    if not m[a + at.IS_OWED] and not has_core(m, a + at.WOKEN):
-        push(m, m[m[at.CORES_AT]], m[at.THREADS_N] + number)
-        return at.NOBODY
+    if not m[a + at.IS_OWED]:
+        until = quiet_at(m, a + at.WOKEN) if m[a + at.STAYS] else core_at(m, a + at.WOKEN)
+        if until > m[at.NOW]:
+            push(m, until, m[at.THREADS_N] + number)
+            return at.NOBODY
     m[a + at.IS_WAKING] = 0
     m[a + at.IS_OWED] = m[a + at.HELD] and not m[at.IS_FAIR]
     return at.NOBODY if m[a + at.IS_OWED] else next_holder(m, a)
+
+
+@compiled
+def core_at(m: Any, since: int) -> int:
+    """When a thread that was woken then may look for a core again; the present moment where it has one."""
+    return int(m[at.NOW] if has_core(m, since) else m[m[at.CORES_AT]])
 
 
 @compiled

@@ -127,6 +127,7 @@ def _rules(setup: Setup, machine: Machine) -> list[int]:
         QUANTUM=cores.quantum_ns, SWITCH=cores.switch_ns, SLOWDOWN=cores.slowdown,
         INTERVAL=gil.interval_ns if gil else 0, TURN=gil.turn_ns if gil else 0,
         WAKE=costs.wake_ns if costs else 0, IS_FAIR=costs.is_fair if costs else 0,
+        STAY=costs.stay_permille if costs else 0,
         DISPATCH=list(DISPATCHES).index(scenario.dispatch), DISCIPLINE=list(DISCIPLINES).index(scenario.discipline),
         MOST_IN_A_ROW=scenario.affinity_batch, SEGMENTS=_segments(setup),
     )  # fmt: skip

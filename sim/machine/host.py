@@ -67,6 +67,19 @@ class Cores:
             return 0
         return free_ns - now_ns
 
+    def end_ns(self, now_ns: int, since_ns: int) -> int:
+        """How long until nobody computes, for a slice at most since a thread was woken; 0 where that is now."""
+        left_ns = since_ns + SLICE_NS - now_ns
+        return max(0, min(left_ns, max(self.free_ns) - now_ns))
+
+    def done_ns(self, now_ns: int) -> int:
+        """Work of all cores until now: what was given to them, less what is still to come."""
+        return self.busy_ns - sum(max(0, free_ns - now_ns) for free_ns in self.free_ns)
+
+    def are_several(self) -> bool:
+        """Whether there are others beside the one that a thread runs on."""
+        return len(self.free_ns) > 1
+
     def _takes_turn(self, now_ns: int) -> bool:
         """Whether a slice ends at this moment, after which nobody has taken a turn yet."""
         is_end = self.slice_end_ns == now_ns

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.machine.clock import Sleep, fire
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from sim.machine.clock import Clock
 
-__all__ = ["HandOver", "Lock", "Mutex"]
+__all__ = ["LOAD_PASSES", "HandOver", "Lock", "Mutex", "Places"]
+
+LOAD_PASSES = 4  # over which a kernel's view of the load is taken
 
 #: (waiting tickets) -> position of the one who is next.
 Discipline = Callable[[deque[Any], Any], int]
@@ -101,10 +103,30 @@ class HandOver:
         From letting go to the woken waiter running, where it gets a core.
     is_fair
         The lock passes to the waiter at once: nobody else may take it while it wakes.
+    stay_permille
+        Thousandths of a core. While less is busy, a woken waiter stays on the core of whoever let go, though others are
+        idle: it runs when that thread stops, or at once where it is owed the lock. 0: it never stays.
     """
 
     wake_ns: int
     is_fair: bool = False
+    stay_permille: int = 0
+
+
+class Places(Protocol):
+    """What a lock asks of the cores (:class:`sim.machine.host.Cores`)."""
+
+    def wait_ns(self, now_ns: int, since_ns: int) -> int:
+        """How long a thread that was woken at ``since_ns`` still has to wait for a core."""
+
+    def end_ns(self, now_ns: int, since_ns: int) -> int:
+        """How long it has to wait until nobody computes."""
+
+    def done_ns(self, now_ns: int) -> int:
+        """Work of all cores until now."""
+
+    def are_several(self) -> bool:
+        """Whether there are others beside the one that a thread runs on."""
 
 
 class Mutex(Lock):
@@ -113,19 +135,17 @@ class Mutex(Lock):
     A waiter that came too late is owed the lock: when it is woken again, it gets a core at once, and the lock before
     others. On measured hosts it so wins every other race against a thread that comes back at once.
 
-    ``core_wait_ns`` says how long a thread that was woken at one moment still has to wait for a core at another
-    (:meth:`sim.machine.host.Cores.wait_ns`).
+    The load that decides whether a waiter stays where it was woken is that of the last ``LOAD_PASSES`` passes.
     """
 
     needs_core = True
 
-    def __init__(
-        self, env: Clock, core_wait_ns: Callable[[int, int], int], costs: HandOver, discipline: Discipline | None
-    ) -> None:
+    def __init__(self, env: Clock, cores: Places, costs: HandOver, discipline: Discipline | None) -> None:
         super().__init__(env, discipline)
-        self.core_wait_ns, self.costs = core_wait_ns, costs
-        self.is_waking = self.is_owed = False
+        self.cores, self.costs = cores, costs
+        self.is_waking = self.is_owed = self.stays = False
         self.woken_ns = -1
+        self.seen = ((0, 0),) * LOAD_PASSES  # moments of the last releases, and work of all cores until then
 
     def acquire(self, ticket: Any) -> simpy.Event | None:
         """Take the lock and return None, or queue and return the event that fires when the lock is ours."""
@@ -138,16 +158,26 @@ class Mutex(Lock):
     def release(self) -> None:
         """Free the lock and wake the next in line, unless one is waking already."""
         self.held = self.costs.is_fair and bool(self.events)
+        is_low = self.costs.stay_permille > 0 and self._is_load_low(self.env.now)
         if self.events and not self.is_waking:
-            self.is_waking = True
-            Sleep(self.env, self.costs.wake_ns).callbacks.append(self._wake)
+            self.is_waking, self.stays = True, is_low
+            Sleep(self.env, 0 if is_low else self.costs.wake_ns).callbacks.append(self._wake)
+
+    def _is_load_low(self, now_ns: int) -> bool:
+        """Whether a waiter stays where it is woken now; note the load for the next times."""
+        (then_ns, then_done_ns), *later = self.seen
+        done_ns = self.cores.done_ns(now_ns)
+        self.seen = (*later, (now_ns, done_ns))
+        is_low = 1000 * (done_ns - then_done_ns) < self.costs.stay_permille * (now_ns - then_ns)
+        return is_low and self.cores.are_several()
 
     def _wake(self, _: simpy.Event) -> None:
         """Wake the next in line: it takes the lock if that is still free then, else it waits on, still next."""
         now_ns = self.env.now
         if self.woken_ns < 0:
             self.woken_ns = now_ns
-        wait_ns = 0 if self.is_owed else self.core_wait_ns(now_ns, self.woken_ns)
+        place_ns = self.cores.end_ns if self.stays else self.cores.wait_ns
+        wait_ns = 0 if self.is_owed else place_ns(now_ns, self.woken_ns)
         if wait_ns:
             Sleep(self.env, wait_ns).callbacks.append(self._wake)
             return

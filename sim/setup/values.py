@@ -281,7 +281,9 @@ class Setup:
     def hand_over(self) -> HandOver | None:
         """What handing over an accelerator's lock takes, None where nobody measured it on this host."""
         wake_ns = round(self.host.lock_wake_ns)
-        return HandOver(wake_ns, self.scenario.lock == "fair") if wake_ns else None
+        if not wake_ns:
+            return None
+        return HandOver(wake_ns, self.scenario.lock == "fair", round(1000 * self.host.stay_load))
 
     @property
     def share_a_lock(self) -> bool:
