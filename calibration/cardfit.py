@@ -102,6 +102,7 @@ def fit_card(rows: Sequence[Measurement]) -> CardFit:
     ]  # fmt: skip
 
     def residuals(x: Array) -> Array:
+        """Logarithm of predicted over measured, in standard deviations, row by row."""
         parts = _parts([exp(value) for value in x])
         return np.array([log(predict(row, parts) / row.value) / sigma_of(row) for row in rows])
 
