@@ -13,7 +13,8 @@ from pathlib import Path
 
 from calibration.harness.tflite_writer import write_model
 from hwmodels.errors import InputError, either, nearest
-from hwmodels.networks.generated import Chain, generate
+from hwmodels.networks.chain import Chain
+from hwmodels.networks.generated import generate
 from hwmodels.networks.graph import LayerGraph, Tensor
 from hwmodels.networks.zoo import load_network
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hwmodels.networks.generated import Chain
+    from hwmodels.networks.chain import Chain
     from hwmodels.networks.graph import Tensor
 
 __all__ = ["googlenet_pytorch"]
