@@ -149,6 +149,7 @@ def test_no_more_is_served_than_comes(options, share):
         {"models": "deeplab_v3_mobilenet_v2_513", "mode": "coexec", "threads": 3, "host": "raspberry-pi-4"},
         {"mode": "pipeline", "num_segments": 2, "runner": "python", "host": "raspberry-pi-3b", "preprocess": "resize"},
         {"models": "resnet_50_v1_224", "size": "dpu-b4096", "host": "kv260"},
+        {"threads": 4, "host": "x86-epyc-litert"},
     ],
     ids=lambda options: ", ".join(map(str, options.values())),
 )

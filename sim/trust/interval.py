@@ -150,7 +150,8 @@ def _shifts(setup: Setup) -> Iterator[float]:
 
 def _what_moves(setup: Setup) -> tuple[Any, ...]:
     """All that the stage times depend on: alike for every number of threads, and of accelerators of a kind."""
-    return setup.host, setup.scenario.mode, setup.is_on_cpu, *host_work(setup.scenario), *setup.one_of_each
+    options = setup.scenario.mode, setup.is_on_cpu, *host_work(setup.scenario)
+    return setup.host, setup.gil is None, setup.free_cores, *options, *setup.one_of_each
 
 
 @remembered(128, of=_what_moves)
@@ -163,8 +164,8 @@ def _moved(setup: Setup) -> Sequence[tuple[Rows, Host]]:
     changes = [*_link_changes(one), *_port_changes(one), *_cycle_changes(one)]
     moved = [(_changed(one, change, where), one.host) for change, where in changes]
     moved += [(other.stage_times, other.host) for other in _host_changes(one)]
-    now = one.stage_times, _beside_times(one.host)
-    return [(rows, host) for rows, host in moved if (rows, _beside_times(host)) != now]
+    now = one.stage_times, _beside_times(one)
+    return [(rows, host) for rows, host in moved if (rows, _beside_times(one.with_times(rows, host))) != now]
 
 
 def _one_of_each(setup: Setup) -> Setup:
@@ -182,9 +183,9 @@ def _one_of_each(setup: Setup) -> Setup:
     )  # fmt: skip
 
 
-def _beside_times(host: Host) -> tuple[float, ...]:
-    """The numbers of a host that the closed form knows beside its stage times."""
-    return host.gil_share, host.gil_handover_ns, host.lock_wake_ns, host.parallel_cores
+def _beside_times(setup: Setup) -> tuple[Any, ...]:
+    """What the closed form knows of a host's numbers beside its stage times."""
+    return setup.host.gil_share, setup.gil, setup.hand_over, setup.core_capacity
 
 
 def _host_changes(setup: Setup) -> Iterator[Setup]:
