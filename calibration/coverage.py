@@ -19,7 +19,7 @@ from calibration.boards.replay import BoardRow, read_board_rows
 from calibration.corrections import host_part_of
 from calibration.measurements import Measurement
 from calibration.setups import Parts, Skip, conditions_of, network_of
-from calibration.shipped import dataset_names, load_dataset
+from calibration.shipped import dataset_names, load_dataset, source_table
 from calibration.tables import FOLDER, read_table
 from hwmodels.files import write_text
 from hwmodels.networks.graph import LayerGraph
@@ -75,9 +75,10 @@ def _networks(row: Measurement) -> list[LayerGraph]:
 
 
 def _hosts(known: Sequence[Known], link: str) -> set[str]:
-    """Hosts that a source names, and the parts that stand for them (of another word size, for instance)."""
-    named = [row for row, _ in known if row.link == link and row.host_id]
-    return {row.host_id for row in named} | {conditions_of(row).host for row in named}
+    """Hosts that a row or its source names, and the parts that stand for them (of another word size, for instance)."""
+    there = [row for row, _ in known if row.link == link]
+    named = [row for row in there if row.host_id or source_table().get(row.source_id, {}).get("host_id")]
+    return {row.host_id for row in named if row.host_id} | {conditions_of(row).host for row in named}
 
 
 def _clock_hz(row: Measurement) -> float:

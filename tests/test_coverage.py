@@ -39,9 +39,13 @@ def test_what_rows_cover_by_hand():
         replace(row, model="nobody_knows_this"), replace(row, metric="power_w", unit="W", accelerators=9),
         replace(row, mode="cpu_tpu_coexec", threads=9),
     ]  # fmt: skip
-    found = coverage([replace(row, word_size="32"), pair, pipeline, *left_out])
+    of_the_card = replace(row, link="pcie", host_id="", source_id="sparta")  # its source names the host
+    found = coverage([replace(row, word_size="32"), pair, pipeline, of_the_card, *left_out])
     graph = network_of(row)
-    assert found["hosts"] == {"pcie": ["x86-desktop"], "usb3": ["raspberry-pi-4", "raspberry-pi-4-32bit"]}
+    assert found["hosts"] == {
+        "pcie": ["x86-crl-g18u", "x86-desktop"],
+        "usb3": ["raspberry-pi-4", "raspberry-pi-4-32bit"],
+    }
     assert found["operators"] == sorted({layer.op for layer in graph.layers})
     assert found["clocks_hz"] == [250e6, 500e6]
     assert found["most"] == {

@@ -2,7 +2,7 @@
 
 import csv
 
-from calibration.harness import hostbench
+from calibration.harness import handover, hostbench
 from calibration.harness.measure import host_part_text, measure_command
 from calibration.harness.options import MeasureOptions
 from calibration.harness.tflite_writer import model_bytes
@@ -60,6 +60,8 @@ def test_host_only_writes_rows_and_a_part(tmp_path, monkeypatch):
     monkeypatch.setattr(hostbench, "quartile_ns", lambda call, seconds=0.0: float(bool(call() is None)) * 1000)
     monkeypatch.setattr("calibration.harness.gil.mean_ms", lambda call: 1.0)
     monkeypatch.setattr(hostbench, "serial_share", lambda work: 0.1)
+    briefly = handover.measured_passes
+    monkeypatch.setattr(handover, "measured_passes", lambda: briefly(0.2, ("short",), (0.3,)))
     path = tmp_path / "mine.csv"
     options = MeasureOptions(output=path, models=MODELS[:1], host_only=True, repetitions=1)
     result = measure_command(options)

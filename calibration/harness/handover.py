@@ -82,7 +82,7 @@ def hand_overs(passes: Sequence[PassRecord]) -> HandOvers:
 def measure_hand_over() -> list[Figure]:
     """Return how a host hands a lock over, for its part file; some 60 s where nobody else is on the cores.
 
-    Raises :class:`InputError` where the system has no virtual devices.
+    Raises :class:`InputError` where the system has no virtual devices, or some thread does not run all the time.
     """
     return hand_over_figures(measured_passes())
 
@@ -101,7 +101,7 @@ def measured_passes(
     shares
         Work between passes, of the time for which one holds it.
 
-    Raises :class:`InputError` where the system has no virtual devices.
+    Raises :class:`InputError` where the system has no virtual devices, or some thread does not run all the time.
     """
     found = []
     for name in held:
@@ -132,8 +132,9 @@ def hand_over_figures(rows: Sequence[Measured]) -> list[Figure]:
 def _measured(network: str, threads: int, work_ms: float, seconds: float) -> Measured:
     work, mode = (f"busy:{work_ms}", "processes") if work_ms else ("none", "threads")
     with session_of(ThreadSetup(((network, threads),), work, mode), "") as bench:
-        bench.run(seconds)
-        passes = sorted(bench.session.passes(), key=lambda one: one.held_ns)
+        _, (start_ns, end_ns) = bench.run(seconds)
+        inside = [one for one in bench.session.passes() if start_ns <= one.asked_ns and one.end_ns <= end_ns]
+    passes = sorted(inside, key=lambda one: one.held_ns)
     held_ns = mean(one.end_ns - one.held_ns for one in passes)
     cycle_ns = (passes[-1].held_ns - passes[0].held_ns) / max(1, len(passes) - 1)
     return Measured(threads, work_ms, held_ns / 1e6, (cycle_ns - held_ns) / 1e6, hand_overs(passes))
