@@ -3,6 +3,7 @@
 import csv
 
 from calibration.harness import handover, hostbench
+from calibration.harness.handover import HandOvers, Measured
 from calibration.harness.measure import host_part_text, measure_command
 from calibration.harness.options import MeasureOptions
 from calibration.harness.tflite_writer import model_bytes
@@ -60,13 +61,15 @@ def test_host_only_writes_rows_and_a_part(tmp_path, monkeypatch):
     monkeypatch.setattr(hostbench, "quartile_ns", lambda call, seconds=0.0: float(bool(call() is None)) * 1000)
     monkeypatch.setattr("calibration.harness.gil.mean_ms", lambda call: 1.0)
     monkeypatch.setattr(hostbench, "serial_share", lambda work: 0.1)
-    briefly = handover.measured_passes
-    monkeypatch.setattr(handover, "measured_passes", lambda: briefly(0.2, ("short",), (0.3,)))
+    idle = Measured(2, 0.0, 0.9, 0.01, HandOvers((20_000, 30_000, 40_000), 3))
+    monkeypatch.setattr(handover, "measured_passes", lambda: [idle])
     path = tmp_path / "mine.csv"
     options = MeasureOptions(output=path, models=MODELS[:1], host_only=True, repetitions=1)
     result = measure_command(options)
     assert {row.metric for row in read_measurements(path)} == {"gil_invoke_latency_ms", "invoke_latency_ms"}
-    assert load_host(result["host_part"]).quantities["switch_ns"].status == "measured"
+    measured = load_host(result["host_part"]).quantities
+    assert measured["switch_ns"].status == "measured"
+    assert (measured["lock_wake_ns"].status, measured["lock_wake_ns"].value) == ("measured", 30_000)
     assert measure_command(options)["rows"] == 0
     with path.open() as file:
         assert {row["link"] for row in csv.DictReader(file)} == {"none"}

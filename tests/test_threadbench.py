@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from virtual_files import LITERT, NEEDS_LINUX, NO_LITERT
 
+from calibration.harness import threadprogram
 from calibration.harness.measure import measure_command
 from calibration.harness.options import MeasureOptions
-from calibration.harness.threadbench import (
-    STARTS_S,
-    WINDOWS,
-    Bench,
-    ThreadSetup,
-    figures_of,
-    measure_setup,
-    row_key,
-    thread_setups,
-)
+from calibration.harness.threadbench import WINDOWS, ThreadSetup, figures_of, measure_setup, row_key, thread_setups
 from calibration.tables import read_table
 from hwmodels.errors import InputError
 
@@ -60,26 +52,6 @@ def test_a_thread_that_left_early_or_came_late_makes_no_row():
             figures_of([log(10), bad], (0, 1000 * MS), "test")
 
 
-class SlowStart(Bench):
-    """A bench whose program runs from so many seconds on."""
-
-    def __init__(self, needs_s):
-        super().__init__(ThreadSetup((("short", 2),)), SimpleNamespace(), {})
-        object.__setattr__(self, "needs_s", needs_s)
-
-    def _run_once(self, start_s, seconds):
-        return [log(10), log(10, offset_ms=0 if start_s >= self.needs_s else 300)], (0, 1000 * MS)
-
-
-def test_a_program_that_starts_slowly_is_given_more_time():
-    """A machine that is busy for a moment is no reason for figures of half of the threads, or of none."""
-    for needs_s in (0, *STARTS_S):
-        logs, span = SlowStart(needs_s).run(1)
-        assert figures_of(logs, span, "test")["ips"] == 200
-    with pytest.raises(InputError, match="did not run all the time"):
-        SlowStart(STARTS_S[-1] + 1).run(1)
-
-
 def test_what_is_measured_already_is_skipped(tmp_path):
     path = tmp_path / "rows.csv"
     answer = measure_command(MeasureOptions(virtual=True, dry_run=True, output=path))
@@ -99,6 +71,25 @@ def test_threads_really_run(mode):
     assert row_key(row) == setup.key
     assert float(row["little"]) == pytest.approx(2, rel=0.1)
     assert float(row["p50_ms"]) >= 0.8  # the device holds each pass for 0.88 ms
+
+
+@NEEDS_LINUX
+def test_a_thread_that_fails_fails_its_program(monkeypatch):
+    """An empty log would say that the machine was too busy; here there is no interpreter."""
+
+    def none_there(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(threadprogram.importlib, "import_module", none_there)
+    spec = {"threads": [("a.tflite", 0)] * 2, "work": "none", "end_ns": 0, "cores": sorted(os.sched_getaffinity(0))}
+    with pytest.raises(ModuleNotFoundError, match="neither ai-edge-litert nor tflite-runtime is installed"):
+        threadprogram.run(spec)
+
+
+@NEEDS_LINUX
+def test_why_a_program_failed_is_said():
+    with pytest.raises(InputError, match=r"failed \(KeyError: 'nonsense'\)"):
+        measure_setup(ThreadSetup((("short", 1),), "nonsense"), "x86-epyc-litert", 0.2)
 
 
 @NEEDS_LINUX

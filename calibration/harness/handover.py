@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import mean, median
 
 from calibration.harness.hostbench import Figure
-from calibration.harness.threadbench import ThreadSetup, session_of
+from calibration.harness.threadbench import ThreadSetup, check_whole, session_of
 from sim.virtual.records import PassRecord
 
 __all__ = ["HandOvers", "Measured", "hand_over_figures", "hand_overs", "measure_hand_over", "measured_passes"]
@@ -82,7 +82,7 @@ def hand_overs(passes: Sequence[PassRecord]) -> HandOvers:
 def measure_hand_over() -> list[Figure]:
     """Return how a host hands a lock over, for its part file; some 60 s where nobody else is on the cores.
 
-    Raises :class:`InputError` where the system has no virtual devices, or some thread does not run all the time.
+    Raises :class:`InputError` where the system has no virtual devices, or the program fails.
     """
     return hand_over_figures(measured_passes())
 
@@ -101,7 +101,7 @@ def measured_passes(
     shares
         Work between passes, of the time for which one holds it.
 
-    Raises :class:`InputError` where the system has no virtual devices, or some thread does not run all the time.
+    Raises :class:`InputError` where the system has no virtual devices, or the program fails.
     """
     found = []
     for name in held:
@@ -131,8 +131,10 @@ def hand_over_figures(rows: Sequence[Measured]) -> list[Figure]:
 
 def _measured(network: str, threads: int, work_ms: float, seconds: float) -> Measured:
     work, mode = (f"busy:{work_ms}", "processes") if work_ms else ("none", "threads")
-    with session_of(ThreadSetup(((network, threads),), work, mode), "") as bench:
-        _, (start_ns, end_ns) = bench.run(seconds)
+    setup = ThreadSetup(((network, threads),), work, mode)
+    with session_of(setup, "") as bench:
+        logs, (start_ns, end_ns) = bench.run(seconds)
+        check_whole(logs, (start_ns, end_ns), setup.text)
         inside = [one for one in bench.session.passes() if start_ns <= one.asked_ns and one.end_ns <= end_ns]
     passes = sorted(inside, key=lambda one: one.held_ns)
     held_ns = mean(one.end_ns - one.held_ns for one in passes)

@@ -35,13 +35,12 @@ from sim.virtual.plan import make_plan
 from sim.virtual.session import session_folder
 
 __all__ = [
-    "COLUMNS", "EMULATED", "NETWORKS", "WINDOWS", "ThreadSetup", "figures_of", "measure_setup", "network_file",
-    "row_key", "session_of", "thread_setups",
+    "COLUMNS", "EMULATED", "NETWORKS", "WINDOWS", "ThreadSetup", "check_whole", "figures_of", "measure_setup",
+    "network_file", "row_key", "session_of", "thread_setups",
 ]  # fmt: skip
 
 WINDOWS = 5
-STARTS_S = (2.5, 5.0, 10.0)  # that the imports of the program are given, one after the other where it was too short
-WARM_S = 0.5  # of requests that do not count
+START_S, WARM_S = 2.5, 0.5  # imports of the program, and requests that do not count
 COLUMNS = (
     "networks", "threads", "mode", "accelerators", "cores", "work", "ips", "ips_low", "ips_high", "p50_ms", "p99_ms",
     "cycle_ms", "work_ms", "little", "windows_ips", "window_s", "others", "load_average", "form", "host_id", "host",
@@ -154,16 +153,9 @@ class Bench:
     def run(self, seconds: float) -> tuple[list[Log], tuple[int, int]]:
         """The logs of all threads, and start and end of the measured time (ns).
 
-        Raises :class:`InputError` where the program fails, or some thread does not run all the time.
+        Raises :class:`InputError` where the program fails.
         """
-        for start_s in STARTS_S:
-            logs, span = self._run_once(start_s, seconds)
-            if _ran_through(logs, span):
-                return logs, span
-        raise _did_not_run_through(self.setup.text)
-
-    def _run_once(self, start_s: float, seconds: float) -> tuple[list[Log], tuple[int, int]]:
-        start_ns = time.monotonic_ns() + round((start_s + WARM_S) * 1e9)
+        start_ns = time.monotonic_ns() + round((START_S + WARM_S) * 1e9)
         end_ns = start_ns + round(seconds * 1e9)
         running = [self._start(group, end_ns) for group in self._groups()]
         return [log for process in running for log in self._logs(process)], (start_ns, end_ns)
@@ -223,13 +215,19 @@ def measure_setup(setup: ThreadSetup, host_id: str, window_s: float) -> dict[str
     }  # fmt: skip
 
 
+def check_whole(logs: Sequence[Log], span: tuple[int, int], what: str) -> None:
+    """Raise :class:`InputError`, about ``what``, where some thread did not run all the span (its two ends in ns)."""
+    start_ns, end_ns = span
+    if any(not log or log[0][0] > start_ns or log[-1][2] < end_ns for log in logs):
+        raise InputError.problem(what, "has a thread that did not run all the time", "measure on a quiet machine")
+
+
 def figures_of(logs: Sequence[Log], span: tuple[int, int], what: str) -> dict[str, Any]:
     """Return the figures of equal windows between two moments (ns), by column; ``windows_ips`` is a list.
 
     Raises :class:`InputError`, about ``what``, where some thread did not run through all of them.
     """
-    if not _ran_through(logs, span):
-        raise _did_not_run_through(what)
+    check_whole(logs, span, what)
     start_ns, end_ns = span
     edges = [start_ns + (end_ns - start_ns) * i // WINDOWS for i in range(WINDOWS + 1)]
     inside = [[one for log in logs for one in log if a < one[2] <= b] for a, b in pairwise(edges)]
@@ -244,15 +242,6 @@ def figures_of(logs: Sequence[Log], span: tuple[int, int], what: str) -> dict[st
         "cycle_ms": cycle_ns / 1e6, "work_ms": sum(one[1] - one[0] for one in rows) / max(1, len(rows)) / 1e6,
         "little": sum(rates) / len(rates) * cycle_ns / 1e9,
     }  # fmt: skip
-
-
-def _ran_through(logs: Sequence[Log], span: tuple[int, int]) -> bool:
-    start_ns, end_ns = span
-    return all(log and log[0][0] <= start_ns and log[-1][2] >= end_ns for log in logs)
-
-
-def _did_not_run_through(what: str) -> InputError:
-    return InputError.problem(what, "has a thread that did not run all the time", "measure on a quiet machine")
 
 
 def _row(setup: ThreadSetup, figures: dict[str, Any], window_s: float) -> dict[str, str]:

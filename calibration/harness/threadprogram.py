@@ -11,9 +11,9 @@ import importlib
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,8 @@ def interpreter(file: str, device: int) -> Any:
             break
         except ImportError:
             continue
+    else:
+        raise ModuleNotFoundError("neither ai-edge-litert nor tflite-runtime is installed")
     delegate = module.load_delegate("libedgetpu.so.1", {"device": f":{device}"})
     made = module.Interpreter(model_path=file, experimental_delegates=[delegate])
     made.allocate_tensors()
@@ -96,14 +98,13 @@ def run(spec: dict[str, Any]) -> list[list[tuple[int, int, int]]]:
     """Run all threads of a spec on its cores, and return their logs."""
     os.sched_setaffinity(0, spec["cores"])
     logs: list[list[tuple[int, int, int]]] = [[] for _ in spec["threads"]]
-    threads = [
-        threading.Thread(target=thread, args=(file, device, work_named(spec["work"]), spec["end_ns"], log))
-        for (file, device), log in zip(spec["threads"], logs, strict=True)
-    ]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    with ThreadPoolExecutor(len(logs)) as pool:
+        running = [
+            pool.submit(thread, file, device, work_named(spec["work"]), spec["end_ns"], log)
+            for (file, device), log in zip(spec["threads"], logs, strict=True)
+        ]
+    for one in running:
+        one.result()  # raises what the thread did
     return logs
 
 
